@@ -1,0 +1,1 @@
+"""A network controller: a second application of the core."""

@@ -1,0 +1,1 @@
+"""Identities, key derivation and the cipher suites."""

@@ -1,0 +1,41 @@
+"""The exception tree, and the reasons for which a packet goes no further."""
+
+
+class ZtError(Exception):
+    """The base of all errors of this package; never caught to hide a bug."""
+
+
+class WireError(ZtError, ValueError):
+    """Bytes do not decode; the only error that remote bytes may raise."""
+
+
+class TruncatedError(WireError):
+    """Bytes end before the field that was to be read."""
+
+
+class CryptoError(ZtError):
+    """A key or a signature is not good."""
+
+
+class ProtocolError(ZtError):
+    """A rule of the protocol was broken."""
+
+
+class LocalProtocolError(ProtocolError):
+    """Our own caller broke a rule."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The other side broke a rule; it is answered by an ERROR with `code`."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ConfigError(ZtError):
+    """Settings or state files are wrong; the message says what to do."""
+
+
+class HostError(ZtError, OSError):
+    """The kernel refused a TAP, netlink or firewall operation."""

@@ -1,0 +1,1 @@
+"""Ethernet and IP; nothing of ZeroTier in it."""

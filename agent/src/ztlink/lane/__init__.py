@@ -1,0 +1,1 @@
+"""The batch kernels of the data lane; one face, several engines."""

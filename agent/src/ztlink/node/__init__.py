@@ -1,0 +1,1 @@
+"""The sans-I/O node: VL1 and VL2 tied together."""

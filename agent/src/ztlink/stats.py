@@ -1,0 +1,60 @@
+"""Counters: why packets go no further, and how many went on."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, auto
+
+
+class Drop(IntEnum):
+    """Why a packet or frame went no further; a counter each, exported as a metric."""
+
+    TOO_SHORT = 0
+    OWN_SOURCE = auto()
+    BAD_FRAGMENT = auto()
+    REASSEMBLY_OVERFLOW = auto()
+    UNKNOWN_SOURCE = auto()
+    BAD_AUTH_TAG = auto()
+    BAD_SUITE = auto()
+    BAD_COMPRESSION = auto()
+    MALFORMED = auto()
+    UNKNOWN_VERB = auto()
+    UNEXPECTED_REPLY = auto()
+    NOT_AN_UPSTREAM = auto()
+    RATE_LIMITED = auto()
+    RELAY_REFUSED = auto()
+    HOP_LIMIT = auto()
+    NO_ROUTE = auto()
+    QUEUE_FULL = auto()
+    EXPIRED = auto()
+    UNKNOWN_NETWORK = auto()
+    NO_CONFIG = auto()
+    NOT_A_MEMBER = auto()
+    FILTERED = auto()
+    NOT_A_BRIDGE = auto()
+    BAD_FRAME = auto()
+    BAD_CREDENTIAL = auto()
+    BAD_CONFIG = auto()
+    NOT_A_CONTROLLER = auto()
+    IDENTITY_COLLISION = auto()
+    INVALID_IDENTITY = auto()
+    SEND_REFUSED = auto()
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters of one node; plain integers that a reader may copy at any time."""
+
+    drops: list[int] = field(default_factory=lambda: [0] * len(Drop))
+    datagrams_in: int = 0
+    bytes_in: int = 0
+    datagrams_out: int = 0
+    bytes_out: int = 0
+    packets_in: list[int] = field(default_factory=lambda: [0] * 32)
+    """Authenticated packets by verb number."""
+    packets_out: list[int] = field(default_factory=lambda: [0] * 32)
+    frames_in: int = 0
+    frames_out: int = 0
+    relayed: int = 0
+
+    def drop(self, reason: Drop, count: int = 1) -> None:
+        """Count a packet that goes no further."""
+        self.drops[reason] += count

@@ -1,0 +1,1 @@
+"""The virtual Ethernet layer: networks, membership, rules, multicast."""

@@ -1,0 +1,73 @@
+"""Where the packets of a super-frame lie in the outgoing buffer, and how they become datagrams.
+
+All packets of a super-frame but the last are equally long, so their datagrams can leave in one train. A packet
+that needs two datagrams is split into halves of equal size, since receivers join pieces by order and
+not by size: heads and fragments then alternate in one train. Where the sum is odd the fragment would be
+one byte shorter, which a train does not allow but at its end; then heads and fragments go in trains of their own.
+"""
+
+from typing import Final
+
+from ztlink.batch import MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE, Plan, Transmit
+from ztlink.wire.packet import (
+    FLAG_FRAGMENTED,
+    FRAGMENT_HEADER,
+    FRAGMENT_MARKER,
+    OFFSET_SOURCE,
+    SIZE_AUTH_TAG,
+    SIZE_FRAGMENT_HEADER,
+    SIZE_HEADER,
+)
+
+SIZE_BEFORE_VERB: Final = SIZE_HEADER - 1
+
+
+def pieces(size: int, path_mtu: int) -> int:
+    """Return how many datagrams a packet of `size` bytes becomes."""
+    if size <= path_mtu:
+        return 1
+    return 1 + -(-(size - path_mtu) // (path_mtu - SIZE_FRAGMENT_HEADER))
+
+
+def header(plan: Plan, *, is_fragmented: bool) -> bytearray:
+    """Return what precedes every frame of a plan: packet header, verb and prefix; the id is left zero."""
+    head = bytearray(SIZE_BEFORE_VERB)
+    head[8:13] = plan.destination.to_bytes(5, "big")
+    head[13:18] = plan.source.to_bytes(5, "big")
+    head[18] = FLAG_FRAGMENTED if is_fragmented else 0
+    head[19 : 19 + SIZE_AUTH_TAG] = bytes(SIZE_AUTH_TAG)
+    return head + plan.prefix
+
+
+def cut_packet(packet: memoryview, room: memoryview, count: int) -> tuple[int, list[int]]:
+    """Lay a sealed packet out as `count` datagrams in `room`, which begins where the packet does.
+
+    Each gets the same size but the last. Returns that size and the start of each datagram.
+    """
+    total = len(packet) + SIZE_FRAGMENT_HEADER * (count - 1)
+    size = -(-total // count)
+    slice_size = size - SIZE_FRAGMENT_HEADER
+    starts = [number * size for number in range(count)]
+    identity = bytes(packet[:8]), bytes(packet[8:OFFSET_SOURCE])
+    for number in range(count - 1, 0, -1):  # from the end, since each moves to a higher place
+        source = size + (number - 1) * slice_size
+        piece = packet[source : min(source + slice_size, len(packet))]
+        start = starts[number] + SIZE_FRAGMENT_HEADER
+        room[start : start + len(piece)] = piece
+        FRAGMENT_HEADER.pack_into(
+            room, starts[number], *identity, FRAGMENT_MARKER, count << 4 | number, 0
+        )
+    return size, starts
+
+
+def trains(
+    buffer: memoryview, first: int, end: int, segment_size: int, plan: Plan
+) -> list[Transmit]:
+    """Return `buffer[first:end]`, datagrams of `segment_size`, as transmits within the kernel's limits."""
+    most = min(MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE // segment_size) * segment_size
+    return [
+        Transmit(
+            buffer[start : min(start + most, end)], segment_size, plan.endpoint, plan.socket
+        )
+        for start in range(first, end, most)
+    ]

@@ -1,0 +1,50 @@
+"""The engine that takes one packet after the other: the oracle of all others."""
+
+from array import array
+
+from ztlink.batch import CipherSuite, PacketBatch, Plan, SuperFrame, Transmit
+from ztlink.crypto.armor import armor_one, dearmor_one
+from ztlink.crypto.kdf import PeerCipher
+from ztlink.inet.segment import cut, sizes_of
+from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, pieces
+from ztlink.wire.packet import OFFSET_FLAGS, SHIFT_SUITE, SIZE_FRAGMENT_HEADER
+
+
+class PlainEngine:
+    """See `Engine`."""
+
+    def outbound(
+        self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan
+    ) -> list[Transmit]:
+        """Cut, seal and fragment a super-frame, a packet at a time."""
+        sizes = sizes_of(frame, payload_offset)
+        overhead = SIZE_BEFORE_VERB + len(plan.prefix)
+        spaced = array("I", [sum(sizes[:index]) for index in range(len(sizes))])
+        payloads = memoryview(bytearray(sum(sizes)))
+        cut(frame, payloads, spaced, payload_offset)
+        transmits: list[Transmit] = []
+        for index, size in enumerate(sizes):
+            count = pieces(overhead + size, plan.path_mtu)
+            packet = header(plan, is_fragmented=count > 1)
+            packet[:8] = plan.packet_ids[8 * index : 8 * index + 8]
+            packet += payloads[spaced[index] : spaced[index] + size]
+            self._seal(packet, cipher, plan)
+            room = bytearray(len(packet) + SIZE_FRAGMENT_HEADER * (count - 1))
+            room[: len(packet)] = packet
+            datagram, _ = cut_packet(memoryview(packet), memoryview(room), count)
+            transmits.append(Transmit(room, datagram, plan.endpoint, plan.socket))
+        return transmits
+
+    def inbound(self, batch: PacketBatch, cipher: PeerCipher) -> bytearray:
+        """Open a batch in place, a packet at a time."""
+        return bytearray(
+            dearmor_one(batch.buffer[start : start + size], cipher)
+            for start, size in zip(batch.starts, batch.sizes, strict=True)
+        )
+
+    def _seal(self, packet: bytearray, cipher: PeerCipher, plan: Plan) -> None:
+        if plan.suite is CipherSuite.TRUSTED:
+            packet[OFFSET_FLAGS] |= plan.suite << SHIFT_SUITE
+            packet[19:27] = plan.trusted_path_id.to_bytes(8, "big")
+        else:
+            armor_one(packet, cipher, plan.suite)

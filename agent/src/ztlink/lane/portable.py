@@ -1,0 +1,98 @@
+"""The engine that needs nothing but Python, numpy and the crypto libraries: whole batches at a time."""
+
+from array import array
+from typing import Final
+
+from ztlink.batch import CipherSuite, PacketBatch, Plan, SuperFrame, Transmit
+from ztlink.crypto.armor import armor, dearmor
+from ztlink.crypto.kdf import PeerCipher
+from ztlink.inet.segment import cut, sizes_of
+from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, pieces, trains
+from ztlink.wire.packet import SHIFT_SUITE, SIZE_FRAGMENT_HEADER
+
+_FLAGS: Final = 18
+
+
+class PortableEngine:
+    """See `Engine`."""
+
+    def outbound(
+        self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan
+    ) -> list[Transmit]:
+        """Cut, seal and fragment a super-frame; each byte of it is copied once, then sealed in place."""
+        payload_sizes = sizes_of(frame, payload_offset)
+        overhead = SIZE_BEFORE_VERB + len(plan.prefix)
+        counts = [pieces(overhead + size, plan.path_mtu) for size in payload_sizes]
+        starts = array("I")
+        position = 0
+        for size, count in zip(payload_sizes, counts, strict=True):
+            starts.append(position)
+            position += overhead + size + SIZE_FRAGMENT_HEADER * (count - 1)
+        buffer = memoryview(bytearray(position))
+        batch = PacketBatch(buffer)
+        self._write_headers(batch, payload_sizes, counts, starts, plan)
+        cut(frame, buffer, array("I", [start + overhead for start in starts]), payload_offset)
+        self._seal(batch, cipher, plan)
+        return self._depart(batch, counts, plan)
+
+    def inbound(self, batch: PacketBatch, cipher: PeerCipher) -> bytearray:
+        """Open a batch in place."""
+        return dearmor(batch, cipher)
+
+    def _write_headers(
+        self,
+        batch: PacketBatch,
+        payload_sizes: "array[int]",
+        counts: list[int],
+        starts: "array[int]",
+        plan: Plan,
+    ) -> None:
+        buffer, ids = batch.buffer, plan.packet_ids
+        whole = header(plan, is_fragmented=False)
+        fragmented = header(plan, is_fragmented=True)
+        overhead = len(whole)
+        for index, start in enumerate(starts):
+            buffer[start : start + overhead] = whole if counts[index] == 1 else fragmented
+            buffer[start : start + 8] = ids[8 * index : 8 * index + 8]
+            batch.append(start, overhead + payload_sizes[index])
+
+    def _seal(self, batch: PacketBatch, cipher: PeerCipher, plan: Plan) -> None:
+        if plan.suite is not CipherSuite.TRUSTED:
+            armor(batch, cipher, plan.suite)
+            return
+        for start in batch.starts:
+            batch.buffer[start + _FLAGS] |= plan.suite << SHIFT_SUITE
+            batch.buffer[start + 19 : start + 27] = plan.trusted_path_id.to_bytes(8, "big")
+
+    def _depart(self, batch: PacketBatch, counts: list[int], plan: Plan) -> list[Transmit]:
+        """Form trains of the equal packets, and one of the last where it is shorter."""
+        transmits: list[Transmit] = []
+        equal = sum(
+            1
+            for index, size in enumerate(batch.sizes)
+            if size == batch.sizes[0] and counts[index] == counts[0]
+        )
+        transmits += self._trains_of(batch, 0, equal, counts[0], plan)
+        for index in range(equal, len(batch)):
+            transmits += self._trains_of(batch, index, index + 1, counts[index], plan)
+        return transmits
+
+    def _trains_of(
+        self, batch: PacketBatch, first: int, after: int, count: int, plan: Plan
+    ) -> list[Transmit]:
+        buffer, size = batch.buffer, batch.sizes[first]
+        begin = batch.starts[first]
+        stride = size + SIZE_FRAGMENT_HEADER * (count - 1)
+        if count == 1:
+            return trains(buffer, begin, begin + stride * (after - first), size, plan)
+        datagram = -(-stride // count)
+        for index in range(first, after):
+            start = batch.starts[index]
+            cut_packet(buffer[start : start + size], buffer[start : start + stride], count)
+        if stride % count == 0:
+            end = begin + stride * (after - first)
+            return trains(buffer, begin, end, datagram, plan)
+        return [
+            Transmit(buffer[start : start + stride], datagram, plan.endpoint, plan.socket)
+            for start in batch.starts[first:after]
+        ]

@@ -1,0 +1,81 @@
+"""Keeping in touch with the roots: HELLO at once, again with back-off until one answers, then now and then."""
+
+from typing import Final, Protocol
+
+from ztlink.clock import Now
+from ztlink.ids import ALL_SOCKETS, Endpoint, SocketId
+from ztlink.vl1.context import Context
+from ztlink.vl1.peer import Peer
+from ztlink.vl1.topology import Topology
+
+RETRY_INTERVALS: Final = (0.15, 0.25, 0.5, 1.0, 2.0, 5.0)
+HELLO_INTERVAL: Final = 224.0
+"""Seconds between HELLOs to a root that is in reach; its paths are kept open by ECHOs meanwhile."""
+
+
+class Greeter(Protocol):
+    """Sends HELLO."""
+
+    def send_hello(self, peer: Peer, socket: SocketId, endpoint: Endpoint, now: Now) -> None:
+        """Send HELLO to an endpoint, from one socket or from all."""
+
+    def send_hello_relayed(self, peer: Peer, now: Now) -> None:
+        """Send HELLO through a root."""
+
+
+class RootContact:
+    """One root that we want to be in touch with."""
+
+    def __init__(self, peer: Peer, ctx: Context, topology: Topology, greeter: Greeter) -> None:
+        self._peer = peer
+        self._ctx = ctx
+        self._topology = topology
+        self._greeter = greeter
+        self._attempts = 0
+        self._next = float("-inf")
+
+    def lost(self, now: Now) -> None:
+        """Begin anew: the root has no usable path any more."""
+        self._attempts = 0
+        self._next = now.mono
+        self._ctx.timers.schedule(self, now.mono)
+
+    def handle_timer(self, now: Now) -> None:
+        """Greet where it is due."""
+        peer = self._peer
+        if self._topology.peers.get(peer.address) is not peer or not peer.is_upstream:
+            return
+        path = peer.best_path()
+        if now.mono < self._next and path is None:
+            self._ctx.timers.schedule(self, self._next)
+            return
+        if path is None:
+            self._greet_everywhere(now)
+            interval = RETRY_INTERVALS[min(self._attempts, len(RETRY_INTERVALS) - 1)]
+            self._attempts += 1
+            self._next = now.mono + interval
+            self._ctx.timers.schedule(self, self._next)
+            return
+        self._attempts = 0
+        due = peer.last_hello + HELLO_INTERVAL
+        if now.mono >= due:
+            self._greeter.send_hello(peer, path.socket, path.endpoint, now)
+            due = now.mono + HELLO_INTERVAL
+        self._ctx.timers.schedule(self, due)
+
+    def _greet_everywhere(self, now: Now) -> None:
+        """Greet one endpoint of each family, another one each time, and the paths there were."""
+        root = self._topology.roots.get(self._peer.address)
+        endpoints = root.endpoints if root else ()
+        targets: list[Endpoint] = []
+        for version in (4, 6):
+            family = [e for e in endpoints if e.ip.version == version]
+            if family:
+                targets.append(family[self._attempts % len(family)])
+        for endpoint in targets:
+            self._greeter.send_hello(self._peer, ALL_SOCKETS, endpoint, now)
+        for path in list(self._peer.paths.values()):
+            if path.endpoint not in targets:
+                self._greeter.send_hello(self._peer, path.socket, path.endpoint, now)
+        if not targets:
+            self._greeter.send_hello_relayed(self._peer, now)

@@ -1,0 +1,249 @@
+"""Choose the way, seal, cut, and hand datagrams to the outbox.
+
+A message goes over the best confirmed path of its destination, else through the best root, which relays it: the
+very same packet, sent to the root's address. The way is chosen before sealing, because the fragmented bit and
+the cipher suite are under the authentication tag.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ztlink.batch import CipherSuite, Plan, SuperFrame
+from ztlink.clock import Now
+from ztlink.crypto.armor import armor_one
+from ztlink.ids import Address, Endpoint, PacketId, SocketId
+from ztlink.inet.segment import count
+from ztlink.lane.engine import Engine
+from ztlink.stats import Drop
+from ztlink.vl1.context import Context
+from ztlink.vl1.fragments import split
+from ztlink.vl1.path import Path
+from ztlink.vl1.peer import MIN_PROTOCOL_SUITE_3, Peer
+from ztlink.vl1.requests import Request, Requests
+from ztlink.vl1.topology import Topology
+from ztlink.wire.compress import compress as compress_payload
+from ztlink.wire.packet import (
+    FLAG_FRAGMENTED,
+    HEADER,
+    OFFSET_AUTH_TAG,
+    OFFSET_FLAGS,
+    OFFSET_VERB,
+    SHIFT_SUITE,
+    SIZE_AUTH_TAG,
+    SIZE_HEADER,
+    VERB_FLAG_COMPRESSED,
+)
+from ztlink.wire.verbs import Verb
+
+SUITE_0_VERBS: Final = frozenset(
+    {Verb.HELLO, Verb.ACK, Verb.QOS_MEASUREMENT, Verb.PATH_NEGOTIATION_REQUEST}
+)
+REQUEST_VERBS: Final = frozenset(
+    {
+        Verb.HELLO,
+        Verb.ECHO,
+        Verb.WHOIS,
+        Verb.NETWORK_CONFIG_REQUEST,
+        Verb.MULTICAST_GATHER,
+        Verb.MULTICAST_FRAME,
+    }
+)
+"""Verbs whose OK we listen to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a packet came from; an answer goes back the same way."""
+
+    socket: SocketId
+    endpoint: Endpoint
+    hops: int
+    """0: directly from its source; else an unauthenticated count of relays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a packet for some peer is to be sent."""
+
+    carrier: Peer
+    """The peer itself, or the root that relays."""
+    path: Path
+
+
+class Egress:
+    """Sends messages and frames."""
+
+    def __init__(self, ctx: Context, topology: Topology, engine: Engine) -> None:
+        self._ctx = ctx
+        self._topology = topology
+        self.engine = engine
+        self.requests = Requests()
+        self._sender = ctx.address.to_bytes(5, "big")
+
+    def route(self, peer: Peer) -> Route | None:
+        """Return the way to a peer: direct, else through a root; None where there is neither."""
+        path = peer.best_path()
+        if path is not None:
+            return Route(peer, path)
+        root = self._topology.best_root(exclude=peer.address)
+        path = root.best_path() if root else None
+        return Route(root, path) if root and path else None
+
+    def send(
+        self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
+    ) -> PacketId | None:
+        """Send a message; what cannot go now waits until the destination is known, at most 5 s."""
+        peer = self._topology.peers.get(destination)
+        if peer is None:
+            waits = self._topology.when_known(
+                destination,
+                now,
+                lambda later: self._send_late(destination, verb, payload, later, compress),
+            )
+            if not waits:
+                self._ctx.stats.drop(Drop.QUEUE_FULL)
+            return None
+        return self.send_to(peer, verb, payload, now, compress=compress)
+
+    def send_to(
+        self, peer: Peer, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
+    ) -> PacketId | None:
+        """Send a message to a known peer by the best way there is."""
+        route = self.route(peer)
+        if route is None:
+            self._ctx.stats.drop(Drop.NO_ROUTE)
+            return None
+        path = route.path
+        suite = CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer)
+        packet = self.build(peer, verb, payload, compress=compress)
+        packet_id = self.seal(packet, peer, suite, path.mtu, path.trusted_path_id)
+        for datagram in split(packet, path.mtu):
+            self._ctx.transmit(datagram, path.endpoint, path.socket)
+        route.carrier.path_sent(path, now)
+        self._note(peer, verb, packet_id, None, now)
+        return packet_id
+
+    def send_back(
+        self, peer: Peer, arrival: Arrival, verb: Verb, payload: bytes, now: Now, **options: bool
+    ) -> PacketId:
+        """Answer the way a packet came in, in one datagram."""
+        return self.send_at(
+            peer, arrival.socket, arrival.endpoint, verb, payload, now, **options
+        )
+
+    def send_at(
+        self,
+        peer: Peer,
+        socket: SocketId,
+        endpoint: Endpoint,
+        verb: Verb,
+        payload: bytes,
+        now: Now,
+        *,
+        compress: bool = False,
+    ) -> PacketId:
+        """Send a message in one datagram to an endpoint of our choice."""
+        packet = self.build(peer, verb, payload, compress=compress)
+        packet_id = self.seal(packet, peer, self.suite_for(peer))
+        self._ctx.transmit(packet, endpoint, socket)
+        self._note(peer, verb, packet_id, endpoint, now)
+        return packet_id
+
+    def send_frame(
+        self, peer: Peer, frame: SuperFrame, prefix: bytes, payload_offset: int, now: Now
+    ) -> bool:
+        """Send the frames of a super-frame, each behind `prefix`; False where there is no way."""
+        route = self.route(peer)
+        if route is None:
+            self._ctx.stats.drop(Drop.NO_ROUTE)
+            return False
+        path = route.path
+        frames = count(frame)
+        plan = Plan(
+            destination=peer.address,
+            source=self._ctx.address,
+            endpoint=path.endpoint,
+            socket=path.socket,
+            path_mtu=path.mtu,
+            suite=CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer),
+            prefix=prefix,
+            packet_ids=self._ctx.random_bytes(8 * frames),
+            trusted_path_id=path.trusted_path_id,
+        )
+        self._ctx.transmits += self.engine.outbound(frame, payload_offset, peer.cipher, plan)
+        route.carrier.path_sent(path, now)
+        peer.last_frame = now.mono
+        self._ctx.stats.frames_out += frames
+        self._ctx.stats.packets_out[prefix[0] & 0x1F] += frames
+        return True
+
+    def suite_for(self, peer: Peer) -> CipherSuite:
+        """Return the suite that a peer understands best (wire.adoc#suites)."""
+        if peer.protocol >= MIN_PROTOCOL_SUITE_3:
+            return CipherSuite.GMAC_SIV
+        return CipherSuite.SALSA_POLY
+
+    def build(self, peer: Peer, verb: Verb, payload: bytes, *, compress: bool = False) -> bytearray:
+        """Return a packet that is yet to be sealed."""
+        verb_byte: int = verb
+        if compress:
+            smaller = compress_payload(payload)
+            if smaller is not None:
+                verb_byte, payload = verb | VERB_FLAG_COMPRESSED, smaller
+        self._ctx.stats.packets_out[verb] += 1
+        packet = bytearray(SIZE_HEADER + len(payload))
+        HEADER.pack_into(
+            packet,
+            0,
+            self._fresh_id(),
+            peer.address.to_bytes(5, "big"),
+            self._sender,
+            0,
+            bytes(SIZE_AUTH_TAG),
+            verb_byte,
+        )
+        packet[SIZE_HEADER:] = payload
+        return packet
+
+    def seal(
+        self,
+        packet: bytearray,
+        peer: Peer,
+        suite: CipherSuite,
+        path_mtu: int = 0,
+        trusted_path_id: int = 0,
+    ) -> PacketId:
+        """Seal a packet in place and return its id as on the wire; `path_mtu` 0 means one datagram."""
+        if path_mtu and len(packet) > path_mtu:
+            packet[OFFSET_FLAGS] |= FLAG_FRAGMENTED
+        if suite is CipherSuite.TRUSTED:
+            packet[OFFSET_FLAGS] |= suite << SHIFT_SUITE
+            packet[OFFSET_AUTH_TAG:OFFSET_VERB] = trusted_path_id.to_bytes(8, "big")
+        else:
+            armor_one(packet, peer.cipher, suite)
+        return PacketId(int.from_bytes(packet[:8], "big"))
+
+    def expect(self, packet_id: PacketId, request: Request, now: Now) -> None:
+        """Listen for an answer."""
+        self.requests.remove_older(now)
+        self.requests.add(packet_id, request)
+
+    def _note(
+        self, peer: Peer, verb: Verb, packet_id: PacketId, endpoint: Endpoint | None, now: Now
+    ) -> None:
+        if verb in REQUEST_VERBS:
+            self.expect(packet_id, Request(peer.address, verb, endpoint, now.mono), now)
+
+    def _send_late(
+        self, destination: Address, verb: Verb, payload: bytes, now: Now, compress: bool
+    ) -> None:
+        peer = self._topology.peers.get(destination)
+        if peer is not None:
+            self.send_to(peer, verb, payload, now, compress=compress)
+
+    def _fresh_id(self) -> bytes:
+        # An upper half of zero would look like an empty entry in the reference's table of replies.
+        while True:
+            packet_id = self._ctx.random_bytes(8)
+            if packet_id[:4] != b"\0\0\0\0":
+                return packet_id

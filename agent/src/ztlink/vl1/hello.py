@@ -1,0 +1,387 @@
+"""HELLO and its answer, ECHO, WHOIS: how nodes come to know each other."""
+
+from collections.abc import Callable
+from typing import Final
+
+from ztlink.batch import CipherSuite
+from ztlink.clock import Now
+from ztlink.crypto.armor import crypt_hello_tail, dearmor_one
+from ztlink.crypto.identity import agree
+from ztlink.crypto.kdf import PeerCipher, derive_session_keys
+from ztlink.errors import CryptoError, WireError
+from ztlink.ids import Address, Endpoint, PacketId, SocketId, is_reserved
+from ztlink.stats import Drop
+from ztlink.vl1.context import Context
+from ztlink.vl1.discovery import Discovery
+from ztlink.vl1.egress import Arrival, Egress
+from ztlink.vl1.events import IdentityCollided
+from ztlink.vl1.path import Path
+from ztlink.vl1.peer import MIN_PROTOCOL_ECHO, Peer
+from ztlink.vl1.requests import Request
+from ztlink.vl1.topology import Topology
+from ztlink.wire.buffer import Reader, Writer
+from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Whois
+from ztlink.wire.identity import Identity
+from ztlink.wire.packet import (
+    MASK_HOPS,
+    OFFSET_FLAGS,
+    OFFSET_PAYLOAD,
+    OFFSET_SOURCE,
+    SIZE_PACKET_ID,
+)
+from ztlink.wire.verbs import (
+    MIN_PROTOCOL_VERSION,
+    PROTOCOL_VERSION,
+    SOFTWARE_VERSION,
+    ErrorCode,
+    Verb,
+)
+from ztlink.wire.world import World
+
+NEWCOMERS_PER_SECOND: Final = 500.0
+NEWCOMERS_BURST: Final = 1000.0
+"""A key agreement costs some 0.1 ms: half of a second's CPU at the most goes into strangers' claims."""
+MAX_PROVISIONAL: Final = 4096
+"""Peers that are served while their proof of work is being checked."""
+ECHO_INTERVAL: Final = 1 / 6
+WHOIS_SERVED_INTERVAL: Final = 0.1
+MAX_ECHO_PAYLOAD: Final = 1400
+
+
+class Budget:
+    """A token bucket."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._last = float("-inf")
+
+    def spend(self, now: Now) -> bool:
+        """Take one token if there is one."""
+        elapsed = now.mono - self._last
+        self._last = now.mono
+        self._tokens = min(self._burst, self._tokens + max(elapsed, 0.0) * self._rate)
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
+class Introductions:
+    """Greets and is greeted; the `Prober` of all peers and the `Greeter` of root contacts."""
+
+    paths_changed: Callable[[Peer, Now], None]
+    """Called when a peer's confirmed paths may have changed."""
+
+    def __init__(
+        self, ctx: Context, topology: Topology, egress: Egress, discovery: Discovery
+    ) -> None:
+        self._ctx = ctx
+        self._topology = topology
+        self._egress = egress
+        self._discovery = discovery
+        self._newcomers = Budget(NEWCOMERS_PER_SECOND, NEWCOMERS_BURST)
+        self._provisional: dict[Identity, None] = {}
+        self.validations: list[Identity] = []
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def probe(self, peer: Peer, path: Path, now: Now) -> None:
+        """Test a path: by ECHO, or by HELLO where the peer's version is unknown or it may have forgotten us."""
+        if peer.protocol >= MIN_PROTOCOL_ECHO and not (peer.is_upstream and path.probes > 1):
+            self._egress.send_at(peer, path.socket, path.endpoint, Verb.ECHO, b"", now)
+        else:
+            self.send_hello(peer, path.socket, path.endpoint, now)
+        path.last_out = now.mono
+
+    def retire(self, peer: Peer, now: Now) -> None:
+        """Forget a peer after long silence."""
+        self._topology.remove_peer(peer)
+
+    def path_lost(self, peer: Peer, now: Now) -> None:
+        """Tell the others that a peer's paths changed."""
+        self.paths_changed(peer, now)
+
+    def confirm(self, peer: Peer, arrival: Arrival, now: Now) -> None:
+        """Have an endpoint probed that a peer's packet came from."""
+        self._discovery.confirm(peer, arrival, now)
+
+    def send_hello(self, peer: Peer, socket: SocketId, endpoint: Endpoint, now: Now) -> None:
+        """Send HELLO to an endpoint, from one socket or from all."""
+        packet = self._build_hello(peer, endpoint, now)
+        self._ctx.transmit(packet, endpoint, socket)
+        self._expect(peer, packet, endpoint, now)
+
+    def send_hello_relayed(self, peer: Peer, now: Now) -> None:
+        """Send HELLO through a root: the peer learns who we are without asking anybody."""
+        root = self._topology.best_root(exclude=peer.address)
+        path = root.best_path() if root else None
+        if root is None or path is None:
+            return
+        packet = self._build_hello(peer, None, now)
+        self._ctx.transmit(packet, path.endpoint, path.socket)
+        root.path_sent(path, now)
+        self._expect(peer, packet, None, now)
+
+    def _expect(
+        self, peer: Peer, packet: bytearray, endpoint: Endpoint | None, now: Now
+    ) -> None:
+        peer.last_hello = now.mono
+        request = Request(peer.address, Verb.HELLO, endpoint, now.mono)
+        self._egress.expect(_packet_id(packet), request, now)
+
+    def _build_hello(self, peer: Peer, endpoint: Endpoint | None, now: Now) -> bytearray:
+        moons = [HelloMoon(m.world_id, m.timestamp) for m in self._topology.moons.values()]
+        moons += [HelloMoon(world_id, 0) for world_id in self._topology.wanted_moons]
+        hello = Hello(
+            protocol=PROTOCOL_VERSION,
+            version=SOFTWARE_VERSION,
+            timestamp=now.unix_ms,
+            identity=self._ctx.identity.public,
+            destination=endpoint,
+            planet_id=self._topology.planet.world_id,
+            planet_timestamp=self._topology.planet.timestamp,
+        )
+        writer = Writer()
+        hello.encode(writer)
+        tail_offset = OFFSET_PAYLOAD + len(writer)
+        Hello.encode_tail(moons, writer)
+        packet = self._egress.build(peer, Verb.HELLO, writer.getvalue())
+        crypt_hello_tail(packet, tail_offset, peer.cipher)
+        self._egress.seal(packet, peer, CipherSuite.POLY_NONE)
+        return packet
+
+    # -- HELLO -------------------------------------------------------------------------------
+
+    def receive_hello(self, packet: bytearray, arrival_at: tuple[SocketId, Endpoint], now: Now) -> Peer | None:
+        """Handle a HELLO in clear; return its sender if it is who it says."""
+        arrival = Arrival(*arrival_at, packet[OFFSET_FLAGS] & MASK_HOPS)
+        try:
+            hello, tail_offset = Hello.decode_packet(packet)
+        except WireError:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return None
+        source = int.from_bytes(packet[OFFSET_SOURCE : OFFSET_SOURCE + 5], "big")
+        if hello.protocol < MIN_PROTOCOL_VERSION or hello.identity.address != source:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return None
+        peer = self._topology.peers.get(Address(source))
+        if peer is not None and peer.identity != hello.identity:
+            self._answer_collision(packet, hello.identity, arrival, now)
+            return None
+        if peer is None:
+            peer = self._admit(packet, hello.identity, now)
+        elif not dearmor_one(packet, peer.cipher):
+            self._ctx.stats.drop(Drop.BAD_AUTH_TAG)
+            return None
+        if peer is None:
+            return None
+        self.welcome(peer, hello, packet, tail_offset, arrival, now)
+        return peer
+
+    def welcome(
+        self,
+        peer: Peer,
+        hello: Hello,
+        packet: bytearray,
+        tail_offset: int,
+        arrival: Arrival,
+        now: Now,
+    ) -> None:
+        """Answer an authentic HELLO on the way that it came."""
+        crypt_hello_tail(packet, tail_offset, peer.cipher)
+        try:
+            moons = Hello.decode_tail(Reader(memoryview(packet)[tail_offset:]))
+        except WireError:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return
+        if hello.destination is not None and arrival.hops == 0:
+            self._discovery.report_surface(peer, arrival, hello.destination, now)
+        packet_id = _packet_id(packet)
+        writer = Writer()
+        OkHello(
+            in_re_packet_id=packet_id,
+            timestamp=hello.timestamp,
+            protocol=PROTOCOL_VERSION,
+            version=SOFTWARE_VERSION,
+            source=arrival.endpoint,
+            worlds=self._newer_worlds(hello, moons),
+        ).encode(writer)
+        # The suite follows from the version known before this HELLO: the peer accepts either.
+        self._egress.send_back(peer, arrival, Verb.OK, writer.getvalue(), now)
+        peer.protocol, peer.version = hello.protocol, hello.version
+        self._ctx.stats.packets_in[Verb.HELLO] += 1
+
+    def _newer_worlds(self, hello: Hello, moons: list[HelloMoon]) -> tuple[World, ...]:
+        planet = self._topology.planet
+        worlds: list[World] = []
+        if hello.planet_id == planet.world_id and hello.planet_timestamp < planet.timestamp:
+            worlds.append(planet)
+        for moon in moons:
+            ours = self._topology.moons.get(moon.world_id)
+            if ours is not None and ours.timestamp > moon.timestamp:
+                worlds.append(ours)
+        return tuple(worlds)
+
+    def _admit(self, packet: bytearray, identity: Identity, now: Now) -> Peer | None:
+        """Make a peer of a stranger whose HELLO is authentic; its proof of work is checked elsewhere."""
+        if is_reserved(identity.address) or identity.address == self._ctx.address:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return None
+        if not self._newcomers.spend(now) or len(self._provisional) >= MAX_PROVISIONAL:
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
+            return None
+        cipher = self._authentic_cipher(packet, identity)
+        if cipher is None:
+            return None
+        self._provisional[identity] = None
+        self.validations.append(identity)
+        peer = self._topology.admit(identity, cipher, now)
+        if peer is not None:
+            peer.is_provisional = True
+        return peer
+
+    def _authentic_cipher(self, packet: bytearray, identity: Identity) -> PeerCipher | None:
+        try:
+            cipher = PeerCipher(derive_session_keys(agree(self._ctx.identity, identity)))
+        except CryptoError:
+            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
+            return None
+        if not dearmor_one(packet, cipher):
+            self._ctx.stats.drop(Drop.BAD_AUTH_TAG)
+            return None
+        return cipher
+
+    def validated(self, identity: Identity, ok: bool, now: Now) -> None:
+        """Take the verdict on a proof of work; a peer that failed goes."""
+        self._provisional.pop(identity, None)
+        peer = self._topology.peers.get(identity.address)
+        if peer is None or peer.identity != identity:
+            return
+        peer.is_provisional = False
+        if not ok:
+            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
+            self._topology.remove_peer(peer)
+
+    def _answer_collision(
+        self, packet: bytearray, identity: Identity, arrival: Arrival, now: Now
+    ) -> None:
+        """Tell a node that its address is taken: sealed with the keys of its own identity."""
+        self._ctx.stats.drop(Drop.IDENTITY_COLLISION)
+        if not self._newcomers.spend(now):
+            return
+        cipher = self._authentic_cipher(packet, identity)
+        if cipher is None:
+            return
+        stranger = Peer(identity, cipher, self._ctx, self)
+        writer = Writer()
+        packet_id = _packet_id(packet)
+        Error(Verb.HELLO, packet_id, ErrorCode.IDENTITY_COLLISION, b"").encode(writer)
+        self._egress.send_back(stranger, arrival, Verb.ERROR, writer.getvalue(), now)
+
+    # -- answers -----------------------------------------------------------------------------
+
+    def handle_ok_hello(
+        self, peer: Peer, arrival: Arrival, request: Request, payload: memoryview, now: Now
+    ) -> None:
+        """Learn a peer's version, our own address and the path; take newer worlds from a root."""
+        ok = OkHello.decode(Reader(payload))
+        if ok.protocol < MIN_PROTOCOL_VERSION:
+            return
+        peer.protocol, peer.version = ok.protocol, ok.version
+        if arrival.hops == 0 and ok.source is not None:
+            self._discovery.report_surface(peer, arrival, ok.source, now)
+        if ok.worlds and self._topology.is_trusted_source_of_worlds(peer.address):
+            for world in ok.worlds:
+                self._topology.offer_world(world, peer.address, now)
+
+    def learn_path(self, peer: Peer, arrival: Arrival, request: Request, now: Now) -> None:
+        """Confirm a path by an answer: only if it came from where we had asked."""
+        if arrival.hops:
+            return
+        if arrival.endpoint != request.endpoint:
+            path = peer.paths.get((arrival.socket, arrival.endpoint))
+            if path is None or not path.is_confirmed:
+                self._discovery.confirm(peer, arrival, now)
+            return
+        if not self._ctx.may_be_path(arrival.endpoint):
+            return
+        path = peer.add_path(arrival.socket, arrival.endpoint, now)
+        if path is not None:
+            was_confirmed = path.is_confirmed
+            peer.path_replied(path, now.mono - request.sent, now)
+            if not was_confirmed:
+                self.paths_changed(peer, now)
+
+    def answer_echo(
+        self, peer: Peer, arrival: Arrival, packet_id: int, payload: memoryview, now: Now
+    ) -> bool:
+        """Answer an ECHO where it came from, a few times a second at most."""
+        path = peer.paths.get((arrival.socket, arrival.endpoint))
+        if path is not None:
+            if now.mono - path.last_echo_served < ECHO_INTERVAL:
+                self._ctx.stats.drop(Drop.RATE_LIMITED)
+                return False
+            path.last_echo_served = now.mono
+        if len(payload) > MAX_ECHO_PAYLOAD:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return False
+        body = bytes([Verb.ECHO]) + packet_id.to_bytes(8, "big") + bytes(payload)
+        self._egress.send_back(peer, arrival, Verb.OK, body, now)
+        return True
+
+    def ask_whois(self, address: Address, now: Now) -> bool:
+        """Ask the best root who an address is."""
+        root = self._topology.best_root(exclude=address)
+        if root is None:
+            return False
+        writer = Writer()
+        Whois((address,)).encode(writer)
+        self._egress.send_to(root, Verb.WHOIS, writer.getvalue(), now)
+        return True
+
+    def answer_whois(
+        self, peer: Peer, arrival: Arrival, packet_id: int, payload: memoryview, now: Now
+    ) -> bool:
+        """Answer with the identities that we know; ask our own roots for those that we don't."""
+        if not self._topology.is_root:
+            if now.mono - peer.last_whois_served < WHOIS_SERVED_INTERVAL:
+                self._ctx.stats.drop(Drop.RATE_LIMITED)
+                return False
+            peer.last_whois_served = now.mono
+        known: list[Identity] = []
+        for address in Whois.decode(Reader(payload)).addresses[:64]:
+            if address == self._ctx.address:
+                known.append(self._ctx.identity.public)
+            elif (other := self._topology.peers.get(address)) is not None:
+                known.append(other.identity)
+            elif address != peer.address and self._topology.roots:
+                self._topology.when_known(address, now)
+        if known:
+            writer = Writer()
+            OkWhois(packet_id, tuple(known)).encode(writer)
+            self._egress.send_back(peer, arrival, Verb.OK, writer.getvalue(), now)
+        return True
+
+    def handle_ok_whois(self, peer: Peer, payload: memoryview, now: Now) -> None:
+        """Take an identity from a root; existing bindings stay, and the proof of work is checked."""
+        if not peer.is_upstream:
+            self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
+            return
+        for identity in OkWhois.decode(Reader(payload)).identities[:1]:
+            if identity.address in self._topology.peers:
+                continue
+            if len(self._provisional) < MAX_PROVISIONAL:
+                self._provisional[identity] = None
+                self.validations.append(identity)
+            self._topology.add_peer(identity, now)
+
+    def handle_collision(self, peer: Peer) -> None:
+        """A root says that our address belongs to another identity."""
+        if peer.is_upstream:
+            self._ctx.events.append(IdentityCollided(peer.address))
+
+
+def _packet_id(packet: bytearray) -> PacketId:
+    return PacketId(int.from_bytes(packet[:SIZE_PACKET_ID], "big"))

@@ -1,0 +1,190 @@
+"""The life of a path: one local socket and one remote endpoint of a peer.
+
+A path is a candidate until an answer to something that we sent there comes back from there: only
+that shows that the peer is at that address (a packet that merely arrives may be a replay). While we send
+on a confirmed path, something authentic must come back: after `PATIENCE` of silence the path is probed, and
+after `MAX_PROBES` unanswered probes it is stale: no traffic, but probed on with back-off, so that it is won back
+soon after it works again. An idle path is probed every `HEARTBEAT`, which keeps NATs open.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+from ztlink.clock import Now
+from ztlink.ids import Endpoint, SocketId
+from ztlink.wire.inet_address import IpScope, ip_scope
+
+HEARTBEAT: Final = 14.0
+"""Idle seconds after which a path is probed; below the 30 s for which careless NATs remember."""
+PATIENCE: Final = 1.0
+PROBE_INTERVAL: Final = 0.4
+MAX_PROBES: Final = 4
+STALE_PROBE_INTERVALS: Final = (1.0, 2.0, 4.0, 8.0, 14.0)
+CANDIDATE_PROBE_INTERVALS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
+EXPIRY: Final = 243.0
+"""Seconds without an authentic packet after which a stale path is forgotten."""
+UNKNOWN_LATENCY: Final = 65_535.0
+_BEST_SCOPE: Final = 8
+
+
+class PathState(Enum):
+    """Where a path is in its life."""
+
+    CANDIDATE = auto()
+    CONFIRMED = auto()
+    STALE = auto()
+    DEAD = auto()
+
+
+class PathInput(Enum):
+    """What happens to a path."""
+
+    REPLY = auto()
+    SILENCE = auto()
+    EXPIRED = auto()
+
+
+TRANSITIONS: Final = {
+    (PathState.CANDIDATE, PathInput.REPLY): PathState.CONFIRMED,
+    (PathState.CANDIDATE, PathInput.EXPIRED): PathState.DEAD,
+    (PathState.CONFIRMED, PathInput.SILENCE): PathState.STALE,
+    (PathState.STALE, PathInput.REPLY): PathState.CONFIRMED,
+    (PathState.STALE, PathInput.EXPIRED): PathState.DEAD,
+}
+
+
+class Path:
+    """One path of one peer; only this file assigns its state."""
+
+    __slots__ = (
+        "awaiting_since",
+        "endpoint",
+        "last_echo_served",
+        "last_in",
+        "last_out",
+        "latency",
+        "mtu",
+        "next_probe",
+        "probes",
+        "scope",
+        "socket",
+        "state",
+        "trusted_path_id",
+    )
+
+    def __init__(
+        self, socket: SocketId, endpoint: Endpoint, mtu: int, trusted_path_id: int, now: Now
+    ) -> None:
+        self.socket = socket
+        self.endpoint = endpoint
+        self.mtu = mtu
+        """UDP payload bytes in one datagram."""
+        self.trusted_path_id = trusted_path_id
+        """Non-zero: suite 2 is used on this path."""
+        self.scope: IpScope = ip_scope(endpoint.ip)
+        self.state = PathState.CANDIDATE
+        self.last_in = now.mono
+        self.last_out = now.mono
+        self.latency = UNKNOWN_LATENCY
+        """Round trip in milliseconds."""
+        self.awaiting_since: float | None = None
+        """When we first sent without having received anything since."""
+        self.probes = 0
+        """Probes sent since something was last received."""
+        self.next_probe = now.mono
+        self.last_echo_served = float("-inf")
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Traffic may use this path."""
+        return self.state is PathState.CONFIRMED
+
+    @property
+    def is_suspect(self) -> bool:
+        """A probe is under way because what we sent was not answered."""
+        return self.probes > 0 and self.awaiting_since is not None
+
+    def sent(self, now: Now) -> float | None:
+        """Note that something was sent; return a deadline where the path must be looked at then."""
+        self.last_out = now.mono
+        if self.awaiting_since is None:
+            self.awaiting_since = now.mono
+            self.next_probe = now.mono + self._patience
+            return self.next_probe
+        return None
+
+    def received(self, now: Now) -> None:
+        """Note an authentic packet that came directly over this path."""
+        self.last_in = now.mono
+        if self.state is PathState.CONFIRMED:
+            self.awaiting_since = None
+            self.probes = 0
+            self.next_probe = now.mono + HEARTBEAT
+
+    def replied(self, round_trip: float | None, now: Now) -> bool:
+        """Note an answer to a probe; return whether this confirmed the path. `round_trip` in seconds."""
+        confirmed = self._advance(PathInput.REPLY)
+        self.received(now)
+        if round_trip is not None:
+            sample = max(round_trip * 1000.0, 0.01)
+            known = self.latency < UNKNOWN_LATENCY
+            self.latency = (self.latency + sample) / 2 if known else sample
+        return confirmed
+
+    def suspect(self, now: Now) -> None:
+        """Have the path probed at once, because there is reason to doubt it."""
+        if self.awaiting_since is None:
+            self.awaiting_since = now.mono
+        self.next_probe = now.mono
+
+    def deadline(self) -> float:
+        """Return when `handle_timer` is due."""
+        return self.next_probe
+
+    def handle_timer(self, now: Now) -> bool:
+        """Advance; return whether a probe is to be sent now."""
+        if self.state is PathState.DEAD or now.mono < self.next_probe:
+            return False
+        if self.state is PathState.CONFIRMED:
+            return self._probe_confirmed(now)
+        intervals = CANDIDATE_PROBE_INTERVALS
+        if self.state is PathState.STALE:
+            intervals = STALE_PROBE_INTERVALS
+        elif self.probes >= len(intervals):
+            self._advance(PathInput.EXPIRED)
+            return False
+        if now.mono - self.last_in >= EXPIRY:
+            self._advance(PathInput.EXPIRED)
+            return False
+        self.next_probe = now.mono + intervals[min(self.probes, len(intervals) - 1)]
+        self.probes += 1
+        return True
+
+    def score(self) -> tuple[bool, float]:
+        """Rank among confirmed paths: suspects last, then latency weighted by scope; lowest is best."""
+        return self.is_suspect, self.latency * (_BEST_SCOPE - self.scope)
+
+    @property
+    def _patience(self) -> float:
+        return PATIENCE if self.latency >= UNKNOWN_LATENCY else max(PATIENCE, self.latency / 333)
+
+    def _probe_confirmed(self, now: Now) -> bool:
+        if self.probes >= MAX_PROBES:
+            self._advance(PathInput.SILENCE)
+            self.probes = 0
+            self.next_probe = now.mono + STALE_PROBE_INTERVALS[0]
+            return False
+        self.probes += 1
+        if self.awaiting_since is None:
+            self.awaiting_since = now.mono
+        self.next_probe = now.mono + max(PROBE_INTERVAL, self._patience - PATIENCE)
+        return True
+
+    def _advance(self, what: PathInput) -> bool:
+        state = TRANSITIONS.get((self.state, what))
+        if state is None:
+            return False
+        self.state = state
+        self.awaiting_since = None
+        self.probes = 0
+        return True

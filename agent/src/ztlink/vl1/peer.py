@@ -1,0 +1,175 @@
+"""A peer: its identity and keys, its version, its paths."""
+
+from typing import Final, Protocol
+
+from ztlink.clock import Now
+from ztlink.crypto.kdf import PeerCipher
+from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
+from ztlink.vl1.context import Context
+from ztlink.vl1.events import PathConfirmed, PathLost
+from ztlink.vl1.path import UNKNOWN_LATENCY, Path, PathState
+from ztlink.wire.identity import Identity
+
+MAX_PATHS: Final = 16
+"""Enough for every pair of sockets and addresses of a real host; bounds what a push may make us probe."""
+MIN_PROTOCOL_SUITE_3: Final = 12
+MIN_PROTOCOL_ECHO: Final = 5
+ACTIVITY_TIMEOUT: Final = 500.0
+"""Seconds without a packet after which a peer is forgotten."""
+CONFIRM_INTERVAL: Final = 1.0
+"""Least seconds between probes of an endpoint that a peer's packets come from without being a path."""
+
+PathKey = tuple[SocketId, Endpoint]
+
+
+class Prober(Protocol):
+    """Sends what tests a path."""
+
+    def probe(self, peer: "Peer", path: Path, now: Now) -> None:
+        """Send an ECHO, or a HELLO where the peer's version is not known."""
+
+    def path_lost(self, peer: "Peer", now: Now) -> None:
+        """Note that a confirmed path went silent."""
+
+    def retire(self, peer: "Peer", now: Now) -> None:
+        """Forget a peer that has been silent for too long."""
+
+
+class Peer:
+    """A node that we know; state that the parts of VL1 keep of it."""
+
+    def __init__(self, identity: Identity, cipher: PeerCipher, ctx: Context, prober: Prober) -> None:
+        self.identity = identity
+        self.cipher = cipher
+        self.protocol = 0
+        """0 until the peer told us in a HELLO or its answer."""
+        self.version: tuple[int, int, int] | None = None
+        self.is_upstream = False
+        self.is_provisional = False
+        """Its proof of work is still being checked."""
+        self.paths: dict[PathKey, Path] = {}
+        self.last_receive = float("-inf")
+        self.last_frame = float("-inf")
+        """When we last exchanged traffic with it; an idle peer's paths are not kept alive."""
+        self.last_trust = float("-inf")
+        self.last_push = float("-inf")
+        """When we last told it our addresses."""
+        self.last_hello = float("-inf")
+        self.last_whois_served = float("-inf")
+        self.last_credential_request = float("-inf")
+        self.push_gate = 0
+        self.last_push_received = float("-inf")
+        self.last_confirm: dict[PathKey, float] = {}
+        self._ctx = ctx
+        self._prober = prober
+        self._best: Path | None = None
+        self._best_is_known = False
+
+    @property
+    def address(self) -> Address:
+        """The address of its identity."""
+        return self.identity.address
+
+    def best_path(self) -> Path | None:
+        """Return the confirmed path to use, or None where the peer is reached through a root."""
+        if not self._best_is_known:
+            confirmed = [p for p in self.paths.values() if p.is_confirmed]
+            self._best = min(confirmed, key=Path.score) if confirmed else None
+            self._best_is_known = True
+        return self._best
+
+    @property
+    def latency(self) -> float:
+        """Milliseconds of the best path; UNKNOWN_LATENCY where there is none."""
+        best = self.best_path()
+        return best.latency if best else UNKNOWN_LATENCY
+
+    def add_path(self, socket: SocketId, endpoint: Endpoint, now: Now) -> Path | None:
+        """Return the path with this key, made as a candidate if it is new; None where there are too many."""
+        path = self.paths.get((socket, endpoint))
+        if path is None:
+            if len(self.paths) >= MAX_PATHS and not self._evict():
+                return None
+            mtu, trusted_path_id = self._ctx.path_mtu(endpoint.ip)
+            path = Path(socket, endpoint, mtu, trusted_path_id, now)
+            self.paths[socket, endpoint] = path
+            self._ctx.timers.schedule(self, path.deadline())
+        return path
+
+    def path_replied(self, path: Path, round_trip: float | None, now: Now) -> None:
+        """Note that a probe over `path` was answered."""
+        if path.replied(round_trip, now):
+            self._ctx.events.append(PathConfirmed(self.address, path.endpoint))
+            self._drop_candidates(path)
+            for other in self.paths.values():
+                if other is not path and other.is_confirmed and other.socket == path.socket:
+                    other.suspect(now)  # its NAT may have moved: the old mapping must show itself
+        self._best_is_known = False
+        self._ctx.timers.schedule(self, path.deadline())
+
+    def path_sent(self, path: Path, now: Now) -> None:
+        """Note that traffic left over `path`."""
+        deadline = path.sent(now)
+        if deadline is not None:
+            self._ctx.timers.schedule(self, deadline)
+
+    def is_active(self, now: Now) -> bool:
+        """Tell whether its paths are worth keeping alive."""
+        return self.is_upstream or now.mono - self.last_frame < ACTIVITY_TIMEOUT
+
+    def suspect_paths(self, now: Now) -> None:
+        """Have every path probed now: our own address may have changed."""
+        for path in self.paths.values():
+            path.suspect(now)
+        self._ctx.timers.schedule(self, now.mono)
+
+    def remove_paths_of(self, sockets: frozenset[SocketId]) -> None:
+        """Forget paths whose local socket is not among `sockets`."""
+        for key, path in list(self.paths.items()):
+            if path.socket != ALL_SOCKETS and path.socket not in sockets:
+                self._remove(key, path)
+
+    def handle_timer(self, now: Now) -> None:
+        """Probe the paths that are due and forget dead ones."""
+        for key, path in list(self.paths.items()):
+            was_confirmed = path.is_confirmed
+            if path.deadline() <= now.mono and was_confirmed and not self.is_active(now):
+                path.next_probe = self.last_receive + ACTIVITY_TIMEOUT  # idle: let it fade
+            elif path.handle_timer(now):
+                self._prober.probe(self, path, now)
+            self._best_is_known = False
+            if path.state is PathState.DEAD:
+                self._remove(key, path)
+            elif was_confirmed and not path.is_confirmed:
+                self._ctx.events.append(PathLost(self.address, path.endpoint))
+                self._prober.path_lost(self, now)
+        if not self.is_upstream and now.mono - self.last_receive >= ACTIVITY_TIMEOUT:
+            self._prober.retire(self, now)
+            return
+        self.schedule()
+
+    def schedule(self) -> None:
+        """Ask to be called when the first path is due, or when silence makes the peer forgettable."""
+        deadline = self.last_receive + ACTIVITY_TIMEOUT
+        for path in self.paths.values():
+            deadline = min(deadline, path.deadline())
+        self._ctx.timers.schedule(self, deadline)
+
+    def _remove(self, key: PathKey, path: Path) -> None:
+        del self.paths[key]
+        self._best_is_known = False
+        if path.is_confirmed:
+            self._ctx.events.append(PathLost(self.address, path.endpoint))
+
+    def _drop_candidates(self, confirmed: Path) -> None:
+        """Probes to all sockets have no socket of their own: the confirmed path takes their place."""
+        self.paths.pop((ALL_SOCKETS, confirmed.endpoint), None)
+
+    def _evict(self) -> bool:
+        """Make room by giving up the least useful path that is not confirmed."""
+        for state in (PathState.CANDIDATE, PathState.STALE):
+            for key, path in self.paths.items():
+                if path.state is state:
+                    self._remove(key, path)
+                    return True
+        return False

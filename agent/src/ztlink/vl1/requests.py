@@ -1,0 +1,54 @@
+"""Requests under way: an answer counts only if it refers to one of them and comes from whom we asked."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from ztlink.clock import Now
+from ztlink.ids import Address, Endpoint, PacketId
+from ztlink.wire.verbs import Verb
+
+MAX_REQUESTS: Final = 8192
+LIFETIME: Final = 10.0
+
+
+@dataclass(slots=True)
+class Request:
+    """What we asked, whom, where and when."""
+
+    destination: Address
+    verb: Verb
+    endpoint: Endpoint | None
+    """Where the datagram was sent; None where it went to the peer by whatever way."""
+    sent: float
+
+
+class Requests:
+    """Requests by packet id, oldest first; bounded in number and in age."""
+
+    def __init__(self) -> None:
+        self._requests: dict[PacketId, Request] = {}
+
+    def add(self, packet_id: PacketId, request: Request) -> None:
+        """Remember a request; the oldest goes where there are too many."""
+        if len(self._requests) >= MAX_REQUESTS:
+            del self._requests[next(iter(self._requests))]
+        self._requests[packet_id] = request
+
+    def find(
+        self, packet_id: PacketId, responder: Address, verb: int, now: Now
+    ) -> Request | None:
+        """Return the request that an OK refers to, if it is one; several answers to one are fine."""
+        request = self._requests.get(packet_id)
+        if request is None or request.destination != responder or request.verb != verb:
+            return None
+        if now.mono - request.sent > LIFETIME:
+            del self._requests[packet_id]
+            return None
+        return request
+
+    def remove_older(self, now: Now) -> None:
+        """Drop what nobody will answer any more; called when adding is frequent."""
+        for packet_id, request in list(self._requests.items()):
+            if now.mono - request.sent <= LIFETIME:
+                return
+            del self._requests[packet_id]

@@ -1,0 +1,393 @@
+"""Trains in: sort by peer, relay what is not for us, open, hand up by verb.
+
+One walk over a train looks at fixed offsets only. Packets for us are gathered per sender and opened as a
+batch, in place; a head whose single fragment follows it is joined into a scratch buffer on the way, which is
+the common shape of a fast stream. What then carries frames stays a span in a buffer; everything else
+becomes a `Message`. Nothing of a packet is used before its authentication tag was checked, but for its addresses.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from ztlink.batch import CipherSuite, PacketBatch, Train, Verdict
+from ztlink.clock import Now
+from ztlink.errors import WireError
+from ztlink.ids import Address, Endpoint, PacketId, SocketId
+from ztlink.stats import Drop
+from ztlink.vl1.context import Context
+from ztlink.vl1.egress import SUITE_0_VERBS, Arrival, Egress
+from ztlink.vl1.fragments import Reassembler
+from ztlink.vl1.hello import Introductions
+from ztlink.vl1.peer import Peer
+from ztlink.vl1.relay import Relay
+from ztlink.vl1.topology import Topology
+from ztlink.wire.compress import decompress
+from ztlink.wire.packet import (
+    FLAG_FRAGMENTED,
+    FRAGMENT_MARKER,
+    MASK_HOPS,
+    MASK_SUITE,
+    MAX_PACKET_SIZE,
+    OFFSET_AUTH_TAG,
+    OFFSET_FLAGS,
+    OFFSET_FRAGMENT_COUNTS,
+    OFFSET_FRAGMENT_MARKER,
+    OFFSET_PAYLOAD,
+    OFFSET_VERB,
+    SHIFT_SUITE,
+    SIZE_FRAGMENT_HEADER,
+    SIZE_HEADER,
+    VERB_FLAG_COMPRESSED,
+    VERB_MASK,
+)
+from ztlink.wire.verbs import Verb
+
+MAX_HELD: Final = 256
+MAX_HELD_PER_PEER: Final = 32
+HELD_LIFETIME: Final = 5.0
+ONE_FRAGMENT: Final = 0x21
+"""Two pieces in all, this is number 1."""
+FRAME_PREFIX_SIZE: Final = 10
+"""Network id and ethertype of a FRAME: packets that share them form a run."""
+PUNCH_SIZE: Final = 4
+
+
+@dataclass(slots=True)
+class Message:
+    """One authentic control message; `payload` is borrowed."""
+
+    peer: Peer
+    arrival: Arrival
+    verb: int
+    packet_id: PacketId
+    payload: memoryview
+
+
+@dataclass(slots=True)
+class FrameRun:
+    """Authentic FRAME packets of one peer with one network id and ethertype; spans name whole packets."""
+
+    peer: Peer
+    arrival: Arrival
+    batch: PacketBatch
+
+
+class Upper(Protocol):
+    """Who handles what was opened."""
+
+    def handle_message(self, message: Message, now: Now) -> Verdict:
+        """Handle a control message."""
+
+    def handle_frames(self, run: FrameRun, now: Now) -> None:
+        """Handle a run of frames."""
+
+
+@dataclass(slots=True)
+class _Held:
+    packet: bytearray
+    is_open: bool
+    arrival: Arrival
+    deadline: float
+
+
+class Switch:
+    """The way of a datagram in."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        topology: Topology,
+        egress: Egress,
+        introductions: Introductions,
+        relay: Relay,
+        upper: Upper,
+    ) -> None:
+        self._ctx = ctx
+        self._topology = topology
+        self._egress = egress
+        self._introductions = introductions
+        self._relay = relay
+        self._upper = upper
+        self._me = ctx.address.to_bytes(5, "big")
+        self._fragments = Reassembler()
+        self._held: dict[Address, list[_Held]] = {}
+        self._held_count = 0
+
+    # -- the walk over a train ---------------------------------------------------------------
+
+    def receive(self, train: Train, now: Now) -> None:
+        """Take the datagrams of a train; `train.buffer` is borrowed and is written to."""
+        buffer, stride, size = train.buffer, train.segment_size, len(train.buffer)
+        stats = self._ctx.stats
+        stats.bytes_in += size
+        me = self._me
+        at = (train.socket, train.source)
+        batches: dict[tuple[bytes, bool], PacketBatch] = {}
+        scratch: memoryview | None = None
+        used = 0
+        start = 0
+        while start < size:
+            end = min(start + stride, size)
+            stats.datagrams_in += 1
+            if end - start < SIZE_HEADER and not (
+                end - start > SIZE_FRAGMENT_HEADER
+                and buffer[start + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
+            ):
+                if end - start != PUNCH_SIZE:
+                    stats.drop(Drop.TOO_SHORT)
+            elif buffer[start + 8 : start + 13] != me:
+                self._relay.forward(buffer[start:end], now)
+            elif buffer[start + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER:
+                self._piece(self._fragments.add_fragment(buffer[start:end], now), at, now)
+            elif not buffer[start + OFFSET_FLAGS] & FLAG_FRAGMENTED:
+                self._whole(batches, buffer, start, end, at, now)
+            elif self._next_completes(buffer, start, end, stride):
+                if scratch is None:
+                    scratch = memoryview(bytearray(size - start))
+                after = min(end + stride, size)
+                stats.datagrams_in += 1
+                joined = used + (end - start) + (after - end - SIZE_FRAGMENT_HEADER)
+                scratch[used : used + end - start] = buffer[start:end]
+                scratch[used + end - start : joined] = buffer[end + SIZE_FRAGMENT_HEADER : after]
+                if joined - used <= MAX_PACKET_SIZE:
+                    key = (bytes(scratch[used + 13 : used + 18]), True)
+                    batch = batches.get(key)
+                    if batch is None:
+                        batch = batches[key] = PacketBatch(scratch)
+                    batch.append(used, joined - used)
+                used = joined
+                end = after
+            else:
+                self._piece(self._fragments.add_head(buffer[start:end], now), at, now)
+            start = end
+        for (source, _), batch in batches.items():
+            self._open(source, batch, at, now)
+
+    def _whole(
+        self,
+        batches: dict[tuple[bytes, bool], PacketBatch],
+        buffer: memoryview,
+        start: int,
+        end: int,
+        at: tuple[SocketId, Endpoint],
+        now: Now,
+    ) -> None:
+        suite = (buffer[start + OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE
+        if suite == CipherSuite.POLY_NONE:
+            if buffer[start + OFFSET_VERB] & VERB_MASK == Verb.HELLO:
+                self._hello(bytearray(buffer[start:end]), at, now)
+                return
+        elif suite == CipherSuite.TRUSTED:
+            self._trusted(bytearray(buffer[start:end]), at, now)
+            return
+        key = (bytes(buffer[start + 13 : start + 18]), False)
+        batch = batches.get(key)
+        if batch is None:
+            batch = batches[key] = PacketBatch(buffer)
+        batch.append(start, end - start)
+
+    def _next_completes(self, buffer: memoryview, start: int, end: int, stride: int) -> bool:
+        """Tell whether the datagram behind a head is its only fragment."""
+        return (
+            len(buffer) - end > SIZE_FRAGMENT_HEADER
+            and buffer[end + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
+            and buffer[end + OFFSET_FRAGMENT_COUNTS] == ONE_FRAGMENT
+            and buffer[end : end + 8] == buffer[start : start + 8]
+        )
+
+    def _piece(
+        self, packet: bytearray | None, at: tuple[SocketId, Endpoint], now: Now
+    ) -> None:
+        """Take a packet that a piece may have completed."""
+        if packet is None or len(packet) < SIZE_HEADER:
+            return
+        batches: dict[tuple[bytes, bool], PacketBatch] = {}
+        self._whole(batches, memoryview(packet), 0, len(packet), at, now)
+        for (source, _), batch in batches.items():
+            self._open(source, batch, at, now)
+
+    # -- opening -----------------------------------------------------------------------------
+
+    def _hello(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
+        peer = self._introductions.receive_hello(packet, at, now)
+        if peer is not None:
+            self._received(peer, Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS), now)
+
+    def _trusted(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
+        """Take a packet without protection, if its source is in a network that was configured so."""
+        _, trusted_path_id = self._ctx.path_mtu(at[1].ip)
+        claimed = int.from_bytes(packet[OFFSET_AUTH_TAG:OFFSET_VERB], "big")
+        if not trusted_path_id or claimed != trusted_path_id:
+            self._ctx.stats.drop(Drop.BAD_SUITE)
+            return
+        address = Address(int.from_bytes(packet[13:18], "big"))
+        arrival = Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS)
+        peer = self._topology.peers.get(address)
+        if peer is None:
+            self._hold(address, packet, arrival, now, is_open=True)
+        else:
+            self._dispatch_one(peer, packet, arrival, now)
+
+    def _open(
+        self, source: bytes, batch: PacketBatch, at: tuple[SocketId, Endpoint], now: Now
+    ) -> None:
+        address = Address(int.from_bytes(source, "big"))
+        if source == self._me:
+            self._ctx.stats.drop(Drop.OWN_SOURCE, len(batch))
+            return
+        peer = self._topology.peers.get(address)
+        if peer is None:
+            for start, size in zip(batch.starts, batch.sizes, strict=True):
+                packet = bytearray(batch.buffer[start : start + size])
+                arrival = Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS)
+                self._hold(address, packet, arrival, now, is_open=False)
+            return
+        authentic = self._egress.engine.inbound(batch, peer.cipher)
+        self._dispatch(peer, batch, authentic, at, now)
+
+    def _dispatch(
+        self,
+        peer: Peer,
+        batch: PacketBatch,
+        authentic: bytearray,
+        at: tuple[SocketId, Endpoint],
+        now: Now,
+    ) -> None:
+        """Hand up opened packets in order: runs of frames as spans, all else as messages."""
+        buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
+        stats = self._ctx.stats
+        run: PacketBatch | None = None
+        prefix = b""
+        arrival = Arrival(*at, 0)
+        is_first = True
+        for index in range(len(starts)):
+            if not authentic[index]:
+                stats.drop(Drop.BAD_AUTH_TAG)
+                continue
+            start = starts[index]
+            hops = buffer[start + OFFSET_FLAGS] & MASK_HOPS
+            if hops != arrival.hops:
+                arrival = Arrival(*at, hops)
+                is_first = True
+            if is_first:
+                self._received(peer, arrival, now)
+                is_first = False
+            if buffer[start + OFFSET_VERB] == Verb.FRAME and buffer[start + OFFSET_FLAGS] & MASK_SUITE:
+                this = bytes(buffer[start + OFFSET_PAYLOAD : start + OFFSET_PAYLOAD + 10])
+                if run is None or this != prefix:
+                    self._flush(peer, arrival, run, now)
+                    run, prefix = PacketBatch(buffer), this
+                run.append(start, sizes[index])
+                continue
+            self._flush(peer, arrival, run, now)
+            run = None
+            self._dispatch_one(peer, buffer[start : start + sizes[index]], arrival, now)
+        self._flush(peer, arrival, run, now)
+
+    def _flush(self, peer: Peer, arrival: Arrival, run: PacketBatch | None, now: Now) -> None:
+        if run is not None:
+            self._ctx.stats.packets_in[Verb.FRAME] += len(run)
+            self._upper.handle_frames(FrameRun(peer, arrival, run), now)
+
+    def _dispatch_one(
+        self, peer: Peer, packet: bytearray | memoryview, arrival: Arrival, now: Now
+    ) -> Verdict:
+        """Hand up one opened packet."""
+        stats = self._ctx.stats
+        verb_byte = packet[OFFSET_VERB]
+        verb = verb_byte & VERB_MASK
+        suite = (packet[OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE
+        if suite == CipherSuite.POLY_NONE and verb not in SUITE_0_VERBS:
+            stats.drop(Drop.BAD_SUITE)
+            return Verdict.DROPPED
+        payload = memoryview(packet)[OFFSET_PAYLOAD:]
+        try:
+            if verb_byte & VERB_FLAG_COMPRESSED:
+                payload = memoryview(decompress(bytes(payload)))
+        except WireError:
+            stats.drop(Drop.BAD_COMPRESSION)
+            return Verdict.DROPPED
+        packet_id = PacketId(int.from_bytes(packet[:8], "big"))
+        message = Message(peer, arrival, verb, packet_id, payload)
+        try:
+            verdict = self._upper.handle_message(message, now)
+        except WireError:
+            stats.drop(Drop.MALFORMED)
+            return Verdict.DROPPED
+        if verdict is Verdict.RETRY:
+            self._hold(peer.address, bytearray(packet), arrival, now, is_open=True)
+        elif verdict is not Verdict.DROPPED:
+            stats.packets_in[verb] += 1
+        return verdict
+
+    def _received(self, peer: Peer, arrival: Arrival, now: Now) -> None:
+        """Note that an authentic packet came; one from an unknown endpoint has that endpoint probed."""
+        peer.last_receive = now.mono
+        if arrival.hops:
+            return
+        path = peer.paths.get((arrival.socket, arrival.endpoint))
+        if path is not None and path.is_confirmed:
+            path.received(now)
+        else:
+            self._introductions.confirm(peer, arrival, now)
+
+    # -- packets that wait -------------------------------------------------------------------
+
+    def hold_frames(self, run: FrameRun, now: Now) -> None:
+        """Keep frames whose sender has yet to show its membership."""
+        buffer = run.batch.buffer
+        for start, size in zip(run.batch.starts, run.batch.sizes, strict=True):
+            packet = bytearray(buffer[start : start + size])
+            self._hold(run.peer.address, packet, run.arrival, now, is_open=True)
+
+    def _hold(
+        self, address: Address, packet: bytearray, arrival: Arrival, now: Now, *, is_open: bool
+    ) -> None:
+        """Keep a packet for a few seconds; ask for its sender where that is unknown."""
+        if address not in self._topology.peers and not self._topology.when_known(address, now):
+            self._ctx.stats.drop(Drop.UNKNOWN_SOURCE)
+            return
+        waiting = self._held.setdefault(address, [])
+        if len(waiting) >= MAX_HELD_PER_PEER:
+            del waiting[0]
+            self._held_count -= 1
+            self._ctx.stats.drop(Drop.QUEUE_FULL)
+        if self._held_count >= MAX_HELD:
+            self._drop_oldest_held()
+            waiting = self._held.setdefault(address, [])
+        waiting.append(_Held(packet, is_open, arrival, now.mono + HELD_LIFETIME))
+        self._held_count += 1
+
+    def _drop_oldest_held(self) -> None:
+        address = next(iter(self._held))
+        self._held_count -= len(self._held[address])
+        self._ctx.stats.drop(Drop.QUEUE_FULL, len(self._held.pop(address)))
+
+    def retry_held(self, address: Address, now: Now) -> None:
+        """Try again what waited for this peer: its identity or a credential of it has arrived."""
+        waiting = self._held.pop(address, None)
+        if waiting is None:
+            return
+        self._held_count -= len(waiting)
+        peer = self._topology.peers.get(address)
+        if peer is None:
+            return
+        for held in waiting:
+            if held.deadline < now.mono:
+                self._ctx.stats.drop(Drop.EXPIRED)
+            elif held.is_open:
+                self._retry_open(peer, held, now)
+            else:
+                batch = PacketBatch(memoryview(held.packet))
+                batch.append(0, len(held.packet))
+                authentic = self._egress.engine.inbound(batch, peer.cipher)
+                at = (held.arrival.socket, held.arrival.endpoint)
+                self._dispatch(peer, batch, authentic, at, now)
+
+    def _retry_open(self, peer: Peer, held: _Held, now: Now) -> None:
+        if held.packet[OFFSET_VERB] == Verb.FRAME:
+            batch = PacketBatch(memoryview(held.packet))
+            batch.append(0, len(held.packet))
+            self._upper.handle_frames(FrameRun(peer, held.arrival, batch), now)
+        else:
+            self._dispatch_one(peer, held.packet, held.arrival, now)

@@ -1,0 +1,138 @@
+"""Who listens to which multicast group, and frames that wait for listeners to be found.
+
+A group's members are told by MULTICAST_LIKE and by answers to MULTICAST_GATHER, and are believed for ten minutes.
+A frame for a group goes to the members known now; while fewer are known than the network's
+limit, others are asked for, and those who turn up within five seconds get it too.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ztlink.clock import Now
+from ztlink.ids import Address, Mac, MulticastGroup
+
+MEMBER_LIFETIME: Final = 600.0
+QUEUED_LIFETIME: Final = 5.0
+GATHER_INTERVAL: Final = 60.0
+MAX_QUEUED_PER_GROUP: Final = 32
+MAX_GROUPS: Final = 4096
+MAX_MEMBERS: Final = 4096
+
+
+@dataclass(slots=True)
+class QueuedFrame:
+    """A multicast frame, and who has had it."""
+
+    frame: bytes
+    """The whole Ethernet frame."""
+    adi: int
+    limit: int
+    """How many recipients it may have in all."""
+    deadline: float
+    sent_to: set[Address] = field(default_factory=set)
+    """Never iterated."""
+
+
+@dataclass(slots=True)
+class _Group:
+    members: dict[Address, float] = field(default_factory=dict)
+    """When each was last mentioned."""
+    queued: list[QueuedFrame] = field(default_factory=list)
+    last_gather: float = float("-inf")
+
+
+class GroupTable:
+    """The groups of one network."""
+
+    def __init__(self, own: Address) -> None:
+        self._own = own
+        self._groups: dict[MulticastGroup, _Group] = {}
+
+    def add(self, group: MulticastGroup, member: Address, now: Now) -> list[QueuedFrame]:
+        """Note that `member` listens; return the waiting frames that it is to get."""
+        if member == self._own:
+            return []
+        entry = self._open(group)
+        entry.members.pop(member, None)
+        if len(entry.members) >= MAX_MEMBERS:
+            del entry.members[next(iter(entry.members))]
+        entry.members[member] = now.mono
+        entry.queued = [
+            q for q in entry.queued if q.deadline >= now.mono and len(q.sent_to) < q.limit
+        ]
+        due = [q for q in entry.queued if member not in q.sent_to]
+        for queued in due:
+            queued.sent_to.add(member)
+        return due
+
+    def remove(self, group: MulticastGroup, member: Address) -> None:
+        """Note that `member` does not want this group."""
+        entry = self._groups.get(group)
+        if entry is not None:
+            entry.members.pop(member, None)
+
+    def members(self, group: MulticastGroup, now: Now) -> list[Address]:
+        """Return who listens, least recently mentioned first."""
+        entry = self._groups.get(group)
+        if entry is None:
+            return []
+        for member, time in list(entry.members.items()):
+            if now.mono - time <= MEMBER_LIFETIME:
+                break
+            del entry.members[member]
+        return list(entry.members)
+
+    def queue(self, group: MulticastGroup, queued: QueuedFrame) -> None:
+        """Keep a frame for members that turn up soon."""
+        entry = self._open(group)
+        if len(entry.queued) >= MAX_QUEUED_PER_GROUP:
+            del entry.queued[0]
+        entry.queued.append(queued)
+
+    def gather_is_due(self, group: MulticastGroup, now: Now, *, is_urgent: bool) -> bool:
+        """Tell, and note, that others are to be asked who listens."""
+        entry = self._open(group)
+        interval = 1.0 if is_urgent else GATHER_INTERVAL
+        if now.mono - entry.last_gather < interval:
+            return False
+        entry.last_gather = now.mono
+        return True
+
+    def expire(self, now: Now) -> float | None:
+        """Drop what is too old; return when to look again."""
+        for group, entry in list(self._groups.items()):
+            self.members(group, now)
+            entry.queued = [q for q in entry.queued if q.deadline >= now.mono]
+            if not entry.members and not entry.queued:
+                if now.mono - entry.last_gather > GATHER_INTERVAL:
+                    del self._groups[group]
+        return now.mono + GATHER_INTERVAL if self._groups else None
+
+    def waiting(self) -> Iterator[MulticastGroup]:
+        """Yield the groups for which frames wait."""
+        return (group for group, entry in self._groups.items() if entry.queued)
+
+    def _open(self, group: MulticastGroup) -> _Group:
+        entry = self._groups.get(group)
+        if entry is None:
+            if len(self._groups) >= MAX_GROUPS:
+                del self._groups[next(iter(self._groups))]
+            entry = self._groups[group] = _Group()
+        return entry
+
+
+def sample(
+    members: Sequence[Address], most: int, random_bytes: Callable[[int], bytes]
+) -> list[Address]:
+    """Return at most `most` members, chosen at random where there are more, in random order."""
+    chosen = list(members)
+    if len(chosen) > most:
+        for index in range(most):  # the first steps of a Fisher-Yates shuffle
+            span = len(chosen) - index
+            other = index + int.from_bytes(random_bytes(4), "big") % span
+            chosen[index], chosen[other] = chosen[other], chosen[index]
+    return chosen[:most]
+
+
+__all__ = ["GroupTable", "Mac", "QueuedFrame", "sample"]

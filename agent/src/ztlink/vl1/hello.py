@@ -237,10 +237,7 @@ class Introductions:
             return None
         self._provisional[identity] = None
         self.validations.append(identity)
-        peer = self._topology.admit(identity, cipher, now)
-        if peer is not None:
-            peer.is_provisional = True
-        return peer
+        return self._topology.admit(identity, cipher, now, is_provisional=True)
 
     def _authentic_cipher(self, packet: bytearray, identity: Identity) -> PeerCipher | None:
         try:

@@ -65,6 +65,9 @@ class Topology:
     peer_known: Callable[[Peer, Now], None]
     """Called when a peer becomes known, before what waited for it is sent."""
 
+    roots_changed: Callable[[Now], None]
+    """Called when the worlds name other roots than before."""
+
     def __init__(self, ctx: Context, planet: World, moons: Iterable[World]) -> None:
         self._ctx = ctx
         self.peers: dict[Address, Peer] = {}
@@ -101,6 +104,7 @@ class Topology:
             peer_or_none = self.peers.get(address) or self.add_peer(root.identity, now)
             if peer_or_none is not None and peer_or_none.identity == root.identity:
                 peer_or_none.is_upstream = True
+        self.roots_changed(now)
         self.update_online()
 
     def offer_world(self, world: World, responder: Address, now: Now) -> bool:
@@ -148,13 +152,16 @@ class Topology:
             return None
         return self.admit(identity, cipher, now)
 
-    def admit(self, identity: Identity, cipher: PeerCipher, now: Now) -> Peer | None:
+    def admit(
+        self, identity: Identity, cipher: PeerCipher, now: Now, *, is_provisional: bool = False
+    ) -> Peer | None:
         """Make a peer whose keys were agreed already."""
         if len(self.peers) >= MAX_PEERS:
             return None
         peer = Peer(identity, cipher, self._ctx, self.prober)
         peer.last_receive = now.mono
         peer.is_upstream = identity.address in self.roots
+        peer.is_provisional = is_provisional
         self.peers[identity.address] = peer
         peer.schedule()
         self.peer_known(peer, now)

@@ -43,6 +43,9 @@ class Underlay(Protocol):
     def roots(self) -> Sequence[Address]:
         """Return the roots of our planet and moons, ascending."""
 
+    def is_root(self) -> bool:
+        """Tell whether we are a root ourselves."""
+
     def is_online(self) -> bool:
         """Tell whether a root is in reach."""
 

@@ -1,0 +1,125 @@
+"""VL1 put together: what the node sees of it."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ztlink.batch import Train
+from ztlink.clock import Now
+from ztlink.ids import Address, Endpoint, SocketId
+from ztlink.lane.engine import Engine
+from ztlink.vl1.contact import RootContact
+from ztlink.vl1.context import Context
+from ztlink.vl1.discovery import Discovery
+from ztlink.vl1.egress import Egress
+from ztlink.vl1.events import StateChanged
+from ztlink.vl1.hello import Introductions
+from ztlink.vl1.peer import Peer
+from ztlink.vl1.relay import Relay
+from ztlink.vl1.switch import Switch, Upper
+from ztlink.vl1.topology import Topology
+from ztlink.wire.identity import Identity
+from ztlink.wire.world import World
+
+
+class Vl1:
+    """The peer-to-peer layer of one node."""
+
+    on_peer_known: Callable[[Peer, Now], None]
+    on_online: Callable[[bool, Now], None]
+
+    def __init__(
+        self, ctx: Context, planet: World, moons: Iterable[World], engine: Engine, upper: Upper
+    ) -> None:
+        self._ctx = ctx
+        self.topology = Topology(ctx, planet, moons)
+        self.egress = Egress(ctx, self.topology, engine)
+        self.discovery = Discovery(ctx, self.topology, self.egress)
+        self.introductions = Introductions(ctx, self.topology, self.egress, self.discovery)
+        relay = Relay(ctx, self.topology, self.discovery)
+        self.switch = Switch(ctx, self.topology, self.egress, self.introductions, relay, upper)
+        self._contacts: dict[Address, RootContact] = {}
+        self.topology.prober = self.introductions
+        self.topology.ask = self.introductions.ask_whois
+        self.topology.peer_known = self._peer_known
+        self.topology.roots_changed = self._update_contacts
+        self.introductions.paths_changed = self._paths_changed
+
+    def start(self, now: Now) -> None:
+        """Begin: find the roots."""
+        self.topology.update_roots(now)
+
+    def receive(self, train: Train, now: Now) -> None:
+        """Take datagrams."""
+        self.switch.receive(train, now)
+
+    def take_validations(self) -> list[Identity]:
+        """Take the identities that are to be validated."""
+        taken, self.introductions.validations = self.introductions.validations, []
+        return taken
+
+    def set_sockets(self, sockets: Mapping[SocketId, Endpoint], now: Now) -> None:
+        """Take the local endpoints; when they change every path is tested and the roots are greeted."""
+        if dict(sockets) == dict(self._ctx.sockets):
+            return
+        self._ctx.sockets = dict(sockets)
+        bound = frozenset(sockets)
+        for peer in list(self.topology.peers.values()):
+            peer.remove_paths_of(bound)
+            peer.last_push = float("-inf")
+            peer.suspect_paths(now)
+        self.topology.update_online()
+        for contact in self._contacts.values():
+            contact.lost(now)
+
+    def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
+        """Ask a seed for a moon."""
+        if moon_id in self.topology.moons:
+            return
+        self.topology.wanted_moons[moon_id] = seed
+        peer = self.topology.peers.get(seed)
+        if peer is None:
+            self.topology.when_known(seed, now, lambda later: self.orbit(moon_id, seed, later))
+            return
+        path = peer.best_path()
+        if path is not None:
+            self.introductions.send_hello(peer, path.socket, path.endpoint, now)
+        else:
+            self.introductions.send_hello_relayed(peer, now)
+
+    def deorbit(self, moon_id: int, now: Now) -> None:
+        """Forget a moon, wanted or here."""
+        self.topology.wanted_moons.pop(moon_id, None)
+        if self.topology.moons.pop(moon_id, None) is not None:
+            self._ctx.events.append(StateChanged(f"moons.d/{moon_id:016x}.moon", None))
+            self.topology.update_roots(now)
+
+    def _update_contacts(self, now: Now) -> None:
+        for address in list(self._contacts):
+            if address not in self.topology.roots:
+                self._ctx.timers.forget(self._contacts.pop(address))
+        for address in self.topology.roots:
+            peer = self.topology.peers.get(address)
+            if peer is not None and address not in self._contacts:
+                contact = RootContact(peer, self._ctx, self.topology, self.introductions)
+                self._contacts[address] = contact
+                contact.lost(now)
+
+    def _peer_known(self, peer: Peer, now: Now) -> None:
+        """Greet a new peer through the root, so that it knows us before our first packet comes."""
+        if not peer.is_upstream:
+            if peer.protocol == 0 and not peer.is_provisional:
+                self.introductions.send_hello_relayed(peer, now)
+            self.discovery.peer_known(peer, now)
+        self.switch.retry_held(peer.address, now)
+        self.on_peer_known(peer, now)
+
+    def _paths_changed(self, peer: Peer, now: Now) -> None:
+        if not peer.is_upstream:
+            return
+        was_online = self.topology.online
+        self.topology.update_online()
+        if peer.best_path() is None and peer.address in self._contacts:
+            self._contacts[peer.address].lost(now)
+        elif peer.best_path() is not None:
+            self.topology.retry_queries(now)
+        if self.topology.online != was_online:
+            self.on_online(self.topology.online, now)

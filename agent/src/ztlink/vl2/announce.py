@@ -1,0 +1,168 @@
+"""Telling others which groups we listen to, hearing it from them, and answering who listens."""
+
+from typing import Final
+
+from ztlink.batch import Verdict
+from ztlink.clock import Now
+from ztlink.ids import Address, MulticastGroup, NetworkId, PacketId, is_multicast, is_reserved
+from ztlink.vl2.controller import ControllerPort
+from ztlink.vl2.multicast import GroupTable, sample
+from ztlink.vl2.network import ANNOUNCE_INTERVAL, Network
+from ztlink.vl2.underlay import Underlay
+from ztlink.wire.buffer import Reader, Writer
+from ztlink.wire.identity import Identity
+from ztlink.wire.network import Like, MulticastGather, MulticastLike, OkMulticastGather
+from ztlink.wire.verbs import Verb
+
+LIKES_PER_PACKET: Final = 400
+"""7,200 bytes: well below what seven datagrams carry."""
+MAX_GATHERED: Final = 1000
+MAX_FOREIGN_NETWORKS: Final = 4096
+
+
+class Groups:
+    """Multicast groups on all networks, and on other people's networks where we are a root."""
+
+    def __init__(
+        self,
+        underlay: Underlay,
+        networks: dict[NetworkId, Network],
+        controller: ControllerPort,
+    ) -> None:
+        self._underlay = underlay
+        self._networks = networks
+        self._controller = controller
+        self._foreign: dict[NetworkId, GroupTable] = {}
+        """Groups of networks that we serve as a root or controller without being a member."""
+
+    # -- ours --------------------------------------------------------------------------------
+
+    def subscribe(self, network: Network, groups: frozenset[MulticastGroup], now: Now) -> None:
+        """Take what the port listens to; what is new is announced to everybody at once."""
+        new = groups - network.subscriptions
+        network.subscriptions = groups
+        if new:
+            self._send(network, sorted(new), self._everybody(network), now)
+
+    def announce(self, network: Network, now: Now) -> None:
+        """Tell the roots, the controller and the members that we know what we listen to."""
+        self._send(network, network.own_groups(), self._everybody(network), now)
+
+    def announce_to(self, network: Network, peer: Address, now: Now) -> None:
+        """Tell one member, at most once a minute."""
+        last = network.last_announced.get(peer, float("-inf"))
+        if now.mono - last >= ANNOUNCE_INTERVAL:
+            self._send(network, network.own_groups(), [peer], now)
+
+    def _everybody(self, network: Network) -> list[Address]:
+        config = network.config
+        anchors = config.anchors if config else ()
+        upstream = [*self._underlay.roots(), network.controller, *anchors]
+        members = [
+            address
+            for address in network.members
+            if (identity := self._underlay.identity_of(address)) is not None
+            and network.allows(identity)
+        ]
+        everybody = dict.fromkeys([*upstream, *members])
+        everybody.pop(network.own, None)
+        return list(everybody)
+
+    def _send(
+        self,
+        network: Network,
+        groups: list[MulticastGroup],
+        targets: list[Address],
+        now: Now,
+    ) -> None:
+        if not groups or network.config is None:
+            return
+        likes = [Like(network.network_id, group) for group in groups]
+        for first in range(0, len(likes), LIKES_PER_PACKET):
+            writer = Writer()
+            MulticastLike(tuple(likes[first : first + LIKES_PER_PACKET])).encode(writer)
+            for target in targets:
+                network.last_announced[target] = now.mono
+                if self._underlay.identity_of(target) is not None:
+                    payload = writer.getvalue()
+                    self._underlay.send(target, Verb.MULTICAST_LIKE, payload, now, compress=True)
+
+    # -- theirs ------------------------------------------------------------------------------
+
+    def receive_like(
+        self, peer: Identity, packet_id: PacketId, payload: memoryview, now: Now
+    ) -> Verdict:
+        """Note what a node listens to, on the networks where we have to do with it."""
+        verdict = Verdict.ACCEPTED
+        tables: dict[NetworkId, GroupTable | None] = {}
+        for like in MulticastLike.decode(Reader(payload)).likes:
+            if like.network_id not in tables:
+                tables[like.network_id] = self._table(like.network_id, peer, now)
+                network = self._networks.get(like.network_id)
+                if network is not None and network.allows(peer):
+                    verdict = Verdict.TRUSTED
+            table = tables[like.network_id]
+            if table is not None and is_multicast(like.group.mac):
+                for queued in table.add(like.group, peer.address, now):
+                    self.late_member(like.network_id, queued, peer.address, now)
+        return verdict
+
+    late_member = staticmethod(lambda network_id, queued, member, now: None)
+    """Replaced by the sender of multicast frames: a listener turned up for one that waits."""
+
+    def _table(self, network_id: NetworkId, peer: Identity, now: Now) -> GroupTable | None:
+        """Return the groups of a network, if this peer may tell us or ask us about them."""
+        network = self._networks.get(network_id)
+        if network is not None and network.allows(peer):
+            return network.groups
+        serves = self._controller.has_served(network_id, peer.address, now)
+        if not serves and not self._underlay.is_root():
+            return None
+        if network is not None:
+            return network.groups
+        table = self._foreign.get(network_id)
+        if table is None:
+            if len(self._foreign) >= MAX_FOREIGN_NETWORKS:
+                del self._foreign[next(iter(self._foreign))]
+            table = self._foreign[network_id] = GroupTable(self._underlay.identity.address)
+        return table
+
+    def receive_gather(
+        self, peer: Identity, packet_id: PacketId, payload: memoryview, now: Now
+    ) -> Verdict:
+        """Answer who listens to a group; silence where nobody does."""
+        gather = MulticastGather.decode(Reader(payload))
+        table = self._table(gather.network_id, peer, now)
+        if table is None or gather.limit == 0:
+            return Verdict.ACCEPTED
+        members, total = self.listeners(
+            gather.network_id, table, gather.group, peer.address, gather.limit, now
+        )
+        if members:
+            writer = Writer()
+            writer.push_uint(Verb.MULTICAST_GATHER, 1)
+            writer.push_uint(packet_id, 8)
+            OkMulticastGather(gather.network_id, gather.group, total, tuple(members)).encode(
+                writer
+            )
+            self._underlay.send(peer.address, Verb.OK, writer.getvalue(), now)
+        return Verdict.ACCEPTED
+
+    def listeners(
+        self,
+        network_id: NetworkId,
+        table: GroupTable,
+        group: MulticastGroup,
+        asker: Address,
+        limit: int,
+        now: Now,
+    ) -> tuple[list[Address], int]:
+        """Return some listeners, ourselves first, and how many there are in all."""
+        known = [m for m in table.members(group, now) if m != asker and not is_reserved(m)]
+        chosen: list[Address] = []
+        network = self._networks.get(network_id)
+        if network is not None and group in network.own_groups():
+            chosen.append(network.own)
+        most = min(limit, MAX_GATHERED) - len(chosen)
+        chosen += sample(known, most, self._underlay.random_bytes)
+        return chosen, len(known) + (1 if network and chosen[:1] == [network.own] else 0)

@@ -1,0 +1,178 @@
+"""Showing our credentials to peers, and filing theirs."""
+
+from typing import Final
+
+from ztlink.batch import Verdict
+from ztlink.clock import Now
+from ztlink.crypto.identity import verify
+from ztlink.ids import Address, NetworkId, controller_of
+from ztlink.stats import Drop
+from ztlink.vl2.membership import AddResult, Membership
+from ztlink.vl2.network import PUSH_INTERVAL, Network
+from ztlink.vl2.underlay import Underlay
+from ztlink.wire.credentials import (
+    CertificateOfOwnership,
+    Capability,
+    Com,
+    Revocation,
+    Tag,
+)
+from ztlink.wire.network import NetworkCredentials
+from ztlink.wire.verbs import Verb
+
+MAX_PACKET: Final = 9_900
+"""A packet of credentials stays below what seven datagrams carry."""
+MIN_RECEIVE_INTERVAL: Final = 0.02
+"""Seconds between packets of credentials of one peer, after a burst; the original's second loses honest ones."""
+RECEIVE_BURST: Final = 8
+MIN_REPUSH_INTERVAL: Final = 1.0
+
+Credential = Com | Tag | Capability | CertificateOfOwnership | Revocation
+
+
+class Credentials:
+    """The exchange of credentials on all networks."""
+
+    def __init__(self, underlay: Underlay, networks: dict[NetworkId, Network]) -> None:
+        self._underlay = underlay
+        self._networks = networks
+        self._gates: dict[Address, tuple[float, float]] = {}
+
+    # -- ours --------------------------------------------------------------------------------
+
+    def push_if_due(self, network: Network, peer: Address, now: Now) -> None:
+        """Show our credentials before a frame, where the peer has not seen the present ones."""
+        last = network.last_push.get(peer, float("-inf"))
+        if last < network.config_time or now.mono - last > PUSH_INTERVAL:
+            self.push(network, peer, now)
+
+    def push_on_request(self, network: Network, peer: Address, now: Now) -> None:
+        """Show our credentials because the peer asks; once a second, so that nobody makes us a flood."""
+        last = network.last_push.get(peer, float("-inf"))
+        if last < network.config_time or now.mono - last > MIN_REPUSH_INTERVAL:
+            self.push(network, peer, now)
+
+    def push(self, network: Network, peer: Address, now: Now) -> None:
+        """Show our credentials now."""
+        config = network.config
+        if config is None or config.com is None:
+            return
+        network.last_push[peer] = now.mono
+        for packet in _pack(config.com, config.capabilities, config.tags, config.coos):
+            self._underlay.send(
+                peer, Verb.NETWORK_CREDENTIALS, packet.to_bytes(), now, compress=True
+            )
+
+    # -- theirs ------------------------------------------------------------------------------
+
+    def receive(self, sender: Address, packet: NetworkCredentials, now: Now) -> Verdict:
+        """File what a peer shows; it may be anyone's, the signatures tell."""
+        if not self._may_receive(sender, now):
+            self._underlay.stats.drop(Drop.RATE_LIMITED)
+            return Verdict.DROPPED
+        verdict = Verdict.ACCEPTED
+        credentials: list[Credential] = [
+            *packet.coms,
+            *packet.capabilities,
+            *packet.tags,
+            *packet.revocations,
+            *packet.coos,
+        ]
+        for credential in credentials:
+            verdict = _worse(verdict, self.add(credential, sender, now))
+        return verdict
+
+    def add(self, credential: Credential, sender: Address, now: Now) -> Verdict:
+        """File one credential under whom it was issued to."""
+        network = self._networks.get(NetworkId(credential.network_id))
+        if network is None:
+            return Verdict.ACCEPTED
+        subject = (
+            credential.target if isinstance(credential, Revocation) else credential.issued_to
+        )
+        controller = controller_of(network.network_id)
+        identity = (
+            self._underlay.identity
+            if controller == self._underlay.identity.address
+            else self._underlay.identity_of(controller)
+        )
+        if identity is None:
+            self._underlay.ask_identity(controller, now)
+            return Verdict.RETRY
+        record = network.membership(subject)
+        result = record.add(
+            credential,
+            lambda signer, message, signature: signer == controller
+            and verify(identity.public_key, message, signature),
+        )
+        if result is AddResult.REJECTED:
+            self._underlay.stats.drop(Drop.BAD_CREDENTIAL)
+            return Verdict.ACCEPTED
+        if result is AddResult.NEW:
+            self._on_new(network, record, credential, sender, now)
+        return Verdict.TRUSTED
+
+    def _on_new(
+        self,
+        network: Network,
+        record: Membership,
+        credential: Credential,
+        sender: Address,
+        now: Now,
+    ) -> None:
+        if isinstance(credential, Revocation):
+            if credential.is_fast_propagate:
+                self._propagate(network, credential, sender, now)
+            return
+        self._underlay.retry_held(record.address, now)
+
+    def _propagate(
+        self, network: Network, revocation: Revocation, sender: Address, now: Now
+    ) -> None:
+        """Pass a new revocation on to every member that we know, so that it outruns its target."""
+        payload = NetworkCredentials(revocations=(revocation,)).to_bytes()
+        for member in sorted(network.members):
+            if member not in (sender, revocation.signer, self._underlay.identity.address):
+                self._underlay.send(member, Verb.NETWORK_CREDENTIALS, payload, now)
+
+    def _may_receive(self, sender: Address, now: Now) -> bool:
+        tokens, last = self._gates.get(sender, (float(RECEIVE_BURST), now.mono))
+        tokens = min(RECEIVE_BURST, tokens + (now.mono - last) / MIN_RECEIVE_INTERVAL)
+        if sender not in self._gates and len(self._gates) >= 65_536:
+            del self._gates[next(iter(self._gates))]
+        self._gates[sender] = (max(tokens - 1.0, 0.0), now.mono)
+        return tokens >= 1.0
+
+
+def _worse(first: Verdict, second: Verdict) -> Verdict:
+    order = (Verdict.ACCEPTED, Verdict.TRUSTED, Verdict.RETRY)
+    return max(first, second, key=order.index)
+
+
+def _pack(
+    com: Com,
+    capabilities: tuple[Capability, ...],
+    tags: tuple[Tag, ...],
+    coos: tuple[CertificateOfOwnership, ...],
+) -> list[NetworkCredentials]:
+    """Spread credentials over as few packets as they need, the certificate of membership first."""
+    packets = [NetworkCredentials(coms=(com,))]
+    size = 300
+
+    def room(wanted: int) -> None:
+        nonlocal size
+        if size + wanted > MAX_PACKET:
+            packets.append(NetworkCredentials())
+            size = 16
+        size += wanted
+
+    for capability in capabilities:
+        room(capability.size)
+        packets[-1] = packets[-1].adding(capability)
+    for tag in tags:
+        room(tag.size)
+        packets[-1] = packets[-1].adding(tag)
+    for coo in coos:
+        room(coo.size)
+        packets[-1] = packets[-1].adding(coo)
+    return packets

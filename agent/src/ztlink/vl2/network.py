@@ -1,0 +1,333 @@
+"""One network that we joined: its configuration, its members, its frames.
+
+The status follows from two facts: whether there is a configuration, and the last refusal of the controller since
+then. While it is not OK the controller is asked every two seconds, so that an authorisation takes
+effect soon although the controller tells nobody of it; once it is OK, every minute, because certificates age.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+from ztlink.batch import Delivery
+from ztlink.clock import Now
+from ztlink.crypto.identity import verify
+from ztlink.errors import WireError
+from ztlink.ids import (
+    Address,
+    Mac,
+    MulticastGroup,
+    NetworkId,
+    PacketId,
+    controller_of,
+    format_address,
+    member_mac,
+)
+from ztlink.stats import Drop
+from ztlink.vl2.events import NetworkConfigured, NetworkStatus, NetworkStatusChanged, Vl2Event
+from ztlink.vl2.mactable import MacTable
+from ztlink.vl2.membership import Membership
+from ztlink.vl2.multicast import GroupTable
+from ztlink.vl2.netconf import ConfigAssembler
+from ztlink.vl2.underlay import Underlay
+from ztlink.wire.dictionary import Dictionary
+from ztlink.wire.identity import Identity
+from ztlink.wire.netconf import NetworkConfig
+from ztlink.wire.network import ConfigChunk, NetworkConfigRequest
+from ztlink.wire.verbs import PROTOCOL_VERSION, SOFTWARE_VERSION, ErrorCode, Verb
+
+RETRY_INTERVAL: Final = 2.0
+FIRST_RETRIES: Final = (0.3, 0.7)
+"""A lost first request is repeated soon; the controller answers one a second."""
+REFRESH_INTERVAL: Final = 60.0
+ANNOUNCE_INTERVAL: Final = 60.0
+PUSH_INTERVAL: Final = 500.0
+"""Seconds after which our credentials are shown again although they did not change."""
+MAX_MEMBERSHIPS: Final = 65_536
+
+
+class Refusal(Enum):
+    """Why the controller gives us no configuration."""
+
+    ACCESS_DENIED = auto()
+    NOT_FOUND = auto()
+    AUTHENTICATION_REQUIRED = auto()
+
+
+STATUS_OF_REFUSAL: Final = {
+    Refusal.ACCESS_DENIED: NetworkStatus.ACCESS_DENIED,
+    Refusal.NOT_FOUND: NetworkStatus.NOT_FOUND,
+    Refusal.AUTHENTICATION_REQUIRED: NetworkStatus.AUTHENTICATION_REQUIRED,
+}
+REFUSAL_OF_CODE: Final = {
+    ErrorCode.NETWORK_ACCESS_DENIED: Refusal.ACCESS_DENIED,
+    ErrorCode.OBJ_NOT_FOUND: Refusal.NOT_FOUND,
+    ErrorCode.UNSUPPORTED_OPERATION: Refusal.NOT_FOUND,
+    ErrorCode.NETWORK_AUTHENTICATION_REQUIRED: Refusal.AUTHENTICATION_REQUIRED,
+}
+
+
+class Network:
+    """The state of one membership; its frames are handled by `vl2.switchboard`."""
+
+    def __init__(
+        self,
+        network_id: NetworkId,
+        underlay: Underlay,
+        emit: Callable[[Vl2Event], None],
+        now: Now,
+    ) -> None:
+        self.network_id = network_id
+        self.controller = controller_of(network_id)
+        self.own = underlay.identity.address
+        self.mac: Mac = member_mac(self.own, network_id)
+        self.config: NetworkConfig | None = None
+        self.config_unix_ms = 0
+        self.config_time = float("-inf")
+        self.members: dict[Address, Membership] = {}
+        self.groups = GroupTable(self.own)
+        self.bridges = MacTable(network_id, self.own)
+        self.deliveries: list[Delivery] = []
+        self.subscriptions: frozenset[MulticastGroup] = frozenset()
+        """What the port listens to."""
+        self.bridged_groups: dict[MulticastGroup, float] = {}
+        """What hosts behind us listen to, by the time of their last frame."""
+        self.last_push: dict[Address, float] = {}
+        self.last_announced: dict[Address, float] = {}
+        self.refusal: Refusal | None = None
+        self.port_error: str | None = None
+        self._underlay = underlay
+        self._emit = emit
+        self._assembler = ConfigAssembler(network_id, self.own)
+        self._attempts = 0
+        self._next_request = now.mono
+        self._next_announcement = now.mono + ANNOUNCE_INTERVAL
+        self._last_request_sent = float("-inf")
+        self._told: tuple[NetworkStatus, str] | None = None
+
+    wake: Callable[[], None]
+    """Has the timer look at `deadline` again."""
+
+    # -- status ------------------------------------------------------------------------------
+
+    @property
+    def status(self) -> NetworkStatus:
+        """The state as the original names it."""
+        if self.port_error is not None:
+            return NetworkStatus.PORT_ERROR
+        if self.refusal is not None:
+            return STATUS_OF_REFUSAL[self.refusal]
+        if self.config is not None:
+            return NetworkStatus.OK
+        return NetworkStatus.REQUESTING_CONFIGURATION
+
+    @property
+    def reason(self) -> str:
+        """The state in a sentence for people."""
+        controller = format_address(self.controller)
+        me = format_address(self.own)
+        match self.status:
+            case NetworkStatus.PORT_ERROR:
+                return str(self.port_error)
+            case NetworkStatus.OK:
+                return "joined"
+            case NetworkStatus.ACCESS_DENIED:
+                return f"not authorised: have the network's controller {controller} authorise {me}"
+            case NetworkStatus.NOT_FOUND:
+                return f"the controller {controller} knows no such network: check the network id"
+            case NetworkStatus.AUTHENTICATION_REQUIRED:
+                return "the controller wants a login by single sign-on, which ztlink does not do"
+            case _:
+                return self._waiting_for(controller)
+
+    def _waiting_for(self, controller: str) -> str:
+        if self.controller == self.own:
+            return "waiting for our own controller"
+        if not self._underlay.is_online():
+            return "waiting for a root: none has answered yet"
+        if self._underlay.identity_of(self.controller) is None:
+            return f"waiting for the roots to tell who the controller {controller} is: is it online?"
+        return f"waiting for the controller {controller} to answer"
+
+    def tell_status(self) -> None:
+        """Emit an event where the status or its reason changed."""
+        status = (self.status, self.reason)
+        if status != self._told:
+            self._told = status
+            self._emit(NetworkStatusChanged(self.network_id, *status))
+
+    # -- asking the controller ---------------------------------------------------------------
+
+    def deadline(self) -> float:
+        """Return when `handle_timer` is due."""
+        return min(self._next_request, self._next_announcement)
+
+    def request_now(self, now: Now) -> None:
+        """Have the controller asked at the next timer: something has changed in our favour."""
+        if self.status is not NetworkStatus.OK:
+            self._attempts = 0
+            self._next_request = now.mono
+
+    def postpone_request(self, now: Now) -> None:
+        """Look again in a minute: nobody is to be asked."""
+        self._next_request = now.mono + REFRESH_INTERVAL
+
+    def request_if_due(self, now: Now) -> bool:
+        """Ask the controller where it is time; return whether it is us who has to answer."""
+        if now.mono < self._next_request:
+            return False
+        if self.config is not None and self.refusal is None:
+            interval = REFRESH_INTERVAL
+            if now.mono - self.config_time > REFRESH_INTERVAL + RETRY_INTERVAL:
+                interval = RETRY_INTERVAL  # the last refresh went unanswered
+        elif self._attempts < len(FIRST_RETRIES) and self.refusal is None:
+            interval = FIRST_RETRIES[self._attempts]
+        else:
+            interval = RETRY_INTERVAL
+        self._attempts += 1
+        self._next_request = now.mono + interval
+        self._last_request_sent = now.mono
+        self.tell_status()
+        if self.controller == self.own:
+            return True
+        if self._underlay.identity_of(self.controller) is None:
+            self._underlay.ask_identity(self.controller, now)  # then `request_now` is called
+            return False
+        request = NetworkConfigRequest(
+            network_id=self.network_id,
+            metadata=self.metadata(),
+            revision=self.config.revision if self.config else 0,
+            timestamp=self.config.timestamp if self.config else 0,
+        )
+        self._underlay.send(
+            self.controller,
+            Verb.NETWORK_CONFIG_REQUEST,
+            request.to_bytes(),
+            now,
+            compress=True,
+        )
+        return False
+
+    def metadata(self) -> bytes:
+        """Return what we tell the controller about ourselves (wire.adoc#config-request)."""
+        major, minor, revision = SOFTWARE_VERSION
+        entries: list[tuple[str, int]] = [
+            ("v", 7),
+            ("vend", 1),
+            ("pv", PROTOCOL_VERSION),
+            ("majv", major),
+            ("minv", minor),
+            ("revv", revision),
+            ("mr", 1024),
+            ("mc", 128),
+            ("mcr", 64),
+            ("mt", 128),
+            ("f", 0),
+            ("revr", 1),
+        ]
+        dictionary = Dictionary()
+        for key, value in entries:
+            dictionary.add_uint(key, value)
+        dictionary.add_text("o", "linux/ztlink")
+        return dictionary.encode()
+
+    # -- its answers -------------------------------------------------------------------------
+
+    def receive_chunk(
+        self, chunk: ConfigChunk, packet_id: PacketId, sender: Address, *, is_answer: bool, now: Now
+    ) -> NetworkConfig | None:
+        """Take a piece of a configuration; return the configuration once it is whole and in force."""
+        controller = self._controller_identity()
+        if controller is None:
+            self._underlay.stats.drop(Drop.BAD_CONFIG)
+            return None
+        text = self._assembler.add(
+            chunk,
+            packet_id=packet_id,
+            is_from_controller=sender == self.controller,
+            verify=lambda message, signature: verify(controller.public_key, message, signature),
+        )
+        if text is None:
+            return None
+        try:
+            config = NetworkConfig.decode(text)
+        except WireError:
+            self._underlay.stats.drop(Drop.BAD_CONFIG)
+            return None
+        if config.network_id != self.network_id or config.issued_to != self.own:
+            self._underlay.stats.drop(Drop.BAD_CONFIG)
+            return None
+        if self.config is not None and config.timestamp < self.config.timestamp and not is_answer:
+            self._underlay.stats.drop(Drop.BAD_CONFIG)  # a replay, or one that was overtaken
+            return None
+        self.apply(config, now)
+        return config
+
+    def _controller_identity(self) -> Identity | None:
+        if self.controller == self.own:
+            return self._underlay.identity
+        return self._underlay.identity_of(self.controller)
+
+    def apply(self, config: NetworkConfig, now: Now, *, is_cached: bool = False) -> None:
+        """Put a configuration in force; a cached one is refreshed at once."""
+        changed = self.config != config
+        self.config = config
+        self.refusal = None
+        self._attempts = 0
+        if not is_cached:
+            self.config_time = now.mono
+            self.config_unix_ms = now.unix_ms
+            self._next_request = now.mono + REFRESH_INTERVAL
+        if changed:
+            self._emit(NetworkConfigured(self.network_id, config))
+        self.tell_status()
+
+    def receive_error(self, code: int, now: Now) -> None:
+        """Take the controller's refusal; the configuration in force stays so while it is good."""
+        refusal = REFUSAL_OF_CODE.get(ErrorCode(code)) if code in set(ErrorCode) else None
+        if refusal is None:
+            return
+        self.refusal = refusal
+        self._next_request = min(self._next_request, now.mono + RETRY_INTERVAL)
+        self.tell_status()
+
+    # -- members -----------------------------------------------------------------------------
+
+    def membership(self, address: Address) -> Membership:
+        """Return the record of a member, made if there is none."""
+        record = self.members.get(address)
+        if record is None:
+            if len(self.members) >= MAX_MEMBERSHIPS:
+                del self.members[next(iter(self.members))]
+            record = self.members[address] = Membership(self.network_id, address)
+        return record
+
+    def allows(self, peer: Identity) -> bool:
+        """Tell whether a peer may talk on this network: the gate (wire.adoc#gate)."""
+        config = self.config
+        if config is None:
+            return False
+        if config.is_public:
+            return True
+        record = self.members.get(peer.address)
+        return record is not None and config.com is not None and record.agrees(config.com, peer)
+
+    def is_bridge(self, address: Address) -> bool:
+        """Tell whether a member may speak for hosts behind it."""
+        return self.config is not None and address in self.config.active_bridges
+
+    # -- groups ------------------------------------------------------------------------------
+
+    def own_groups(self) -> list[MulticastGroup]:
+        """Return all groups that are to reach us, in a stable order."""
+        groups = set(self.subscriptions) | set(self.bridged_groups)
+        if self.config is not None and self.config.allows_broadcast:
+            groups.add(MulticastGroup(Mac(b"\xff" * 6), 0))
+        return sorted(groups)
+
+    def announcement_is_due(self, now: Now) -> bool:
+        """Tell, and note, that our groups are to be announced again."""
+        if now.mono < self._next_announcement:
+            return False
+        self._next_announcement = now.mono + ANNOUNCE_INTERVAL
+        return True

@@ -1,0 +1,59 @@
+from dataclasses import dataclass
+
+from ztlink.clock import Now
+from ztlink.vl1.timers import DeadlineQueue
+
+
+@dataclass(eq=False)
+class Owner:
+    name: str
+
+    def handle_timer(self, now: Now) -> None:
+        raise AssertionError("the queue does not call its owners")
+
+
+def test_the_earliest_owner_comes_first() -> None:
+    queue = DeadlineQueue()
+    early, late = Owner("early"), Owner("late")
+    queue.schedule(late, 2.0)
+    queue.schedule(early, 1.0)
+    assert [queue.pop_due(5.0), queue.pop_due(5.0)] == [early, late]
+
+
+def test_equal_deadlines_keep_their_order() -> None:
+    queue = DeadlineQueue()
+    owners = [Owner(str(n)) for n in range(5)]
+    for owner in owners:
+        queue.schedule(owner, 1.0)
+    assert [queue.pop_due(1.0) for _ in owners] == owners
+
+
+def test_nothing_is_due_before_its_time() -> None:
+    queue = DeadlineQueue()
+    queue.schedule(Owner("later"), 1.0)
+    assert queue.pop_due(0.999) is None
+
+
+def test_a_later_deadline_does_not_replace_an_earlier_one() -> None:
+    queue = DeadlineQueue()
+    owner = Owner("a")
+    queue.schedule(owner, 1.0)
+    queue.schedule(owner, 9.0)
+    assert queue.head() == 1.0
+
+
+def test_an_earlier_deadline_replaces_a_later_one() -> None:
+    queue = DeadlineQueue()
+    owner = Owner("a")
+    queue.schedule(owner, 9.0)
+    queue.schedule(owner, 1.0)
+    assert queue.pop_due(1.0) is owner
+    assert queue.head() is None
+
+
+def test_a_forgotten_owner_is_never_due() -> None:
+    queue = DeadlineQueue()
+    owner = Owner("a")
+    queue.schedule(owner, 1.0)
+    queue.forget(owner)
+    assert queue.head() is None

@@ -1,8 +1,8 @@
-"""LZ4 blocks in packets: the payload only, without frame header or length (wire.adoc#compression)."""
+"""LZ4 blocks in packets: the payload alone, no frame, no length (wire.adoc#compression)."""
 
 from typing import Final
 
-import lz4.block
+import lz4.block  # type: ignore[import-untyped]  # the package brings no types
 
 from ztlink.errors import WireError
 from ztlink.wire.packet import MAX_PACKET_SIZE, MIN_COMPRESSIBLE_SIZE, SIZE_HEADER

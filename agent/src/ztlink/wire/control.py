@@ -74,7 +74,7 @@ class HelloMoon:
 
 @dataclass(frozen=True, slots=True)
 class Hello(Message):
-    """The part of a greeting that is readable by all; the moons follow, encrypted (wire.adoc#hello)."""
+    """The clear part of a greeting; the moons follow, encrypted (wire.adoc#hello)."""
 
     protocol: int
     version: Version

@@ -1,4 +1,4 @@
-"""The key-value text that configurations, requests and traces are written in (wire.adoc#dictionary)."""
+"""The key-value text of configurations, requests and traces (wire.adoc#dictionary)."""
 
 import re
 from collections.abc import Iterator
@@ -54,7 +54,8 @@ class Dictionary:
 
     def add_bytes(self, key: str, value: bytes) -> None:
         """Add raw bytes."""
-        assert key and not _SPECIAL.search(key.encode("latin-1")), key
+        if not key or _SPECIAL.search(key.encode("latin-1")):
+            raise ValueError(f"dictionary: {key!r} cannot be a key")
         self._entries.append((key, value))
 
     def add_text(self, key: str, value: str) -> None:

@@ -119,7 +119,8 @@ def derive_digest(public_key: bytes) -> bytes:
             base[in_digest] = swapped
             word += 2
         mixed = rows[_STEP:]
-    return (np.array(base, np.uint64) ^ mixed[0]).astype(">u8").tobytes()
+    final: Words = np.array(base, np.uint64) ^ mixed[0]
+    return bytes(final.astype(">u8").tobytes())
 
 
 def _is_acceptable(digest: bytes) -> bool:

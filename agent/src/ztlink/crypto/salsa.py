@@ -34,7 +34,7 @@ def _load_sodium() -> Callable[..., int] | None:
             ctypes.c_char_p,
         ]
         function.restype = ctypes.c_int
-        return function  # type: ignore[no-any-return]  # ctypes functions are untyped
+        return function
     return None
 
 

@@ -357,7 +357,7 @@ class Introductions:
                 self._topology.when_known(address, now)
         if known:
             writer = Writer()
-            OkWhois(packet_id, tuple(known)).encode(writer)
+            OkWhois(PacketId(packet_id), tuple(known)).encode(writer)
             self._egress.send_back(peer, arrival, Verb.OK, writer.getvalue(), now)
         return True
 

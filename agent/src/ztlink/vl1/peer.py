@@ -133,8 +133,8 @@ class Peer:
         """Probe the paths that are due and forget dead ones."""
         for key, path in list(self.paths.items()):
             was_confirmed = path.is_confirmed
-            if path.deadline() <= now.mono and was_confirmed and not self.is_active(now):
-                path.next_probe = self.last_receive + ACTIVITY_TIMEOUT  # idle: let it fade
+            if path.deadline() <= now.mono and self._may_fade(path, now):
+                path.next_probe = self.last_receive + ACTIVITY_TIMEOUT
             elif path.handle_timer(now):
                 self._prober.probe(self, path, now)
             self._best_is_known = False
@@ -154,6 +154,12 @@ class Peer:
         for path in self.paths.values():
             deadline = min(deadline, path.deadline())
         self._ctx.timers.schedule(self, deadline)
+
+    def _may_fade(self, path: Path, now: Now) -> bool:
+        """Tell whether a path is not worth a probe: an idle peer's, unless an answer is awaited on it."""
+        if self.is_active(now) or path.state is PathState.CANDIDATE:
+            return False
+        return path.state is PathState.STALE or path.awaiting_since is None
 
     def _remove(self, key: PathKey, path: Path) -> None:
         del self.paths[key]

@@ -258,20 +258,19 @@ class Switch:
         stats = self._ctx.stats
         run: PacketBatch | None = None
         prefix = b""
-        arrival = Arrival(*at, 0)
-        is_first = True
+        arrival: Arrival | None = None
         for index in range(len(starts)):
             if not authentic[index]:
                 stats.drop(Drop.BAD_AUTH_TAG)
                 continue
             start = starts[index]
             hops = buffer[start + OFFSET_FLAGS] & MASK_HOPS
-            if hops != arrival.hops:
+            if arrival is None:
                 arrival = Arrival(*at, hops)
-                is_first = True
-            if is_first:
+            elif hops != arrival.hops:
+                self._flush(peer, arrival, run, now)
                 self._received(peer, arrival, now)
-                is_first = False
+                run, arrival = None, Arrival(*at, hops)
             if buffer[start + OFFSET_VERB] == Verb.FRAME and buffer[start + OFFSET_FLAGS] & MASK_SUITE:
                 this = bytes(buffer[start + OFFSET_PAYLOAD : start + OFFSET_PAYLOAD + 10])
                 if run is None or this != prefix:
@@ -282,7 +281,9 @@ class Switch:
             self._flush(peer, arrival, run, now)
             run = None
             self._dispatch_one(peer, buffer[start : start + sizes[index]], arrival, now)
-        self._flush(peer, arrival, run, now)
+        if arrival is not None:
+            self._flush(peer, arrival, run, now)
+            self._received(peer, arrival, now)  # last, since an answer may have confirmed the path
 
     def _flush(self, peer: Peer, arrival: Arrival, run: PacketBatch | None, now: Now) -> None:
         if run is not None:

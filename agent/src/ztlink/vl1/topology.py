@@ -87,14 +87,14 @@ class Topology:
         roots: dict[Address, Root] = {}
         self.is_root = False
         for world in (self.planet, *(self.moons[key] for key in sorted(self.moons))):
-            for root in world.roots:
-                if root.identity == self._ctx.identity.public:
+            for listed in world.roots:
+                if listed.identity == self._ctx.identity.public:
                     self.is_root = True
-                elif root.identity.address != self._ctx.address:
-                    known = roots.get(root.identity.address)
-                    endpoints = (*known.endpoints, *root.endpoints) if known else root.endpoints
+                elif listed.identity.address != self._ctx.address:
+                    known = roots.get(listed.identity.address)
+                    endpoints = (*known.endpoints, *listed.endpoints) if known else listed.endpoints
                     is_planet = world.world_type is WorldType.PLANET or bool(known)
-                    roots[root.identity.address] = Root(root.identity, endpoints, is_planet)
+                    roots[listed.identity.address] = Root(listed.identity, endpoints, is_planet)
         self.roots = roots
         for peer in self.peers.values():
             peer.is_upstream = peer.address in roots and roots[peer.address].identity == (
@@ -217,7 +217,6 @@ class Topology:
             if len(self._queries) >= MAX_PENDING:
                 return False
             query = self._queries[address] = Query(address, self)
-            self._ctx.timers.schedule(query, now.mono)
             self.query_is_due(query, now)
         if resume is not None:
             if len(query.pending) >= MAX_PENDING_PER_PEER:

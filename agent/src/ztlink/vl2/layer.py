@@ -191,7 +191,7 @@ class Vl2:
 
     def handle_error(self, peer: Identity, error: Error, now: Now) -> Verdict:
         """Take an ERROR; each code has its own rule for whom it is believed from."""
-        reader = Reader(error.payload)
+        reader = Reader(error.body)
         if error.code == ErrorCode.UNWANTED_MULTICAST:
             unwanted = UnwantedMulticast.decode(reader)
             network = self.networks.get(unwanted.network_id)

@@ -1,0 +1,138 @@
+from ipaddress import ip_address
+from itertools import product
+
+import pytest
+
+from ztlink.clock import Now
+from ztlink.ids import Endpoint, SocketId
+from ztlink.vl1.path import (
+    CANDIDATE_PROBE_INTERVALS,
+    EXPIRY,
+    HEARTBEAT,
+    MAX_PROBES,
+    TRANSITIONS,
+    Path,
+    PathInput,
+    PathState,
+)
+
+START = 1000.0
+
+
+def at(seconds: float) -> Now:
+    """Return the moment `seconds` after the start."""
+    return Now(START + seconds, 1_700_000_000_000 + int(seconds * 1000))
+
+
+def make_path() -> Path:
+    return Path(SocketId(1), Endpoint(ip_address("10.0.0.1"), 9993), 1432, 0, at(0))
+
+
+def make_confirmed() -> Path:
+    path = make_path()
+    path.replied(0.01, at(0))
+    return path
+
+
+def run_until(path: Path, seconds: float) -> list[float]:
+    """Call the timer whenever it is due; return when probes were sent."""
+    probes = []
+    while path.state is not PathState.DEAD and path.deadline() <= START + seconds:
+        moment = max(path.deadline(), START)
+        if path.handle_timer(Now(moment, 0)):
+            probes.append(round(moment - START, 3))
+    return probes
+
+
+def test_a_new_path_is_a_candidate() -> None:
+    assert make_path().state is PathState.CANDIDATE
+
+
+def test_an_answer_confirms_a_candidate() -> None:
+    path = make_path()
+    assert path.replied(0.02, at(0.02))
+    assert path.is_confirmed
+
+
+def test_a_packet_alone_does_not_confirm_a_candidate() -> None:
+    path = make_path()
+    path.received(at(1))
+    assert path.state is PathState.CANDIDATE
+
+
+def test_a_candidate_that_never_answers_dies() -> None:
+    path = make_path()
+    assert len(run_until(path, 60)) == len(CANDIDATE_PROBE_INTERVALS)
+    assert path.state is PathState.DEAD
+
+
+def test_an_idle_confirmed_path_is_probed_after_the_heartbeat() -> None:
+    assert run_until(make_confirmed(), HEARTBEAT)[0] == HEARTBEAT
+
+
+def test_traffic_that_is_answered_sends_no_probe() -> None:
+    path = make_confirmed()
+    for tenth in range(100):
+        path.sent(at(tenth / 10))
+        path.received(at(tenth / 10 + 0.05))
+    assert run_until(path, 10) == []
+
+
+def test_silence_while_sending_makes_a_path_stale_within_three_seconds() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    run_until(path, 3)
+    assert path.state is PathState.STALE
+
+
+def test_silence_is_believed_only_after_all_probes() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    assert len(run_until(path, 2.55)) == MAX_PROBES
+
+
+def test_a_stale_path_is_won_back_by_an_answer() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    run_until(path, 3)
+    assert path.replied(0.01, at(4))
+    assert path.is_confirmed
+
+
+def test_a_stale_path_is_probed_at_least_every_fifteen_seconds() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    run_until(path, 3)
+    probes = run_until(path, 200)
+    assert max(b - a for a, b in zip(probes, probes[1:], strict=False)) <= 15
+
+
+def test_a_stale_path_is_forgotten_after_its_expiry() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    run_until(path, EXPIRY + 30)
+    assert path.state is PathState.DEAD
+
+
+def test_a_suspect_ranks_behind_a_slower_path() -> None:
+    suspect, slow = make_confirmed(), make_confirmed()
+    slow.latency = 300.0
+    suspect.suspect(at(1))
+    suspect.handle_timer(at(1))
+    assert slow.score() < suspect.score()
+
+
+def test_latency_is_averaged() -> None:
+    path = make_path()
+    path.replied(0.010, at(0))
+    path.replied(0.020, at(1))
+    assert path.latency == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize(("state", "what"), list(product(PathState, PathInput)))
+def test_only_the_transitions_of_the_table_happen(state: PathState, what: PathInput) -> None:
+    path = make_path()
+    path.state = state
+    moved = path._advance(what)  # noqa: SLF001 - the table itself is what is tested
+    assert path.state is TRANSITIONS.get((state, what), state)
+    assert moved is ((state, what) in TRANSITIONS)

@@ -1,0 +1,109 @@
+import pytest
+
+from ztlink.clock import Now
+from ztlink.ids import Address, Mac, MulticastGroup
+from ztlink.vl2.multicast import (
+    MAX_QUEUED_PER_GROUP,
+    MEMBER_LIFETIME,
+    QUEUED_LIFETIME,
+    GroupTable,
+    QueuedFrame,
+    sample,
+)
+
+OWN, ALICE, BOB = Address(1), Address(2), Address(3)
+GROUP = MulticastGroup(Mac(b"\xff" * 6), 42)
+NOW = Now(100.0, 0)
+
+
+def make_frame(limit: int = 32) -> QueuedFrame:
+    return QueuedFrame(b"frame", 42, limit, NOW.mono + QUEUED_LIFETIME)
+
+
+def later(seconds: float) -> Now:
+    return Now(NOW.mono + seconds, 0)
+
+
+def test_a_listener_is_known() -> None:
+    table = GroupTable(OWN)
+    table.add(GROUP, ALICE, NOW)
+    assert table.members(GROUP, NOW) == [ALICE]
+
+
+def test_we_are_not_among_the_listeners() -> None:
+    table = GroupTable(OWN)
+    table.add(GROUP, OWN, NOW)
+    assert table.members(GROUP, NOW) == []
+
+
+def test_groups_differ_by_their_qualifier() -> None:
+    table = GroupTable(OWN)
+    table.add(GROUP, ALICE, NOW)
+    assert table.members(MulticastGroup(GROUP.mac, 43), NOW) == []
+
+
+def test_a_listener_is_forgotten_after_ten_minutes() -> None:
+    table = GroupTable(OWN)
+    table.add(GROUP, ALICE, NOW)
+    assert table.members(GROUP, later(MEMBER_LIFETIME + 1)) == []
+
+
+def test_a_repeated_mention_keeps_a_listener() -> None:
+    table = GroupTable(OWN)
+    table.add(GROUP, ALICE, NOW)
+    table.add(GROUP, ALICE, later(500))
+    assert table.members(GROUP, later(MEMBER_LIFETIME + 1)) == [ALICE]
+
+
+def test_a_waiting_frame_goes_to_a_listener_that_turns_up() -> None:
+    table = GroupTable(OWN)
+    frame = make_frame()
+    table.queue(GROUP, frame)
+    assert table.add(GROUP, ALICE, NOW) == [frame]
+
+
+def test_nobody_gets_a_frame_twice() -> None:
+    table = GroupTable(OWN)
+    table.queue(GROUP, make_frame())
+    table.add(GROUP, ALICE, NOW)
+    assert table.add(GROUP, ALICE, NOW) == []
+
+
+def test_a_frame_goes_to_no_more_than_its_limit() -> None:
+    table = GroupTable(OWN)
+    table.queue(GROUP, make_frame(limit=1))
+    table.add(GROUP, ALICE, NOW)
+    assert table.add(GROUP, BOB, NOW) == []
+
+
+def test_a_frame_waits_for_five_seconds_only() -> None:
+    table = GroupTable(OWN)
+    table.queue(GROUP, make_frame())
+    assert table.add(GROUP, ALICE, later(QUEUED_LIFETIME + 0.1)) == []
+
+
+def test_the_queue_of_a_group_is_bounded() -> None:
+    table = GroupTable(OWN)
+    for _ in range(MAX_QUEUED_PER_GROUP + 5):
+        table.queue(GROUP, make_frame())
+    assert len(table.add(GROUP, ALICE, NOW)) == MAX_QUEUED_PER_GROUP
+
+
+def test_a_gather_is_not_repeated_at_once() -> None:
+    table = GroupTable(OWN)
+    assert table.gather_is_due(GROUP, NOW, is_urgent=True)
+    assert not table.gather_is_due(GROUP, later(0.5), is_urgent=True)
+
+
+def test_a_gather_is_repeated_soon_where_nobody_is_known() -> None:
+    table = GroupTable(OWN)
+    table.gather_is_due(GROUP, NOW, is_urgent=True)
+    assert table.gather_is_due(GROUP, later(1.1), is_urgent=True)
+    assert not table.gather_is_due(GROUP, later(1.2), is_urgent=False)
+
+
+@pytest.mark.parametrize("most", [0, 1, 5, 20])
+def test_a_sample_has_no_member_twice(most: int) -> None:
+    members = [Address(n) for n in range(10)]
+    chosen = sample(members, most, lambda n: bytes(range(7, 7 + n)))
+    assert len(set(chosen)) == len(chosen) == min(most, 10)

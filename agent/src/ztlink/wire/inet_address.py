@@ -69,6 +69,11 @@ def push_endpoint(endpoint: Endpoint | None, writer: Writer) -> None:
     writer.push_uint(endpoint.port, 2)
 
 
+def push_ip(ip: IpAddress | None, writer: Writer) -> None:
+    """Push an address field that has no port."""
+    push_endpoint(None if ip is None else Endpoint(ip, 0), writer)
+
+
 def pull_interface(reader: Reader) -> IpInterface | None:
     """Pull an address field whose port is a prefix length."""
     endpoint = pull_endpoint(reader)

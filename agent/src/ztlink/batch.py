@@ -12,7 +12,10 @@ from typing import Final
 from ztlink.ids import Address, Endpoint, NetworkId, SocketId
 
 MAX_TRAIN_DATAGRAMS: Final = 44
-"""Within the kernel's UDP_MAX_SEGMENTS (64); 22 packets of two fragments, of which the reference reassembles 32 at once."""
+"""Within the kernel's UDP_MAX_SEGMENTS (64): 22 packets of two datagrams.
+
+The reference node joins 32 packets at once.
+"""
 
 MAX_TRAIN_SIZE: Final = 65_000
 """Below the 65,507 bytes of payload that one UDP send may carry."""
@@ -86,8 +89,8 @@ class Delivery:
 class PacketBatch:
     """Whole packets of one peer in one buffer, sealed and opened in place.
 
-    Packet `i` is `buffer[starts[i] : starts[i] + sizes[i]]`, header first. Spans are flat integers, so
-    that an engine may walk them without an object per packet.
+    Packet `i` is `buffer[starts[i] : starts[i] + sizes[i]]`, header first. Spans are flat integers,
+    so that an engine may walk them without an object per packet.
     """
 
     __slots__ = ("buffer", "sizes", "starts")
@@ -108,7 +111,7 @@ class PacketBatch:
 
 @dataclass(slots=True)
 class Plan:
-    """How the frames of one super-frame travel to one peer: decided by vl1, carried out by a lane engine."""
+    """How the frames of a super-frame travel to one peer: decided by vl1, done by a lane engine."""
 
     destination: Address
     source: Address

@@ -1,4 +1,4 @@
-"""Offsets and sizes of packet and fragment headers, read and written in place (wire.adoc#packet)."""
+"""Packet and fragment headers: offsets and sizes, used in place (wire.adoc#packet)."""
 
 from struct import Struct
 from typing import Final

@@ -34,7 +34,7 @@ def is_adhoc(network_id: NetworkId) -> bool:
 
 
 def is_impossible(network_id: NetworkId) -> bool:
-    """Tell whether an id names a port range that ends before it starts: there is no such network."""
+    """Tell whether an id names a port range that ends before it starts."""
     start, end = _ports(network_id)
     return is_adhoc(network_id) and network_id & 0xFFFFFF == 0 and end < start
 

@@ -1,17 +1,24 @@
 """Telling others which groups we listen to, hearing it from them, and answering who listens."""
 
+from collections.abc import Callable
 from typing import Final
 
 from ztlink.batch import Verdict
 from ztlink.clock import Now
 from ztlink.ids import Address, MulticastGroup, NetworkId, PacketId, is_multicast, is_reserved
 from ztlink.vl2.controller import ControllerPort
-from ztlink.vl2.multicast import GroupTable, sample
+from ztlink.vl2.multicast import GroupTable, QueuedFrame, sample
 from ztlink.vl2.network import ANNOUNCE_INTERVAL, Network
 from ztlink.vl2.underlay import Underlay
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.identity import Identity
-from ztlink.wire.network import Like, MulticastGather, MulticastLike, OkMulticastGather
+from ztlink.wire.network import (
+    GatherResults,
+    Like,
+    MulticastGather,
+    MulticastLike,
+    OkMulticastGather,
+)
 from ztlink.wire.verbs import Verb
 
 LIKES_PER_PACKET: Final = 400
@@ -28,7 +35,10 @@ class Groups:
         underlay: Underlay,
         networks: dict[NetworkId, Network],
         controller: ControllerPort,
+        late_member: Callable[[Network, QueuedFrame, Address, Now], None],
     ) -> None:
+        """Make it; `late_member` is called when a listener turns up for a frame that waits."""
+        self._late_member = late_member
         self._underlay = underlay
         self._networks = networks
         self._controller = controller
@@ -79,12 +89,10 @@ class Groups:
             return
         likes = [Like(network.network_id, group) for group in groups]
         for first in range(0, len(likes), LIKES_PER_PACKET):
-            writer = Writer()
-            MulticastLike(tuple(likes[first : first + LIKES_PER_PACKET])).encode(writer)
+            payload = MulticastLike(tuple(likes[first : first + LIKES_PER_PACKET])).to_bytes()
             for target in targets:
                 network.last_announced[target] = now.mono
                 if self._underlay.identity_of(target) is not None:
-                    payload = writer.getvalue()
                     self._underlay.send(target, Verb.MULTICAST_LIKE, payload, now, compress=True)
 
     # -- theirs ------------------------------------------------------------------------------
@@ -103,12 +111,12 @@ class Groups:
                     verdict = Verdict.TRUSTED
             table = tables[like.network_id]
             if table is not None and is_multicast(like.group.mac):
-                for queued in table.add(like.group, peer.address, now):
-                    self.late_member(like.network_id, queued, peer.address, now)
+                waiting = table.add(like.group, peer.address, now)
+                network = self._networks.get(like.network_id)
+                if network is not None:
+                    for queued in waiting:
+                        self._late_member(network, queued, peer.address, now)
         return verdict
-
-    late_member = staticmethod(lambda network_id, queued, member, now: None)
-    """Replaced by the sender of multicast frames: a listener turned up for one that waits."""
 
     def _table(self, network_id: NetworkId, peer: Identity, now: Now) -> GroupTable | None:
         """Return the groups of a network, if this peer may tell us or ask us about them."""
@@ -142,9 +150,8 @@ class Groups:
             writer = Writer()
             writer.push_uint(Verb.MULTICAST_GATHER, 1)
             writer.push_uint(packet_id, 8)
-            OkMulticastGather(gather.network_id, gather.group, total, tuple(members)).encode(
-                writer
-            )
+            results = GatherResults(total, tuple(members))
+            OkMulticastGather(gather.network_id, gather.group, results).encode(writer)
             self._underlay.send(peer.address, Verb.OK, writer.getvalue(), now)
         return Verdict.ACCEPTED
 

@@ -4,19 +4,21 @@ from typing import Final
 
 from ztlink.batch import Verdict
 from ztlink.clock import Now
-from ztlink.crypto.identity import verify
 from ztlink.ids import Address, NetworkId, controller_of
 from ztlink.stats import Drop
 from ztlink.vl2.membership import AddResult, Membership
 from ztlink.vl2.network import PUSH_INTERVAL, Network
 from ztlink.vl2.underlay import Underlay
+from ztlink.vl2.verification import make_verifier
 from ztlink.wire.credentials import (
-    CertificateOfOwnership,
     Capability,
+    CertificateOfOwnership,
     Com,
+    Credential,
     Revocation,
     Tag,
 )
+from ztlink.wire.identity import Identity
 from ztlink.wire.network import NetworkCredentials
 from ztlink.wire.verbs import Verb
 
@@ -26,8 +28,6 @@ MIN_RECEIVE_INTERVAL: Final = 0.02
 """Seconds between packets of credentials of one peer, after a burst; the original's second loses honest ones."""
 RECEIVE_BURST: Final = 8
 MIN_REPUSH_INTERVAL: Final = 1.0
-
-Credential = Com | Tag | Capability | CertificateOfOwnership | Revocation
 
 
 class Credentials:
@@ -90,27 +90,22 @@ class Credentials:
         subject = (
             credential.target if isinstance(credential, Revocation) else credential.issued_to
         )
-        controller = controller_of(network.network_id)
-        identity = (
-            self._underlay.identity
-            if controller == self._underlay.identity.address
-            else self._underlay.identity_of(controller)
-        )
-        if identity is None:
-            self._underlay.ask_identity(controller, now)
-            return Verdict.RETRY
         record = network.membership(subject)
-        result = record.add(
-            credential,
-            lambda signer, message, signature: signer == controller
-            and verify(identity.public_key, message, signature),
-        )
+        result = record.add(credential, make_verifier(self._identity_of))
+        if result is AddResult.NEED_IDENTITY:
+            self._underlay.ask_identity(controller_of(network.network_id), now)
+            return Verdict.RETRY
         if result is AddResult.REJECTED:
             self._underlay.stats.drop(Drop.BAD_CREDENTIAL)
             return Verdict.ACCEPTED
         if result is AddResult.NEW:
             self._on_new(network, record, credential, sender, now)
         return Verdict.TRUSTED
+
+    def _identity_of(self, address: Address) -> Identity | None:
+        if address == self._underlay.identity.address:
+            return self._underlay.identity
+        return self._underlay.identity_of(address)
 
     def _on_new(
         self,

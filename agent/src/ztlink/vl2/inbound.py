@@ -16,7 +16,7 @@ from ztlink.vl2.underlay import Underlay
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.control import Error
 from ztlink.wire.identity import Identity
-from ztlink.wire.network import ExtFrame, MulticastFrame, OkMulticastFrame
+from ztlink.wire.network import ExtFrame, GatherResults, MulticastFrame, OkMulticastFrame
 from ztlink.wire.packet import OFFSET_PAYLOAD
 from ztlink.wire.verbs import ErrorCode, Verb
 
@@ -231,8 +231,6 @@ class Inbound:
         OkMulticastFrame(
             network_id=multicast.network_id,
             group=multicast.group,
-            com=None,
-            total=total,
-            members=tuple(members),
+            results=GatherResults(total, tuple(members)),
         ).encode(writer)
         self._underlay.send(peer.address, Verb.OK, writer.getvalue(), now)

@@ -6,7 +6,7 @@ from typing import Protocol
 from ztlink.batch import Delivery, PacketBatch, SuperFrame, Verdict
 from ztlink.clock import Now
 from ztlink.errors import WireError
-from ztlink.ids import Address, MulticastGroup, NetworkId, PacketId, controller_of
+from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, PacketId, controller_of
 from ztlink.stats import Drop
 from ztlink.vl2.adhoc import adhoc_config
 from ztlink.vl2.announce import Groups
@@ -14,6 +14,7 @@ from ztlink.vl2.controller import ControllerPort
 from ztlink.vl2.credentials import Credentials
 from ztlink.vl2.events import NetworkJoined, NetworkLeft, Vl2Event
 from ztlink.vl2.inbound import Inbound
+from ztlink.vl2.multicast import QueuedFrame
 from ztlink.vl2.network import Network
 from ztlink.vl2.outbound import Outbound
 from ztlink.vl2.underlay import Underlay
@@ -22,11 +23,11 @@ from ztlink.wire.control import Error, OkHeader
 from ztlink.wire.identity import Identity
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.network import (
+    ConfigAck,
     ConfigChunk,
     NetworkCredentials,
     OkMulticastFrame,
     OkMulticastGather,
-    UnwantedMulticast,
 )
 from ztlink.wire.verbs import ErrorCode, Verb
 
@@ -62,7 +63,7 @@ class Vl2:
             underlay, emit, self._receive_own, self._refuse_own, is_enabled=controller_enabled
         )
         self.credentials = Credentials(underlay, self.networks)
-        self.groups = Groups(underlay, self.networks, self.controller)
+        self.groups = Groups(underlay, self.networks, self.controller, self._late_member)
         self.outbound = Outbound(underlay, self.credentials, self.groups)
         self.inbound = Inbound(underlay, self.networks, self.credentials, self.groups)
         self._handlers: dict[
@@ -193,10 +194,10 @@ class Vl2:
         """Take an ERROR; each code has its own rule for whom it is believed from."""
         reader = Reader(error.body)
         if error.code == ErrorCode.UNWANTED_MULTICAST:
-            unwanted = UnwantedMulticast.decode(reader)
-            network = self.networks.get(unwanted.network_id)
+            network = self.networks.get(NetworkId(reader.pull_uint(8)))
+            group = MulticastGroup(Mac(reader.pull_bytes(6)), reader.pull_uint(4))
             if network is not None and network.allows(peer):
-                network.groups.remove(unwanted.group, peer.address)
+                network.groups.remove(group, peer.address)
             return Verdict.ACCEPTED
         if reader.remaining < 8:
             return Verdict.ACCEPTED
@@ -221,17 +222,24 @@ class Vl2:
             self._receive_chunk(peer.address, chunk, packet_id, now, is_answer=True)
         elif ok.in_re_verb == Verb.MULTICAST_GATHER:
             gathered = OkMulticastGather.decode(reader)
-            self._gathered(peer, gathered.network_id, gathered.group, gathered.members, now)
+            members = gathered.results.members
+            self._gathered(gathered.network_id, gathered.group, members, now)
         elif ok.in_re_verb == Verb.MULTICAST_FRAME:
             answer = OkMulticastFrame.decode(reader)
             if answer.com is not None:
                 self.credentials.add(answer.com, peer.address, now)
-            self._gathered(peer, answer.network_id, answer.group, answer.members, now)
+            if answer.results is not None:
+                members = answer.results.members
+                self._gathered(answer.network_id, answer.group, members, now)
         return Verdict.ACCEPTED
+
+    def _late_member(
+        self, network: Network, queued: QueuedFrame, member: Address, now: Now
+    ) -> None:
+        self.outbound.late_member(network, queued, member, now)
 
     def _gathered(
         self,
-        peer: Identity,
         network_id: NetworkId,
         group: MulticastGroup,
         members: Sequence[Address],
@@ -257,8 +265,8 @@ class Vl2:
         is_new = self._receive_chunk(peer.address, chunk, packet_id, now, is_answer=False)
         if is_new:
             # The original acknowledges with ECHO as the verb referred to.
-            body = bytes([Verb.ECHO]) + packet_id.to_bytes(8, "big")
-            body += chunk.network_id.to_bytes(8, "big") + chunk.update_id.to_bytes(8, "big")
+            body = OkHeader(Verb.ECHO, packet_id).to_bytes()
+            body += ConfigAck(chunk.network_id, chunk.update_id).to_bytes()
             self._underlay.send(peer.address, Verb.OK, body, now)
         return Verdict.ACCEPTED
 

@@ -250,15 +250,9 @@ class Network:
         if text is None:
             return None
         try:
-            config = NetworkConfig.decode(text)
+            config = self._assembler.read(text, self.config, is_answer=is_answer)
         except WireError:
             self._underlay.stats.drop(Drop.BAD_CONFIG)
-            return None
-        if config.network_id != self.network_id or config.issued_to != self.own:
-            self._underlay.stats.drop(Drop.BAD_CONFIG)
-            return None
-        if self.config is not None and config.timestamp < self.config.timestamp and not is_answer:
-            self._underlay.stats.drop(Drop.BAD_CONFIG)  # a replay, or one that was overtaken
             return None
         self.apply(config, now)
         return config
@@ -291,6 +285,9 @@ class Network:
         self._next_request = min(self._next_request, now.mono + RETRY_INTERVAL)
         self.tell_status()
 
+    def compile_rules(self) -> None:
+        """Make the programs of the rules in force."""
+
     # -- members -----------------------------------------------------------------------------
 
     def membership(self, address: Address) -> Membership:
@@ -310,7 +307,7 @@ class Network:
         if config.is_public:
             return True
         record = self.members.get(peer.address)
-        return record is not None and config.com is not None and record.agrees(config.com, peer)
+        return record is not None and record.is_allowed(config, peer)
 
     def is_bridge(self, address: Address) -> bool:
         """Tell whether a member may speak for hosts behind it."""

@@ -257,9 +257,12 @@ class Outbound:
         writer.push_bytes(queued.frame[0:6])
         writer.push_uint(queued.adi, 4)
         writer.push_bytes(queued.frame[12:])
-        compress = not config.is_compression_disabled
         self._underlay.send(
-            member, Verb.MULTICAST_FRAME, writer.getvalue(), now, compress=compress
+            member,
+            Verb.MULTICAST_FRAME,
+            writer.getvalue(),
+            now,
+            compress=config.compresses_frames,
         )
 
     def _learn_groups(self, network: Network, frame: SuperFrame, flow: Flow, now: Now) -> None:

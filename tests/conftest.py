@@ -1,0 +1,46 @@
+"""For all tests: who is skipped and why, how long Hypothesis looks, who may do I/O."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from hypothesis import settings
+
+from tests.guard import QUIET_DIRECTORIES, refuse_io
+from tests.rights import missing_for_interop, missing_for_netadmin
+from tests.scale import SOAK
+
+_HERE: Final = Path(__file__).parent
+
+# Repeatable by default: the same examples in every run, and nothing kept between them.
+settings.register_profile("ci", derandomize=True, max_examples=100, database=None, deadline=None)
+settings.register_profile("soak", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("soak" if SOAK else "ci")
+
+
+def _missing_for_soak() -> str | None:
+    return None if SOAK else "needs ZTLINK_SOAK=1"
+
+
+_MISSING: Final[dict[str, Callable[[], str | None]]] = {
+    "netadmin": missing_for_netadmin,
+    "interop": missing_for_interop,
+    "soak": _missing_for_soak,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with a reason, what this machine cannot run."""
+    reasons = {marker: missing() for marker, missing in _MISSING.items()}
+    for item in items:
+        for marker, reason in reasons.items():
+            if reason is not None and item.get_closest_marker(marker) is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse sockets and sleeps to the tests that are to do without."""
+    if request.path.relative_to(_HERE).parts[0] in QUIET_DIRECTORIES:
+        refuse_io(monkeypatch)

@@ -1,0 +1,40 @@
+"""What this process may do to the machine, and what it lacks for the tests that need it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+_CAP_NET_ADMIN: Final = 12
+_CAP_SYS_ADMIN: Final = 21
+_NEEDED: Final = {"CAP_NET_ADMIN": _CAP_NET_ADMIN, "CAP_SYS_ADMIN": _CAP_SYS_ADMIN}
+_STATUS: Final = Path("/proc/self/status")
+_TUN: Final = Path("/dev/net/tun")
+
+
+def missing_for_netadmin(status: Path = _STATUS, tun: Path = _TUN) -> str | None:
+    """Say what network namespaces and TAP devices need that is not here; None if all is."""
+    capabilities = _effective_capabilities(status.read_text())
+    missing = [name for name, bit in _NEEDED.items() if not capabilities >> bit & 1]
+    if missing:
+        return f"needs {' and '.join(missing)}: run as root or through ci/as-root"
+    if not os.access(tun, os.R_OK | os.W_OK):
+        return f"needs {tun}, readable and writable"
+    return None
+
+
+def missing_for_interop(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Say what running the reference node needs that is not here; None if all is."""
+    program = environment.get("ZEROTIER_ONE")
+    if not program:
+        return "needs ZEROTIER_ONE, the reference node's program"
+    if not os.access(program, os.X_OK):
+        return f"ZEROTIER_ONE names {program}, which cannot be run"
+    return None
+
+
+def _effective_capabilities(status: str) -> int:
+    for line in status.splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16)
+    return 0

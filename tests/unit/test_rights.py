@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from tests.rights import missing_for_interop, missing_for_netadmin
+
+ALL_CAPABILITIES = "Name:\tpython\nCapEff:\t000001ffffffffff\n"
+
+
+@pytest.fixture(name="tun")
+def writable_tun(tmp_path: Path) -> Path:
+    tun = tmp_path / "tun"
+    tun.touch()
+    return tun
+
+
+@pytest.fixture(name="status")
+def status_file(tmp_path: Path) -> Path:
+    return tmp_path / "status"
+
+
+def test_root_with_a_tun_device_lacks_nothing(status: Path, tun: Path) -> None:
+    status.write_text(ALL_CAPABILITIES)
+    assert missing_for_netadmin(status, tun) is None
+
+
+@pytest.mark.parametrize(
+    ("effective", "missing"),
+    [
+        ("0000000000000000", "CAP_NET_ADMIN and CAP_SYS_ADMIN"),
+        ("0000000000001000", "needs CAP_SYS_ADMIN"),
+        ("0000000000200000", "needs CAP_NET_ADMIN:"),
+    ],
+)
+def test_a_missing_capability_is_named(
+    status: Path, tun: Path, effective: str, missing: str
+) -> None:
+    status.write_text(f"CapEff:\t{effective}\n")
+    assert missing in str(missing_for_netadmin(status, tun))
+
+
+def test_a_missing_tun_device_is_named(status: Path, tmp_path: Path) -> None:
+    status.write_text(ALL_CAPABILITIES)
+    assert "needs" in str(missing_for_netadmin(status, tmp_path / "none"))
+
+
+def test_interop_needs_the_name_of_the_program() -> None:
+    assert "needs ZEROTIER_ONE" in str(missing_for_interop({}))
+
+
+def test_interop_needs_a_program_that_can_be_run(tun: Path) -> None:
+    assert "cannot be run" in str(missing_for_interop({"ZEROTIER_ONE": str(tun)}))
+
+
+def test_interop_lacks_nothing_where_the_program_can_be_run(tun: Path) -> None:
+    tun.chmod(0o755)
+    assert missing_for_interop({"ZEROTIER_ONE": str(tun)}) is None

@@ -1,0 +1,89 @@
+# The one entry point: people and CI run the same targets. `make help` lists them.
+#
+# PYTHON=/path/to/python  use this interpreter, with its packages, and make no virtual environment
+# JOBS=2                  processes that run the tests
+# KEEP=1                  `make demo` leaves its network up
+# ZEROTIER_ONE=/path      the reference node: runs the tests against it, too
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+JOBS ?= $(shell nproc)
+CONFIG := agent/pyproject.toml
+STAMP :=
+
+ifneq ($(origin PYTHON),command line)
+PYTHON := $(CURDIR)/$(VENV)/bin/python
+STAMP := $(VENV)/.installed
+endif
+
+# Tests import their helpers, and scripts of ci/ theirs, from the top.
+export PYTHONPATH := $(CURDIR)
+
+PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
+ON_MACHINE := netadmin or interop
+
+help: ## say what the targets do
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	    || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## a root, a controller and three nodes on this machine (KEEP=1: leave them up)
+	@ci/packages demo
+	@$(PYTHON) ci/demo.py $(if $(KEEP),--keep)
+
+test: lint types test-core test-machine ## all that CI runs; long counts shortened to a tenth
+
+soak: $(STAMP) ## the tests with their full counts
+	@ci/packages test || true
+	ZTLINK_SOAK=1 $(PYTEST) -n $(JOBS) -m "not ($(ON_MACHINE))" tests
+	ZTLINK_SOAK=1 ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
+
+check: lint types test-core ## what passes without root and without a network
+
+lint: $(STAMP) ## format, style, import contracts
+	$(PYTHON) -m ruff format --config $(CONFIG) --check agent/src tests ci
+	$(PYTHON) -m ruff check --config $(CONFIG) agent/src tests ci
+	cd agent && $(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())" pyproject.toml
+
+types: $(STAMP) ## mypy, strict, on the package and the tests
+	cd agent && $(PYTHON) -m mypy
+
+# Counts, bytes and virtual time: no rights, no sockets, any number of processes.
+test-core: $(STAMP)
+	$(PYTEST) -n $(JOBS) --dist worksteal -m "not ($(ON_MACHINE))" tests
+
+# Real interfaces and real time: one after the other.
+test-machine: $(STAMP)
+	@ci/packages test || true
+	ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
+
+bench: $(STAMP) ## packets per second of each stage; compared, not asserted
+	@set -e; for script in tests/bench/bench_*.py; do \
+	    [ -e "$$script" ] || { echo "no benchmark in tests/bench" >&2; exit 1; }; \
+	    echo "== $$script"; $(PYTHON) "$$script"; \
+	done
+
+format: $(STAMP) ## format the code, sort the imports
+	$(PYTHON) -m ruff check --config $(CONFIG) --select I --fix agent/src tests ci
+	$(PYTHON) -m ruff format --config $(CONFIG) agent/src tests ci
+
+venv: $(VENV)/.installed ## the virtual environment: packages of the lock file, and ztlink itself
+
+$(VENV)/.installed: agent/requirements-dev.lock agent/pyproject.toml
+	@ci/packages python
+	"$$(ci/find-python)" -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r agent/requirements-dev.lock
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e agent
+	@touch $@
+
+lock: ## write the lock files anew, from pyproject.toml
+	ci/lock
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .cache agent/dist agent/build
+	rm -rf .hypothesis .pytest_cache .ruff_cache agent/.mypy_cache agent/.pytest_cache
+	rm -rf agent/.ruff_cache agent/.import_linter_cache .mypy_cache .import_linter_cache
+	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
+
+.PHONY: help demo test soak check lint types test-core test-machine bench format venv lock clean

@@ -132,7 +132,7 @@ def test_the_same_address_with_another_key_is_another_identity() -> None:
 
 
 @given(st.text(max_size=400))
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_arbitrary_text_is_refused(text: str) -> None:
     with pytest.raises(WireError):
         Identity.from_text(text)
 

@@ -73,10 +73,11 @@ class World:
         """Return an identity that nobody in this world has yet."""
         return SecretIdentity.from_text(next(self._identities))
 
-    def add_host(self, name: str, *, ipv6: bool = False) -> Host:
-        """Put a machine with a public address on the Internet; on demand with an IPv6 one too."""
+    def add_host(self, name: str, *, ipv4: bool = True, ipv6: bool = False) -> Host:
+        """Put a machine with public addresses on the Internet."""
         host = self._make_host(name)
-        host.attach(self.internet, self.next_ipv4())
+        if ipv4:
+            host.attach(self.internet, self.next_ipv4())
         if ipv6:
             host.attach(self.internet, self.next_ipv6())
         return host

@@ -19,6 +19,7 @@ _PING_COUNTS: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _PING_TIMES: Final = re.compile(r"= ([\d.]+)/([\d.]+)/([\d.]+)/")
 _IPERF_PORT: Final = 5201
 _IPERF_MARGIN: Final = 15.0
+_DATAGRAM_INTERVAL: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,3 +179,24 @@ def device_bytes(place: Place, device: str) -> tuple[int, int]:
     (link,) = json.loads(place.namespace.ip("-j", "-s", "link", "show", "dev", device))
     stats = link["stats64"]
     return stats["rx"]["bytes"], stats["tx"]["bytes"]
+
+
+def datagram_arrives(
+    sender: Host, receiver: Host, target: str, *, source: str = "", timeout: float = 2.0
+) -> bool:
+    """Tell whether one of a few UDP datagrams crosses: one way, nothing comes back."""
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    watch = Stopwatch()
+    with (
+        closing(receiver.namespace.open_socket(family, socket.SOCK_DGRAM)) as server,
+        closing(sender.namespace.open_socket(family, socket.SOCK_DGRAM)) as client,
+    ):
+        server.bind((target, 0))
+        server.settimeout(_DATAGRAM_INTERVAL)
+        client.bind((source, 0))
+        while watch.seconds() < timeout:
+            with suppress(OSError):  # a neighbour that was not found is reported to the next send
+                client.sendto(b"lab", (target, server.getsockname()[1]))
+            with suppress(TimeoutError):
+                return server.recv(64) == b"lab"
+    return False

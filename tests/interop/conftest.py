@@ -1,0 +1,52 @@
+"""Fixtures of the interoperability tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.fixtures import NewLab, lab, new_lab, workshop
+from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+
+__all__ = ["lab", "new_lab", "workshop"]
+
+OURS, REFERENCE = Side.OURS, Side.REFERENCE
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="ours-under-theirs"),
+        pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="theirs-under-ours"),
+    ],
+)
+def pair(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
+    """Two members of different kinds, under a root and controller of one kind, joined."""
+    with new_lab() as lab:
+        mesh = build_mesh(lab, request.param, workshop)
+        mesh.start()
+        mesh.create_network(NETWORK)
+        mesh.join_all()
+        yield mesh
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(
+            Layout(REFERENCE, REFERENCE, (OURS, REFERENCE, REFERENCE, OURS)),
+            id="their-controller",
+        ),
+        pytest.param(
+            Layout(OURS, OURS, (OURS, REFERENCE, REFERENCE, OURS)),
+            id="our-controller",
+        ),
+    ],
+)
+def four(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
+    """Four members, joined: the first and the last are ours."""
+    with new_lab() as lab:
+        mesh = build_mesh(lab, request.param, workshop)
+        mesh.start()
+        mesh.create_network(NETWORK)
+        mesh.join_all()
+        yield mesh

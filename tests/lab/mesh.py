@@ -1,0 +1,159 @@
+"""A root, a controller and members, of either kind, on one network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from tests.lab.api import JsonObject
+from tests.lab.errors import LabError
+from tests.lab.lab import Host, Lab, Router
+from tests.lab.node import DEFAULT_PORT, LabNode, Role, fresh_identity
+from tests.lab.ours import ZtlinkNode
+from tests.lab.planet import make_planet
+from tests.lab.reference import ReferenceNode
+from tests.lab.wait import wait_until
+
+NETWORK: Final[JsonObject] = {
+    "name": "lab",
+    "private": False,
+    "v4AssignMode": {"zt": True},
+    "v6AssignMode": {"rfc4193": True, "6plane": True},
+    "routes": [{"target": "10.77.0.0/24"}],
+    "ipAssignmentPools": [{"ipRangeStart": "10.77.0.10", "ipRangeEnd": "10.77.0.200"}],
+}
+"""A public network that gives addresses of every kind."""
+
+PRIVATE_NETWORK: Final[JsonObject] = {**NETWORK, "private": True}
+"""The same, where each member waits to be authorised."""
+
+CONFIG_TIMEOUT: Final = 20.0
+
+
+class Side(Enum):
+    """Which kind of node."""
+
+    OURS = "ztlink"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Who plays which part."""
+
+    root: Side
+    controller: Side
+    members: tuple[Side, ...]
+
+    def __str__(self) -> str:
+        members = "+".join(side.value for side in self.members)
+        return f"{members} under {self.root.value} root, {self.controller.value} controller"
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Makes nodes of both kinds."""
+
+    zerotier_one: Path | None = None
+    substitutes: Mapping[Side, Side] = field(default_factory=dict)
+    """Sides to play for others: so tests are tried out with one kind of node alone."""
+
+    def make(self, lab: Lab, host: Host, side: Side, role: Role = "node") -> LabNode:
+        """Make a node of that side on a host; it is not started."""
+        identity = fresh_identity(lab)
+        if self.substitutes.get(side, side) is Side.OURS:
+            return ZtlinkNode(lab, host, role, identity)
+        if self.zerotier_one is None:
+            raise LabError("a reference node is wanted, and no zerotier-one was named")
+        return ReferenceNode(lab, host, role, identity, zerotier_one=self.zerotier_one)
+
+
+@dataclass(slots=True)
+class Mesh:
+    """Nodes under one root, and a network of one controller."""
+
+    lab: Lab
+    root: LabNode
+    controller: LabNode
+    members: list[LabNode]
+    network_id: str = ""
+
+    def start(self) -> None:
+        """Start all nodes and wait until they are online."""
+        planet = make_planet([(self.root.identity, self.root.host, DEFAULT_PORT)])
+        nodes = [self.root, self.controller, *self.members]
+        for node in nodes:
+            node.prepare(planet)
+        self.root.start()  # first, so that the others' first HELLO is answered
+        for node in nodes[1:]:
+            node.launch()
+        for node in nodes[1:]:
+            wait_until(node.answers, timeout=CONFIG_TIMEOUT, what=f"{node!r}: API")
+            node.wait_online()
+
+    def create_network(self, fields: JsonObject) -> None:
+        """Make the network; members are not joined yet."""
+        self.network_id = self.controller.create_network(fields)
+
+    def authorise(self, member: LabNode, *, authorised: bool = True) -> None:
+        """Let a member in, or out again."""
+        self.controller.update_member(self.network_id, member, {"authorized": authorised})
+
+    def join_all(self) -> None:
+        """Join all members, and wait until they are configured."""
+        for member in self.members:
+            member.join(self.network_id)
+        for member in self.members:
+            self.wait_configured(member)
+
+    def wait_configured(self, member: LabNode) -> None:
+        """Wait until a member is OK and has its addresses."""
+        member.wait_status(self.network_id, "OK")
+        wait_until(
+            lambda: member.ips(self.network_id),
+            timeout=CONFIG_TIMEOUT,
+            what=f"{member!r}: managed addresses",
+        )
+
+    def ip(self, member: LabNode) -> str:
+        """Return a member's managed IPv4 address."""
+        return member.ipv4(self.network_id)
+
+    def device(self, member: LabNode) -> str:
+        """Return the name of a member's TAP device."""
+        return member.device(self.network_id)
+
+    def apply(self, fields: JsonObject) -> None:
+        """Change the network, and wait until all members have the new configuration."""
+        self.controller.update_network(self.network_id, fields)
+        path = f"/controller/network/{self.network_id}"
+        revision = self.controller.api.get(path)["revision"]
+        for member in self.members:
+            self._wait_revision(member, revision)
+
+    def _wait_revision(self, member: LabNode, revision: int) -> None:
+        wait_until(
+            lambda: member.network(self.network_id)["netconfRevision"] >= revision,
+            timeout=CONFIG_TIMEOUT,
+            what=f"{member!r}: revision {revision}",
+        )
+
+
+def build_mesh(
+    lab: Lab,
+    layout: Layout,
+    workshop: Workshop,
+    *,
+    names: Sequence[str] = ("a", "b", "c", "d"),
+    routers: Mapping[str, Router] | None = None,
+) -> Mesh:
+    """Make hosts and nodes; nothing is started, so links may still be changed."""
+    behind = routers or {}
+    root = workshop.make(lab, lab.host("root"), layout.root, "root")
+    controller = workshop.make(lab, lab.host("control"), layout.controller, "controller")
+    members = [
+        workshop.make(lab, lab.host(name, router=behind.get(name)), side)
+        for name, side in zip(names, layout.members, strict=False)
+    ]
+    return Mesh(lab, root, controller, members)

@@ -1,0 +1,201 @@
+"""Nodes on a network with a controller: certificates, statuses, pushes."""
+
+import pytest
+
+from tests.sim.controller import SimController
+from tests.sim.mesh import Mesh
+from tests.sim.node import SimNode
+from ztlink.ids import NetworkId
+from ztlink.node.core import CoreSettings
+from ztlink.node.events import NetworkStatus
+
+
+class PrivateMesh(Mesh):
+    """A mesh with a controller and one private network."""
+
+    def __init__(self, seed: int, *, roots: int = 1, loss: float = 0.0) -> None:
+        super().__init__(seed, roots=roots, loss=loss)
+        settings = CoreSettings(controller_enabled=True)
+        host = self.world.add_host("controller")
+        self.controller = SimController(self.add_on(host, settings=settings))
+        self.network = self.controller.create()
+
+    def add_member(self, name: str, *, network: NetworkId | None = None) -> SimNode:
+        node = self.add(name)
+        self.controller.authorise(self.network, node.address)
+        node.join(network or self.network)
+        return node
+
+
+def make_pair(seed: int = 1, *, loss: float = 0.0) -> tuple[PrivateMesh, SimNode, SimNode]:
+    mesh = PrivateMesh(seed, loss=loss)
+    a, b = mesh.add_member("a"), mesh.add_member("b")
+    mesh.wait_joined(mesh.network)
+    return mesh, a, b
+
+
+def test_an_authorised_node_has_its_configuration_within_half_a_second() -> None:
+    mesh = PrivateMesh(1)
+    mesh.wait_online()
+    mesh.add_member("a")
+    assert mesh.wait_joined(mesh.network) < 0.5
+
+
+def test_a_node_that_is_not_authorised_is_refused() -> None:
+    mesh = PrivateMesh(1)
+    node = mesh.add("stranger")
+    node.join(mesh.network)
+    mesh.run(5.0)
+    assert node.status(mesh.network) is NetworkStatus.ACCESS_DENIED
+
+
+def test_a_node_that_is_authorised_later_is_let_in_without_a_restart() -> None:
+    mesh = PrivateMesh(1)
+    node = mesh.add("late")
+    node.join(mesh.network)
+    mesh.run(20.0)
+    mesh.controller.authorise(mesh.network, node.address)
+    assert mesh.wait_joined(mesh.network) < 5.0
+
+
+def test_a_network_that_is_not_there_is_not_found() -> None:
+    mesh = PrivateMesh(1)
+    node = mesh.add("lost")
+    nowhere = NetworkId(mesh.network + 1)
+    node.join(nowhere)
+    mesh.run(5.0)
+    assert node.status(nowhere) is NetworkStatus.NOT_FOUND
+
+
+def test_a_node_waits_for_a_controller_that_is_off() -> None:
+    mesh = PrivateMesh(1)
+    mesh.wait_online()
+    mesh.controller.node.kill()
+    node = mesh.add_member("early")
+    mesh.run(20.0)
+    assert node.status(mesh.network) is NetworkStatus.REQUESTING_CONFIGURATION
+    mesh.controller.node.start()
+    assert mesh.wait_joined(mesh.network) < 10.0
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_first_ping_of_two_freshly_joined_nodes_is_answered_within_a_second(
+    version: int,
+) -> None:
+    mesh = PrivateMesh(1)
+    mesh.wait_online()
+    a, b = mesh.add_member("a"), mesh.add_member("b")
+    mesh.wait_joined(mesh.network)
+    ping = mesh.ping(a, b, mesh.network, version=version)
+    mesh.run(1.0)
+    assert ping.round_trip is not None
+
+
+def test_the_first_ping_is_answered_within_a_second_at_any_delay_up_to_50_ms() -> None:
+    for delay in (0.001, 0.020, 0.050):
+        mesh, a, b = make_pair()
+        mesh.world.internet.backbone.delay = delay
+        assert mesh.ping_and_wait(a, b, mesh.network, limit=1.0) is not None
+
+
+def test_members_of_a_private_network_go_direct() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, mesh.network)
+    assert mesh.wait_direct(a, b) < 5.0
+    assert mesh.ping_and_wait(a, b, mesh.network) == pytest.approx(0.020, abs=0.001)
+
+
+def test_traffic_of_a_deauthorised_member_stops_both_ways_within_a_second() -> None:
+    mesh, a, b = make_pair()
+    there = mesh.keep_pinging(a, b, mesh.network, interval=0.2)
+    back = mesh.keep_pinging(b, a, mesh.network, interval=0.2)
+    mesh.run(10.0)
+    mesh.controller.deauthorise(mesh.network, b.address)
+    end = mesh.world.time + 1.0
+    mesh.run(30.0)
+    late = [ping for ping in there + back if ping.sent > end]
+    assert len(late) > 200
+    assert [ping for ping in late if ping.answered is not None] == []
+
+
+def test_a_deauthorised_member_learns_it_on_its_next_request() -> None:
+    mesh, _, b = make_pair()
+    mesh.controller.deauthorise(mesh.network, b.address)
+    mesh.run(70.0)
+    assert b.status(mesh.network) is NetworkStatus.ACCESS_DENIED
+
+
+def test_a_member_that_is_authorised_again_is_back_without_a_restart() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, mesh.network)
+    mesh.run(5.0)
+    mesh.controller.deauthorise(mesh.network, b.address)
+    mesh.run(120.0)
+    mesh.controller.authorise(mesh.network, b.address)
+    mesh.wait_joined(mesh.network, [b])
+    pings = mesh.keep_pinging(a, b, mesh.network)
+    mesh.wait_until(lambda: any(ping.answered for ping in pings), limit=10.0)
+    mesh.run(5.0)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_certificates_are_renewed_for_hours() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, mesh.network)
+    mesh.run(3 * 3600.0)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_a_pushed_configuration_is_taken() -> None:
+    mesh, a, _ = make_pair()
+    before = a.core.network_views(a.clock.now())[0].config
+    mesh.run(1.0)
+    mesh.controller.push(mesh.network)
+    mesh.run(1.0)
+    after = a.core.network_views(a.clock.now())[0].config
+    assert before is not None
+    assert after is not None
+    assert after.timestamp > before.timestamp
+
+
+def test_the_controller_may_be_a_member_itself() -> None:
+    mesh, a, _ = make_pair()
+    own = mesh.controller.node
+    mesh.controller.authorise(mesh.network, own.address)
+    own.join(mesh.network)
+    mesh.wait_joined(mesh.network, [own])
+    assert mesh.ping_and_wait(a, own, mesh.network, limit=1.0) is not None
+
+
+def test_members_keep_talking_while_the_controller_is_off() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, mesh.network)
+    mesh.run(5.0)
+    mesh.controller.node.kill()
+    mesh.run(600.0)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_a_network_that_was_left_delivers_nothing() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping_and_wait(a, b, mesh.network)
+    machine = b.port(mesh.network)
+    b.leave(mesh.network)
+    received = machine.frames_received
+    pings = mesh.keep_pinging(a, b, mesh.network) if b.ports else []
+    mesh.run(5.0)
+    assert (pings, machine.frames_received) == ([], received)
+
+
+def test_strangers_with_a_private_network_id_get_no_frame_in() -> None:
+    mesh, a, _ = make_pair()
+    stranger = mesh.add("stranger")
+    stranger.join(mesh.network)
+    mesh.run(5.0)
+    received = a.port(mesh.network).frames_received
+    stranger.port(mesh.network).configure(a.port(mesh.network).interfaces)
+    address = a.port(mesh.network).address(4)
+    assert address is not None
+    stranger.port(mesh.network).ping(address)
+    mesh.run(5.0)
+    assert a.port(mesh.network).frames_received == received

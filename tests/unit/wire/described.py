@@ -291,7 +291,7 @@ def describe_credential(credential: Credential) -> Fields:
         fields["signer"] = format_address(credential.signer)
     if not isinstance(credential, Revocation):
         fields["timestamp"] = credential.timestamp
-        fields["issued_to"] = format_address(credential.issued_to)
+        fields["issued_to"] = format_address(credential.issued_to) if credential.issued_to else None
     match credential:
         case Com(qualifiers):
             triples = [(q.qualifier_id, q.value, q.max_delta) for q in qualifiers]

@@ -21,6 +21,8 @@ endif
 # Tests import their helpers, and scripts of ci/ theirs, from the top.
 export PYTHONPATH := $(CURDIR)
 
+export ZEROTIER_ONE
+
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
 ON_MACHINE := netadmin or interop
 

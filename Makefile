@@ -47,6 +47,7 @@ lint: $(STAMP) ## format, style, import contracts
 	$(PYTHON) -m ruff format --config $(CONFIG) --check agent/src tests ci
 	$(PYTHON) -m ruff check --config $(CONFIG) agent/src tests ci
 	cd agent && $(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())" pyproject.toml
+	$(PYTHON) ci/check_tests.py
 
 types: $(STAMP) ## mypy, strict, on the package and the tests
 	cd agent && $(PYTHON) -m mypy

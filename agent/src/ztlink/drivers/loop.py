@@ -1,0 +1,248 @@
+"""The pump: a thread that owns the core, feeds it from descriptors and drains it.
+
+One wake-up reads the clock, feeds a bounded amount, and drains after each input in one fixed order. Everything
+else in the process reaches the core by `submit`, and hears of it by events. There is no tick: the thread sleeps until a
+descriptor is ready, a command comes or the core's timer is due.
+"""
+
+import contextlib
+import logging
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, TypeVar
+
+from ztlink.batch import Transmit
+from ztlink.clock import Now
+from ztlink.drivers.clock import read_clock
+from ztlink.drivers.tap import Tap
+from ztlink.drivers.udp import UdpDriver, UdpSocket
+from ztlink.drivers.validator import Validator
+from ztlink.ids import NetworkId
+from ztlink.node.core import Core
+from ztlink.node.events import Event
+
+logger = logging.getLogger(__name__)
+
+RX_BUDGET: Final = 4
+"""Trains per socket and wake-up; small, so that a ping is not held up by a bulk transfer."""
+TAP_BUDGET: Final = 4
+MAX_COMMANDS: Final = 10_000
+MAX_UNSENT: Final = 512
+
+T = TypeVar("T")
+
+
+class Pump:
+    """Runs a core."""
+
+    def __init__(
+        self,
+        core: Core,
+        udp: UdpDriver,
+        on_event: Callable[[Event], None],
+        validator: Validator | None = None,
+    ) -> None:
+        self._core = core
+        self._udp = udp
+        self._on_event = on_event
+        self._validator = validator or Validator()
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wake, select.EPOLLIN)
+        self._commands: deque[Callable[[], None]] = deque()
+        self._taps: dict[NetworkId, Tap] = {}
+        self._readers: dict[int, Callable[[], None]] = {self._wake: self._read_wake}
+        self._unsent: deque[Transmit] = deque()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="ztlink-pump", daemon=True)
+        self.finished: Future[None] = Future()
+        """Done when the thread has ended; carries the exception that ended it, if one did."""
+
+    # -- from other threads ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it; descriptors stay with their owners."""
+        self._is_stopping = True
+        self._poke()
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def submit(self, command: Callable[[Core, Now], T]) -> "Future[T]":
+        """Run a command on the core in the pump's thread; its outcome comes through the future."""
+        future: Future[T] = Future()
+        if len(self._commands) >= MAX_COMMANDS or self.finished.done():
+            future.set_exception(RuntimeError("the node does not take commands any more"))
+            return future
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(command(self._core, read_clock()))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+
+        self._commands.append(run)
+        self._poke()
+        return future
+
+    def open_sockets(self, change: Callable[[UdpDriver], None]) -> "Future[None]":
+        """Open or close sockets; the core is told what is bound afterwards."""
+
+        def apply(core: Core, now: Now) -> None:
+            change(self._udp)
+            self._watch_sockets()
+            core.set_sockets(self._udp.endpoints(), now)
+
+        return self.submit(apply)
+
+    def add_port(self, network_id: NetworkId, tap: Tap) -> "Future[None]":
+        """Connect a TAP to a network."""
+
+        def add(core: Core, now: Now) -> None:
+            self._taps[network_id] = tap
+            self._readers[tap.fileno()] = lambda: self._read_tap(network_id, tap)
+            self._epoll.register(tap.fileno(), select.EPOLLIN)
+
+        return self.submit(add)
+
+    def remove_port(self, network_id: NetworkId) -> "Future[Tap | None]":
+        """Disconnect a TAP; it is returned still open."""
+
+        def remove(core: Core, now: Now) -> Tap | None:
+            tap = self._taps.pop(network_id, None)
+            if tap is not None:
+                self._forget(tap.fileno())
+            return tap
+
+        return self.submit(remove)
+
+    def _poke(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # its counter is at its limit: it is awake
+            os.eventfd_write(self._wake, 1)
+
+    # -- the thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._watch_sockets()
+            self._core.set_sockets(self._udp.endpoints(), read_clock())
+            self._drain()
+            while not self._is_stopping:
+                self._wake_up(self._epoll.poll(self._timeout()))
+        except BaseException as error:
+            logger.exception("the pump failed")
+            self.finished.set_exception(error)
+        else:
+            self.finished.set_result(None)
+        finally:
+            self._validator.close()
+            self._epoll.close()
+            os.close(self._wake)
+
+    def _timeout(self) -> float:
+        deadline = self._core.get_timer()
+        if deadline is None:
+            return -1
+        return max(deadline - read_clock().mono, 0.0)
+
+    def _wake_up(self, ready: list[tuple[int, int]]) -> None:
+        deadline = self._core.get_timer()
+        now = read_clock()
+        if deadline is not None and deadline <= now.mono:
+            self._core.handle_timer(now)
+            self._drain()
+        for descriptor, _ in ready:
+            reader = self._readers.get(descriptor)
+            if reader is not None:
+                reader()
+
+    def _read_wake(self) -> None:
+        os.eventfd_read(self._wake)
+        while self._commands:
+            self._commands.popleft()()
+            self._drain()
+
+    def _read_socket(self, opened: UdpSocket) -> None:
+        if self._unsent:
+            self._send_unsent()
+        now = read_clock()
+        for train in opened.receive(RX_BUDGET):
+            self._core.receive_datagrams(train, now)
+            self._drain()
+
+    def _read_tap(self, network_id: NetworkId, tap: Tap) -> None:
+        now = read_clock()
+        for frame in tap.read(TAP_BUDGET):
+            self._core.receive_frames(network_id, frame, now)
+            self._drain()
+            if self._unsent:  # the network is slower than the host: the device's queue fills up
+                return
+
+    def _drain(self) -> None:
+        """Take everything the core has, in the order that its face states."""
+        core = self._core
+        for transmit in core.transmits():
+            if self._unsent or not self._udp.send(transmit):
+                self._keep(transmit)
+        for delivery in core.deliveries():
+            tap = self._taps.get(delivery.port)
+            if tap is not None:
+                tap.write(delivery.frame)
+        while (event := core.next_event()) is not None:
+            self._on_event(event)
+        for identity in core.validations():
+            self._validator.submit(
+                identity,
+                lambda who, ok: self.submit(
+                    lambda core, now: core.identity_validated(who, ok, now)
+                ),
+            )
+
+    # -- when UDP would block ----------------------------------------------------------------
+
+    def _keep(self, transmit: Transmit) -> None:
+        """Keep what could not be sent, and read no TAP until it is gone."""
+        if not self._unsent:
+            self._pause_taps(is_paused=True)
+        if len(self._unsent) < MAX_UNSENT:
+            transmit.buffer = bytes(transmit.buffer)  # its buffer was lent for this drain only
+            self._unsent.append(transmit)
+
+    def _send_unsent(self) -> None:
+        while self._unsent and self._udp.send(self._unsent[0]):
+            self._unsent.popleft()
+        if not self._unsent:
+            self._pause_taps(is_paused=False)
+
+    def _pause_taps(self, *, is_paused: bool) -> None:
+        for tap in self._taps.values():
+            self._epoll.modify(tap.fileno(), 0 if is_paused else select.EPOLLIN)
+        for opened in self._udp.sockets.values():
+            writable = select.EPOLLOUT if is_paused else 0
+            self._epoll.modify(opened.fileno(), select.EPOLLIN | writable)
+
+    def _watch_sockets(self) -> None:
+        bound = {opened.fileno(): opened for opened in self._udp.sockets.values()}
+        taps = {tap.fileno() for tap in self._taps.values()}
+        for descriptor in [d for d in self._readers if d not in bound and d not in taps]:
+            if descriptor != self._wake:
+                self._forget(descriptor)
+        for descriptor, opened in bound.items():
+            self._readers[descriptor] = lambda opened=opened: self._read_socket(opened)
+            with contextlib.suppress(FileExistsError):
+                self._epoll.register(descriptor, select.EPOLLIN)
+
+    def _forget(self, descriptor: int) -> None:
+        self._readers.pop(descriptor, None)
+        with contextlib.suppress(OSError):  # a closed descriptor has left by itself
+            self._epoll.unregister(descriptor)

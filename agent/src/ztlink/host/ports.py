@@ -1,0 +1,173 @@
+"""A TAP for every network: made, configured, kept current, and taken away."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from ztlink.derive import interface_names
+from ztlink.drivers.loop import Pump
+from ztlink.drivers.tap import Tap
+from ztlink.errors import HostError
+from ztlink.host.desired import Desired, Policy, desire
+from ztlink.host.groups import groups_of
+from ztlink.host.netlink import Netlink
+from ztlink.host.plan import plan
+from ztlink.ids import Mac, MulticastGroup, NetworkId, format_network_id
+from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
+
+logger = logging.getLogger(__name__)
+
+_INTERFACES: Final = Path("/sys/class/net")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Port:
+    """A network's device, and what we have applied to it."""
+
+    tap: Tap
+    applied: Desired
+    groups: frozenset[MulticastGroup] = frozenset()
+
+
+class PortManager:
+    """Makes the machine follow the networks; netlink runs in a thread of its own."""
+
+    def __init__(
+        self, pump: Pump, policies: Mapping[NetworkId, Policy], names: Mapping[NetworkId, str]
+    ) -> None:
+        self._pump = pump
+        self._policies = dict(policies)
+        self._names = dict(names)
+        self.ports: dict[NetworkId, Port] = {}
+        self._macs: dict[NetworkId, Mac] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-netlink")
+        self._netlink: Netlink | None = None
+        self._lock = asyncio.Lock()
+
+    def policy(self, network_id: NetworkId) -> Policy:
+        """Return what the operator allows a network."""
+        return self._policies.get(network_id, Policy())
+
+    async def set_policy(
+        self, network_id: NetworkId, policy: Policy, config: NetworkConfig | None
+    ) -> None:
+        """Change what the operator allows a network, and apply it."""
+        self._policies[network_id] = policy
+        if config is not None:
+            await self.configured(network_id, config)
+
+    async def joined(self, network_id: NetworkId, mac: Mac) -> None:
+        """Make the device of a network."""
+        async with self._lock:
+            self._macs[network_id] = mac
+            await self._make(network_id, mac)
+
+    async def configured(self, network_id: NetworkId, config: NetworkConfig) -> None:
+        """Apply a configuration; what cannot be is a port error."""
+        async with self._lock:
+            mac = self._macs.get(network_id)
+            if mac is None:
+                return
+            if network_id not in self.ports and not await self._make(network_id, mac):
+                return
+            port = self.ports[network_id]
+            wanted = desire(config, mac, self.policy(network_id))
+            try:
+                await self._run(self._apply, port, wanted)
+            except HostError as error:
+                await self._report(network_id, f"cannot configure {port.tap.name}: {error}")
+                return
+            await self._report(network_id, None)
+            await self._scan(network_id, port)
+
+    async def left(self, network_id: NetworkId) -> None:
+        """Take the device away; its addresses and routes go with it."""
+        async with self._lock:
+            self._macs.pop(network_id, None)
+            await self._remove(network_id)
+
+    async def scan_groups(self) -> None:
+        """Look at what every device listens to."""
+        async with self._lock:
+            for network_id, port in self.ports.items():
+                await self._scan(network_id, port)
+
+    async def close(self) -> None:
+        """Take all devices away."""
+        async with self._lock:
+            for network_id in list(self.ports):
+                await self._remove(network_id)
+            if self._netlink is not None:
+                await self._run(self._netlink.close)
+        self._thread.shutdown()
+
+    async def _make(self, network_id: NetworkId, mac: Mac) -> bool:
+        try:
+            port = await self._run(self._open, network_id, mac)
+        except HostError as error:
+            logger.warning("network=%s port error=%s", format_network_id(network_id), error)
+            await self._report(network_id, str(error.strerror or error))
+            return False
+        self.ports[network_id] = port
+        await asyncio.wrap_future(self._pump.add_port(network_id, port.tap))
+        logger.info("network=%s device=%s", format_network_id(network_id), port.tap.name)
+        return True
+
+    def _open(self, network_id: NetworkId, mac: Mac) -> Port:
+        tap = Tap(self._names.get(network_id) or self._free_name(network_id))
+        try:
+            self._link().bring_up(tap.name, mac, DEFAULT_MTU)
+        except HostError:
+            tap.close()
+            raise
+        return Port(tap, Desired(mac, DEFAULT_MTU))
+
+    def _free_name(self, network_id: NetworkId) -> str:
+        return next(n for n in interface_names(network_id) if not (_INTERFACES / n).exists())
+
+    def _apply(self, port: Port, wanted: Desired) -> None:
+        self._link().apply(port.tap.name, plan(wanted, port.applied))
+        port.applied = wanted
+
+    async def _scan(self, network_id: NetworkId, port: Port) -> None:
+        groups = await self._run(self._groups, port.tap.name)
+        if groups != port.groups:
+            port.groups = groups
+            await asyncio.wrap_future(
+                self._pump.submit(lambda core, now: core.set_groups(network_id, groups, now))
+            )
+
+    def _groups(self, name: str) -> frozenset[MulticastGroup]:
+        addresses = [ip for device, ip in self._link().local_addresses() if device == name]
+        return groups_of(name, addresses)
+
+    async def _remove(self, network_id: NetworkId) -> None:
+        port = self.ports.pop(network_id, None)
+        if port is None:
+            return
+        if not self._pump.finished.done():
+            await asyncio.wrap_future(self._pump.remove_port(network_id))
+        port.tap.close()
+
+    async def _report(self, network_id: NetworkId, reason: str | None) -> None:
+        await asyncio.wrap_future(
+            self._pump.submit(lambda core, now: core.set_port_error(network_id, reason, now))
+        )
+
+    def _link(self) -> Netlink:
+        if self._netlink is None:
+            self._netlink = Netlink()
+        return self._netlink
+
+    async def _run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Run something that talks to the kernel in its thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))

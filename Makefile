@@ -47,7 +47,6 @@ lint: $(STAMP) ## format, style, import contracts
 	$(PYTHON) -m ruff format --config $(CONFIG) --check agent/src tests ci
 	$(PYTHON) -m ruff check --config $(CONFIG) agent/src tests ci
 	cd agent && $(PYTHON) -c "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run())" pyproject.toml
-	$(PYTHON) ci/check_tests.py
 
 types: $(STAMP) ## mypy, strict, on the package and the tests
 	cd agent && $(PYTHON) -m mypy
@@ -60,6 +59,9 @@ test-core: $(STAMP)
 test-machine: $(STAMP)
 	@ci/packages test || true
 	ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
+
+untested: $(STAMP) ## name the modules that no test imports
+	$(PYTHON) ci/check_tests.py
 
 bench: $(STAMP) ## packets per second of each stage; compared, not asserted
 	@set -e; for script in tests/bench/bench_*.py; do \
@@ -89,4 +91,4 @@ clean: ## remove what the other targets made
 	rm -rf agent/.ruff_cache agent/.import_linter_cache .mypy_cache .import_linter_cache
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test soak check lint types test-core test-machine bench format venv lock clean
+.PHONY: help demo test soak check lint types test-core test-machine untested bench format venv lock clean

@@ -1,190 +1,114 @@
-"""A controller in the world: answers the requests that its node's core passes on."""
+"""A controller in the world: the product's own, with its records in memory."""
 
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Interface, IPv6Interface
-from typing import Final
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
 
 from tests.sim.node import SimNode
-from ztlink.crypto.identity import sign
-from ztlink.ids import Address, IpInterface, NetworkId, PacketId
+from ztlink.clock import Now
+from ztlink.controller.records import MemberRecord, NetworkRecord
+from ztlink.controller.service import ControllerService
+from ztlink.controller.store import ControllerStore
+from ztlink.ids import Address, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import ConfigRequested, Event
-from ztlink.wire.credentials import Com, CredentialType, Revocation
-from ztlink.wire.identity import Identity
-from ztlink.wire.netconf import ConfigFlag, NetworkConfig, NetworkType, Route
-from ztlink.wire.network import ConfigChunk
-from ztlink.wire.rules import Rule, RuleType
-from ztlink.wire.verbs import ErrorCode
 
-CREDENTIAL_DELTA_MS: Final = 1_800_000
-ONLINE_WINDOW: Final = 120.0
-"""Seconds since its last request for which a member counts as online."""
-CHUNK_SIZE: Final = 9_740
-REVOCATION_FAST_PROPAGATE: Final = 1
+T = TypeVar("T")
+
+ADDRESSING: Final[dict[str, Any]] = {
+    "v4AssignMode": {"zt": True},
+    "v6AssignMode": {"rfc4193": True},
+    "routes": [{"target": "10.147.0.0/16", "via": None}],
+    "ipAssignmentPools": [{"ipRangeStart": "10.147.0.1", "ipRangeEnd": "10.147.255.254"}],
+}
 
 
-@dataclass(slots=True)
-class _Member:
-    identity: Identity
-    number: int
-    is_authorised: bool = False
-    last_request: float = float("-inf")
+class MemoryStore(ControllerStore):
+    """Records that last as long as the world."""
 
+    def __init__(self) -> None:
+        self._networks: dict[NetworkId, NetworkRecord] = {}
+        self._members: dict[tuple[NetworkId, Address], MemberRecord] = {}
 
-@dataclass(slots=True)
-class _Network:
-    network_id: NetworkId
-    is_private: bool
-    members: dict[Address, _Member] = field(default_factory=dict)
-    authorised: dict[Address, None] = field(default_factory=dict)
-    """May hold members that never asked yet."""
+    def close(self) -> None:
+        """Do nothing: there is no database."""
+
+    def networks(self) -> list[NetworkRecord]:
+        return list(self._networks.values())
+
+    def members(self) -> list[MemberRecord]:
+        return list(self._members.values())
+
+    def put_network(self, network: NetworkRecord) -> None:
+        self._networks[network.network_id] = network
+
+    def put_member(self, member: MemberRecord) -> None:
+        self._members[member.network_id, member.address] = member
+
+    def delete_network(self, network_id: NetworkId) -> None:
+        del self._networks[network_id]
+        self._members = {k: m for k, m in self._members.items() if k[0] != network_id}
+
+    def delete_member(self, network_id: NetworkId, address: Address) -> None:
+        del self._members[network_id, address]
 
 
 class SimController:
-    """Networks and members in memory, on top of one node whose core serves as a controller."""
+    """A controller on top of one node, whose core must be enabled to serve as one."""
 
     def __init__(self, node: SimNode, *, answer_delay: float = 0.005) -> None:
         self.node = node
         self.answer_delay = answer_delay
-        self._networks: dict[NetworkId, _Network] = {}
-        self._last_timestamp = 0
+        """Seconds that a decision takes."""
+        self._store = MemoryStore()
+        self.service = self._make_service()
         node.on_event = self._take
 
-    def create(self, number: int = 1, *, is_private: bool = True) -> NetworkId:
-        """Make a network."""
+    def create(self, number: int = 1, **fields: object) -> NetworkId:
+        """Make a network, with fields as its REST API takes them."""
         network_id = NetworkId(self.node.address << 24 | number)
-        self._networks[network_id] = _Network(network_id, is_private)
+        self.service.create_network(network_id, ADDRESSING | fields)
         return network_id
 
+    def update(self, network_id: NetworkId, **fields: object) -> None:
+        """Change a network; its members are told at once."""
+        self.service.update_network(network_id, dict(fields))
+
     def authorise(self, network_id: NetworkId, member: Address) -> None:
-        """Let a member in; it learns of it when it asks next."""
-        self._networks[network_id].authorised[member] = None
+        """Let a member in."""
+        self.service.update_member(network_id, member, {"authorized": True})
 
     def deauthorise(self, network_id: NetworkId, member: Address) -> None:
-        """Shut a member out: everybody online is told that its certificate is void."""
-        network = self._networks[network_id]
-        network.authorised.pop(member, None)
-        unsigned = Revocation(
-            revocation_id=int.from_bytes(self.node.chance.randbytes(4), "big"),
-            network_id=network_id,
-            credential_id=0,
-            threshold=self._timestamp(),
-            flags=REVOCATION_FAST_PROPAGATE,
-            target=member,
-            signer=self.node.address,
-            credential_type=CredentialType.COM,
-        )
-        revocation = replace(unsigned, signature=self._sign(unsigned.signing_input()))
-        online = self.online(network_id)
-        self._core().send_revocation(online, revocation, self.node.clock.now())
+        """Shut a member out; everybody online is told that its certificate is void."""
+        self.service.update_member(network_id, member, {"authorized": False})
+
+    def restart(self) -> None:
+        """Be killed and start anew, with what the store has."""
+        self.node.kill()
+        self.service = self._make_service()
+        self.node.start()
+
+    def submit(self, command: Callable[[Core, Now], T]) -> "Future[T]":
+        """Run a command on the core after the time that a decision takes."""
+        future: Future[T] = Future()
+        self.node.world.schedule.after(self.answer_delay, lambda: self._run(command, future))
+        return future
+
+    def _run(self, command: Callable[[Core, Now], T], future: "Future[T]") -> None:
+        if not self.node.is_running:
+            future.cancel()
+            return
+        core = self.node.core
+        assert isinstance(core, Core)
+        future.set_result(command(core, self.node.clock.now()))
         self.node.drain()
 
-    def online(self, network_id: NetworkId) -> list[Address]:
-        """Return the members that asked lately."""
-        since = self.node.world.time - ONLINE_WINDOW
-        members = self._networks[network_id].members
-        return [address for address, m in members.items() if m.last_request >= since]
-
-    def push(self, network_id: NetworkId) -> None:
-        """Send a fresh configuration to every member online, unasked."""
-        network = self._networks[network_id]
-        for address in self.online(network_id):
-            if self._is_welcome(network, address):
-                self._answer(network, network.members[address], None)
-
-    # -- requests ----------------------------------------------------------------------------
+    def _make_service(self) -> ControllerService:
+        node = self.node
+        return ControllerService(
+            node.identity, self._store, self, node.clock.now, node.chance.randbytes
+        )
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ConfigRequested):
-            self.node.world.schedule.after(self.answer_delay, lambda: self._handle(event))
-
-    def _handle(self, request: ConfigRequested) -> None:
-        if not self.node.is_running:
-            return
-        network = self._networks.get(request.network_id)
-        if network is None:
-            self._refuse(request, ErrorCode.OBJ_NOT_FOUND)
-            return
-        address = request.member.address
-        number = len(network.members) + 1
-        member = network.members.setdefault(address, _Member(request.member, number))
-        member.last_request = self.node.world.time
-        if member.identity != request.member or not self._is_welcome(network, address):
-            self._refuse(request, ErrorCode.NETWORK_ACCESS_DENIED)
-        else:
-            self._answer(network, member, request.packet_id)
-
-    def _is_welcome(self, network: _Network, member: Address) -> bool:
-        return not network.is_private or member in network.authorised
-
-    def _refuse(self, request: ConfigRequested, code: ErrorCode) -> None:
-        self._core().send_config_error(
-            request.member.address,
-            request.network_id,
-            request.packet_id,
-            code,
-            self.node.clock.now(),
-        )
-        self.node.drain()
-
-    def _answer(self, network: _Network, member: _Member, packet_id: PacketId | None) -> None:
-        config = self._config(network, member)
-        chunks = self._chunks(network.network_id, config.encode())
-        self._core().send_config(
-            member.identity.address,
-            network.network_id,
-            chunks,
-            packet_id,
-            self.node.clock.now(),
-        )
-        self.node.drain()
-
-    def _config(self, network: _Network, member: _Member) -> NetworkConfig:
-        timestamp = self._timestamp()
-        com = Com.issue(network.network_id, timestamp, CREDENTIAL_DELTA_MS, member.identity)
-        signature = self._sign(com.signing_input())
-        ipv6 = bytes([0xFD]) + network.network_id.to_bytes(8, "big") + b"\x99\x93"
-        ipv6 += member.identity.address.to_bytes(5, "big")
-        addresses: tuple[IpInterface, ...] = (
-            IPv4Interface(f"10.147.{member.number >> 8}.{member.number & 0xFF}/16"),
-            IPv6Interface((ipv6, 88)),
-        )
-        return NetworkConfig(
-            network_id=network.network_id,
-            timestamp=timestamp,
-            credential_time_max_delta=CREDENTIAL_DELTA_MS,
-            revision=1,
-            issued_to=member.identity.address,
-            flags=ConfigFlag.BROADCAST | ConfigFlag.NDP_EMULATION,
-            multicast_limit=32,
-            type=NetworkType.PRIVATE if network.is_private else NetworkType.PUBLIC,
-            name=b"sim",
-            com=replace(com, signer=self.node.address, signature=signature),
-            routes=(Route(IPv4Interface("10.147.0.0/16")),),
-            addresses=addresses,
-            rules=(Rule(RuleType.ACTION_ACCEPT),),
-        )
-
-    def _chunks(self, network_id: NetworkId, text: bytes) -> list[bytes]:
-        update_id = int.from_bytes(self.node.chance.randbytes(8), "big") | 1
-        chunks: list[bytes] = []
-        for index in range(0, len(text), CHUNK_SIZE):
-            data = text[index : index + CHUNK_SIZE]
-            chunk = ConfigChunk(
-                network_id, data, update_id=update_id, total_size=len(text), index=index
-            )
-            chunks.append(replace(chunk, signature=self._sign(chunk.signed_bytes())).to_bytes())
-        return chunks
-
-    def _timestamp(self) -> int:
-        """Return the wall clock's time, but never an earlier one than before."""
-        self._last_timestamp = max(self._last_timestamp + 1, self.node.clock.now().unix_ms)
-        return self._last_timestamp
-
-    def _sign(self, message: bytes) -> bytes:
-        return sign(self.node.identity, message)
-
-    def _core(self) -> Core:
-        core = self.node.core
-        assert isinstance(core, Core)
-        return core
+            self.service.request(event)

@@ -6,10 +6,12 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
 
 from ztlink.api.app import LocalApi
+from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import generate
@@ -20,7 +22,7 @@ from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import ConfigError, HostError, WireError
 from ztlink.host.netlink import AddressWatch, Netlink
 from ztlink.host.ports import PortManager
-from ztlink.ids import IpAddress, format_address, format_network_id
+from ztlink.ids import IpAddress, NetworkId, format_address, format_network_id
 from ztlink.node.core import Core, CoreSettings
 from ztlink.node.events import (
     ConfigRequested,
@@ -42,6 +44,7 @@ from ztlink.wire.buffer import Reader
 from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.inet_address import IpScope, ip_scope
+from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World, WorldType
 
 logger = logging.getLogger(__name__)
@@ -109,9 +112,7 @@ class Agent:
         try:
             await api.start(self._settings.port)
             for network_id, cached in self._store.load_networks().items():
-                pump.submit(
-                    lambda core, now, n=network_id, c=cached: core.join(n, now, c)
-                )
+                pump.submit(partial(_join, network_id, cached))
             self._say(f"{self._settings.role.value} {format_address(identity.address)} is running")
             await self._serve(pump, udp)
         finally:
@@ -221,7 +222,12 @@ class Agent:
         watch = AddressWatch()
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_reader(watch.fileno(), lambda: (watch.drain(), changed.set()))
+
+        def note() -> None:
+            watch.drain()
+            changed.set()
+
+        loop.add_reader(watch.fileno(), note)
         try:
             while await changed.wait():
                 await asyncio.sleep(ADDRESS_SETTLE_TIME)
@@ -238,6 +244,10 @@ class Agent:
         while True:
             await asyncio.sleep(GROUP_SCAN_INTERVAL)
             await ports.scan_groups()
+
+
+def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:
+    core.join(network_id, now, cached)
 
 
 async def _failure_of(pump: Pump) -> None:

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Final, TypeVar
 
 from ztlink.batch import Transmit
@@ -238,7 +239,7 @@ class Pump:
             if descriptor != self._wake:
                 self._forget(descriptor)
         for descriptor, opened in bound.items():
-            self._readers[descriptor] = lambda opened=opened: self._read_socket(opened)
+            self._readers[descriptor] = partial(self._read_socket, opened)
             with contextlib.suppress(FileExistsError):
                 self._epoll.register(descriptor, select.EPOLLIN)
 

@@ -82,7 +82,7 @@ def _host_routes(
     if any(a.network == target for a in own):
         return []  # the kernel makes this route with the address
     source = max(own, key=lambda a: _common_bits(a.ip, target.network_address)).ip
-    targets = list(target.subnets()) if target.prefixlen == 0 else [target]
+    targets: list[IpNetwork] = [target] if target.prefixlen else [*target.subnets()]
     if via is not None and via.version == target.version:
         return [HostRoute(part, via, None, GATEWAY_METRIC) for part in targets]
     return [HostRoute(part, None, source) for part in targets]

@@ -134,6 +134,10 @@ class Core:
         """Tell which local endpoints are bound; paths of sockets that are gone go too."""
         self._vl1.set_sockets(sockets, now)
 
+    def sockets(self) -> Mapping[SocketId, Endpoint]:
+        """Return the local endpoints that are bound."""
+        return self._ctx.sockets
+
     def join(
         self, network_id: NetworkId, now: Now, cached: NetworkConfig | None = None
     ) -> None:

@@ -1,0 +1,46 @@
+"""Arguments to settings to exit status. What a command does not need is imported by those that do."""
+
+import sys
+from typing import Any, Final
+
+import click
+
+from ztlink.errors import ConfigError, HostError, ZtError
+
+EXIT_REFUSED: Final = 1
+EXIT_CONFIG: Final = 78
+"""EX_CONFIG of sysexits.h."""
+
+class Commands(click.Group):
+    """A group whose errors are one sentence, and whose exit status tells programs what kind it was."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            click.echo(f"ztlink: {error}", err=True)
+            sys.exit(EXIT_CONFIG)
+        except HostError as error:
+            click.echo(f"ztlink: {error.strerror or error}", err=True)
+            sys.exit(EXIT_REFUSED)
+        except ZtError as error:
+            click.echo(f"ztlink: {error}", err=True)
+            sys.exit(EXIT_REFUSED)
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="ztlink")
+def main() -> None:
+    """Run and steer a ZeroTier node."""
+
+
+def _register() -> None:
+    from ztlink import cli_controller, cli_identity, cli_node, cli_run, cli_world
+
+    for module in (cli_run, cli_node, cli_controller, cli_identity, cli_world):
+        for command in module.COMMANDS:
+            main.add_command(command)
+
+
+_register()

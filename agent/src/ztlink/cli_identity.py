@@ -1,0 +1,80 @@
+"""`ztlink identity`: make, check and show identities."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ztlink.errors import ConfigError, WireError
+
+
+@click.group()
+def identity() -> None:
+    """Make, check and show identities."""
+
+
+@identity.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+def generate(file: Path | None) -> None:
+    """Make an identity; print it, or keep it in FILE and its public half in FILE's sibling."""
+    from ztlink.crypto.identity import generate as make
+    from ztlink.drivers.store import Store
+
+    if file is not None and file.exists():
+        raise ConfigError(f"{file} exists: remove it first, if it may be lost")
+    secret = make(os.urandom)
+    if file is None:
+        click.echo(secret.to_text())
+        return
+    store = Store(file.parent)
+    store.write(file.name, secret.to_text().encode())
+    if file.suffix == ".secret":
+        store.write(file.with_suffix(".public").name, str(secret.public).encode(), 0o644)
+    click.echo(str(secret.public))
+
+
+@identity.command()
+@click.argument("text_or_file")
+def validate(text_or_file: str) -> None:
+    """Check the proof of work of an identity, and its private keys if they are there."""
+    from ztlink.crypto.identity import has_matching_keys
+    from ztlink.crypto.identity import validate as check
+    from ztlink.wire.identity import Identity, SecretIdentity
+
+    text = read_identity(text_or_file)
+    try:
+        public = Identity.from_text(text)
+        good = check(public)
+        if text.count(":") == 3:
+            good = good and has_matching_keys(SecretIdentity.from_text(text))
+    except WireError as error:
+        raise ConfigError(str(error)) from error
+    if not good:
+        raise ConfigError(f"{text.partition(':')[0]} is NOT a valid identity")
+    click.echo(f"{text.partition(':')[0]} is a valid identity")
+
+
+@identity.command("show")
+@click.argument("text_or_file")
+def show_identity(text_or_file: str) -> None:
+    """Print the public half of an identity."""
+    from ztlink.wire.identity import Identity
+
+    try:
+        click.echo(str(Identity.from_text(read_identity(text_or_file))))
+    except WireError as error:
+        raise ConfigError(str(error)) from error
+
+
+def read_identity(text_or_file: str) -> str:
+    """Return the text of an identity that is given as such or as a file."""
+    if ":" in text_or_file and not Path(text_or_file).exists():
+        return text_or_file.strip()
+    try:
+        return Path(text_or_file).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read an identity from {text_or_file}: {error}") from error
+
+
+COMMANDS: Final = (identity,)

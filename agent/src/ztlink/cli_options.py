@@ -1,0 +1,42 @@
+"""Options and output that commands share."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+DEFAULT_HOME: Final = "/var/lib/zerotier-one"
+
+Command = Callable[..., Any]
+
+
+def home_option(command: Command) -> Command:
+    """Add --home, which picks a node."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=DEFAULT_HOME,
+        envvar="ZTLINK_HOME",
+        show_default=True,
+        help="The node's directory: identity, worlds, networks, token.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add --json, for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def show(value: Any) -> None:
+    """Print JSON for a program."""
+    click.echo(json.dumps(value, indent=1, sort_keys=True))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table for a person."""
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    for row in [head, *rows]:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())

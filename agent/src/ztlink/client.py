@@ -1,0 +1,93 @@
+"""Commands talk to a running node here: its local HTTP API, with the token in its home."""
+
+import http.client
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ztlink.errors import ZtError
+
+TIMEOUT: Final = 10.0
+
+
+class NodeUnreachableError(ZtError):
+    """There is no node to talk to; the message says what to do."""
+
+
+class RefusedError(ZtError):
+    """The node refused a request."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The node of one home."""
+
+    home: Path
+
+    def get(self, path: str) -> Any:
+        """Return what is at a path."""
+        return self.call("GET", path)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Change what is at a path."""
+        return self.call("POST", path, body or {})
+
+    def delete(self, path: str) -> Any:
+        """Remove what is at a path."""
+        return self.call("DELETE", path)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request and return the JSON of the answer."""
+        token, port = self._credentials()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+        text = None if body is None else json.dumps(body)
+        try:
+            connection.request(method, path, text, {"X-ZT1-Auth": token})
+            answer = connection.getresponse()
+            content = answer.read()
+        except OSError as error:
+            raise NodeUnreachableError(
+                f"no node answers for {self.home} on port {port}: start one with "
+                f"'ztlink node --home {self.home}'"
+            ) from error
+        finally:
+            connection.close()
+        parsed = _parse(content)
+        if answer.status != 200:
+            raise RefusedError(answer.status, _reason(answer.status, path, parsed))
+        return parsed
+
+    def _credentials(self) -> tuple[str, int]:
+        try:
+            token = (self.home / "authtoken.secret").read_text().strip()
+            port = int((self.home / "zerotier-one.port").read_text())
+        except (OSError, ValueError) as error:
+            raise NodeUnreachableError(
+                f"{self.home} is not the home of a running node ({error}): start one, or name its "
+                "home with --home"
+            ) from error
+        return token, port
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content) if content else None
+    except json.JSONDecodeError:
+        return None
+
+
+def _reason(status: int, path: str, parsed: Any) -> str:
+    if isinstance(parsed, dict) and parsed.get("description"):
+        return str(parsed["description"])
+    if status == 401:
+        return "the node does not take the token: read authtoken.secret in its home"
+    if status == 404 and path.startswith("/controller") and path.count("/") <= 2:
+        return "this node is no controller: start it with --controller"
+    if status == 404:
+        return f"there is no {path.strip('/').replace('/', ' ')}"
+    return f"the node answered {status}"

@@ -99,6 +99,7 @@ class Credentials:
             self._underlay.stats.drop(Drop.BAD_CREDENTIAL)
             return Verdict.ACCEPTED
         if result is AddResult.NEW:
+            network.forget_party(subject)
             self._on_new(network, record, credential, sender, now)
         return Verdict.TRUSTED
 

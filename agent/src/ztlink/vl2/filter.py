@@ -1,48 +1,101 @@
-"""The rules of a network applied to its frames."""
+"""The rules of a network applied to its frames: compiled once per configuration, judged once per super-frame.
 
-from dataclasses import dataclass
-from enum import IntEnum
+What the rules know of a peer is put together when it is first needed and kept until its credentials or
+our configuration change.
+"""
 
-from ztlink.batch import SuperFrame
+from array import array
+
+from ztlink.batch import Gso, SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address
+from ztlink.inet.ether import SIZE_ETHERNET
 from ztlink.inet.flow import Flow
+from ztlink.inet.segment import cut, sizes_of
 from ztlink.vl2.network import Network
+from ztlink.vl2.rule_context import NOBODY, FrameContext
+from ztlink.vl2.rules import ACCEPTED, Copy, Decision, TableVerdict, decide_inbound, decide_outbound
 from ztlink.vl2.underlay import Underlay
+from ztlink.wire.verbs import Verb
 
-
-class Acceptance(IntEnum):
-    DROP = 0
-    ACCEPT = 1
-    SUPER_ACCEPT = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    acceptance: Acceptance = Acceptance.ACCEPT
-    copies: tuple[()] = ()
-
-    @property
-    def accepted(self) -> bool:
-        return self.acceptance is not Acceptance.DROP
+UNKNOWN = Address(0)
+"""The recipient of a frame that is not decided yet."""
 
 
 class Filter:
+    """Judges frames."""
+
     def __init__(self, underlay: Underlay) -> None:
-        pass
+        self._own = underlay.identity.address
 
     def is_per_segment(self, network: Network) -> bool:
-        return False
+        """Tell whether the frames of a super-frame may be judged differently."""
+        return network.rules.per_segment
 
-    def pieces(self, frame: SuperFrame) -> list[SuperFrame]:
-        return [frame]
+    def outbound(
+        self,
+        network: Network,
+        frame: SuperFrame,
+        flow: Flow,
+        recipient: Address | None,
+        *,
+        no_tee: bool,
+    ) -> Decision:
+        """Judge a frame that we send; `recipient` is None while it is not known."""
+        rules = network.rules
+        if rules.base.constant is TableVerdict.ACCEPT:
+            return ACCEPTED
+        remote = NOBODY if recipient is None else network.remote_party(recipient)
+        context = FrameContext(
+            frame.buffer,
+            flow,
+            rules.local,
+            remote,
+            source=self._own,
+            destination=recipient or UNKNOWN,
+            is_inbound=False,
+        )
+        return decide_outbound(context, rules.base, rules.capabilities, no_tee=no_tee)
 
-    def outbound(self, network: Network, frame: SuperFrame, flow: Flow, target: Address | None, *, no_tee: bool) -> Decision:
-        return Decision()
+    def inbound(
+        self, network: Network, sender: Address, frame: SuperFrame, flow: Flow
+    ) -> Decision:
+        """Judge a frame that a peer sent us."""
+        rules = network.rules
+        if rules.base.constant is TableVerdict.ACCEPT:
+            return ACCEPTED
+        context = FrameContext(
+            frame.buffer,
+            flow,
+            rules.local,
+            network.remote_party(sender),
+            source=sender,
+            destination=self._own,
+            is_inbound=True,
+        )
+        return decide_inbound(context, rules.base, network.remote_programs(sender))
 
-    def inbound(self, network: Network, sender: Address, frame: SuperFrame, flow: Flow) -> Decision:
-        return Decision()
+
+def cut_frames(frame: SuperFrame) -> list[SuperFrame]:
+    """Return the Ethernet frames that a super-frame stands for."""
+    sizes = sizes_of(frame, 0)
+    starts = array("I", [sum(sizes[:index]) for index in range(len(sizes))])
+    room = memoryview(bytearray(sum(sizes)))
+    cut(frame, room, starts, 0)
+    return [
+        SuperFrame(room[start : start + size]) for start, size in zip(starts, sizes, strict=True)
+    ]
 
 
-def send_copies(underlay: Underlay, network: Network, frame: SuperFrame, copies: tuple[()], now: Now) -> None:
-    pass
+def send_copies(
+    underlay: Underlay, network: Network, frame: SuperFrame, copies: tuple[Copy, ...], now: Now
+) -> None:
+    """Send what rules have copied or redirected, as EXT_FRAME with the original MACs."""
+    for copy in copies:
+        for piece in cut_frames(frame) if frame.gso is not Gso.NONE else [frame]:
+            payload = (
+                network.network_id.to_bytes(8, "big")
+                + bytes((copy.kind,))
+                + bytes(piece.buffer[: SIZE_ETHERNET + copy.size])
+            )
+            underlay.send(copy.address, Verb.EXT_FRAME, payload, now, compress=True)

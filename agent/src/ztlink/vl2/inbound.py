@@ -10,8 +10,9 @@ from ztlink.inet.flow import parse
 from ztlink.stats import Drop
 from ztlink.vl2.announce import Groups
 from ztlink.vl2.credentials import Credentials
-from ztlink.vl2.filter import Acceptance, Filter, send_copies
+from ztlink.vl2.filter import Filter, send_copies
 from ztlink.vl2.network import Network
+from ztlink.vl2.rules import Acceptance
 from ztlink.vl2.underlay import Underlay
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.control import Error

@@ -305,7 +305,6 @@ class Vl2:
             network.receive_error(code, now)
 
     def _configured(self, network: Network, now: Now) -> None:
-        network.compile_rules()
         self.groups.announce(network, now)
         network.wake()
 

@@ -29,6 +29,9 @@ from ztlink.vl2.mactable import MacTable
 from ztlink.vl2.membership import Membership
 from ztlink.vl2.multicast import GroupTable
 from ztlink.vl2.netconf import ConfigAssembler
+from ztlink.vl2.rule_context import NOBODY, RemoteParty, things_of
+from ztlink.vl2.rules import Program
+from ztlink.vl2.ruleset import RuleSet
 from ztlink.vl2.underlay import Underlay
 from ztlink.wire.dictionary import Dictionary
 from ztlink.wire.identity import Identity
@@ -96,6 +99,9 @@ class Network:
         self.last_announced: dict[Address, float] = {}
         self.refusal: Refusal | None = None
         self.port_error: str | None = None
+        self.rules = RuleSet.none(self.own, underlay.random_bytes)
+        self._parties: dict[Address, RemoteParty] = {}
+        self._programs: dict[Address, tuple[Program, ...]] = {}
         self._underlay = underlay
         self._emit = emit
         self._assembler = ConfigAssembler(network_id, self.own)
@@ -266,6 +272,9 @@ class Network:
         """Put a configuration in force; a cached one is refreshed at once."""
         changed = self.config != config
         self.config = config
+        self.rules = RuleSet.of(config, self.own, self._underlay.random_bytes)
+        self._parties.clear()
+        self._programs.clear()
         self.refusal = None
         self._attempts = 0
         if not is_cached:
@@ -285,8 +294,35 @@ class Network:
         self._next_request = min(self._next_request, now.mono + RETRY_INTERVAL)
         self.tell_status()
 
-    def compile_rules(self) -> None:
-        """Make the programs of the rules in force."""
+    # -- rules -------------------------------------------------------------------------------
+
+    def remote_party(self, peer: Address) -> RemoteParty:
+        """Return what the rules know of a peer."""
+        party = self._parties.get(peer)
+        if party is None:
+            record, config = self.members.get(peer), self.config
+            party = NOBODY
+            if record is not None and config is not None:
+                things = things_of(record.valid_coos(config))
+                party = RemoteParty(record.valid_tags(config), things)
+                self._parties[peer] = party
+        return party
+
+    def remote_programs(self, peer: Address) -> tuple[Program, ...]:
+        """Return the capabilities that a peer has shown, compiled."""
+        programs = self._programs.get(peer)
+        if programs is None:
+            record, config = self.members.get(peer), self.config
+            programs = ()
+            if record is not None and config is not None:
+                programs = tuple(Program(c.rules) for c in record.valid_capabilities(config))
+                self._programs[peer] = programs
+        return programs
+
+    def forget_party(self, peer: Address) -> None:
+        """Look at a peer's credentials anew: they have changed."""
+        self._parties.pop(peer, None)
+        self._programs.pop(peer, None)
 
     # -- members -----------------------------------------------------------------------------
 

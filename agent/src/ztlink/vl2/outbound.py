@@ -19,7 +19,7 @@ from ztlink.inet.flow import Flow, parse
 from ztlink.stats import Drop
 from ztlink.vl2.announce import Groups
 from ztlink.vl2.credentials import Credentials
-from ztlink.vl2.filter import Filter, send_copies
+from ztlink.vl2.filter import Filter, cut_frames, send_copies
 from ztlink.vl2.multicast import QUEUED_LIFETIME, QueuedFrame, sample
 from ztlink.vl2.network import Network
 from ztlink.vl2.resolver import answer_solicitation, arp_target, port_groups
@@ -85,7 +85,7 @@ class Outbound:
         now: Now,
     ) -> None:
         if frame.gso is not Gso.NONE and self._filter.is_per_segment(network):
-            for piece in self._filter.pieces(frame):
+            for piece in cut_frames(frame):
                 self._unicast(
                     network, piece, parse(piece), target, is_bridged=is_bridged, now=now
                 )
@@ -180,7 +180,7 @@ class Outbound:
         if not decision.accepted:
             self._underlay.stats.drop(Drop.FILTERED)
             return
-        for piece in self._filter.pieces(frame):
+        for piece in [frame] if frame.gso is Gso.NONE else cut_frames(frame):
             self._spread(network, bytes(piece.buffer), group, now)
 
     def _spread(self, network: Network, frame: bytes, group: MulticastGroup, now: Now) -> None:

@@ -28,7 +28,7 @@ def ones_sum(data: bytes | bytearray | memoryview) -> int:
     if size < _LONG:
         total = int.from_bytes(data, "big")
         return fold(total << 8 if size & 1 else total)
-    swapped = int(np.frombuffer(data, "<u2", size >> 1).sum(dtype=np.uint64)) % MODULUS
+    swapped = fold(int(np.frombuffer(data, "<u2", size >> 1).sum(dtype=np.uint64)))
     total = (swapped & 0xFF) << 8 | swapped >> 8
     return fold(total + (data[-1] << 8) if size & 1 else total)
 

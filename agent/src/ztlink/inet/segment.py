@@ -40,7 +40,7 @@ from ztlink.inet.ip import (
 )
 from ztlink.inet.stamp import Stamp
 
-MIN_BATCH: Final = 4
+MIN_BATCH: Final = 8
 """Pieces from which on numpy is the faster way."""
 
 

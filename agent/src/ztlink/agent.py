@@ -254,9 +254,7 @@ async def _failure_of(pump: Pump) -> None:
     await asyncio.wrap_future(pump.finished)
 
 
-def _post(
-    loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Event]", event: Event
-) -> None:
+def _post(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Event]", event: Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended before the pump
         loop.call_soon_threadsafe(queue.put_nowait, event)
 
@@ -294,5 +292,3 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
         asyncio.run(Agent(settings, say).run())
     except* (ConfigError, HostError) as group:
         raise group.exceptions[0] from None
-
-

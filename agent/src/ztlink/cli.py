@@ -11,6 +11,7 @@ EXIT_REFUSED: Final = 1
 EXIT_CONFIG: Final = 78
 """EX_CONFIG of sysexits.h."""
 
+
 class Commands(click.Group):
     """A group whose errors are one sentence, and whose exit status tells programs what kind it was."""
 

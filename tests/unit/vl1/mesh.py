@@ -6,7 +6,6 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from tests.vectors.loading import load
-
 from ztlink.batch import PacketBatch, Plan, SuperFrame, Train, Transmit, Verdict
 from ztlink.clock import Now
 from ztlink.crypto.armor import dearmor
@@ -15,7 +14,7 @@ from ztlink.crypto.kdf import PeerCipher
 from ztlink.ids import Address, Endpoint, SocketId
 from ztlink.vl1.context import Context
 from ztlink.vl1.layer import Vl1
-from ztlink.vl1.switch import FrameRun, Message
+from ztlink.vl1.switch import Message
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.world import Root, World, WorldType
 

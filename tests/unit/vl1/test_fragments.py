@@ -1,8 +1,8 @@
 from typing import Any
 
 import pytest
-from tests.vectors.loading import load
 
+from tests.vectors.loading import load
 from ztlink.clock import Now
 from ztlink.vl1.fragments import LIFETIME, MAX_INCOMPLETE, Reassembler, split
 from ztlink.wire.packet import FLAG_FRAGMENTED, FRAGMENT_MARKER, OFFSET_FLAGS

@@ -3,7 +3,6 @@
 from ipaddress import ip_address
 
 from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity
-
 from ztlink.ids import Endpoint
 from ztlink.stats import Drop
 from ztlink.vl1.events import IdentityCollided
@@ -166,9 +165,7 @@ def test_pushes_beyond_the_limit_are_not_followed() -> None:
     connect(mesh, 1, 2)
     push = PushDirectPaths((DirectPath(STRANGE),)).to_bytes()
     for _ in range(12):
-        mesh.nodes[2].vl1.egress.send(
-            mesh.nodes[1].address, Verb.PUSH_DIRECT_PATHS, push, mesh.now
-        )
+        mesh.nodes[2].vl1.egress.send(mesh.nodes[1].address, Verb.PUSH_DIRECT_PATHS, push, mesh.now)
         mesh.run(0.2)
     assert drops(mesh, 1, Drop.RATE_LIMITED) > 0
 

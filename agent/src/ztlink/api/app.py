@@ -55,9 +55,7 @@ class LocalApi:
         self._read_clock = read_clock
         self._ports = ports
         self._runner: web.AppRunner | None = None
-        self._app = web.Application(
-            middlewares=[self._guard], client_max_size=MAX_BODY
-        )
+        self._app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         self._app.add_routes(
             [
                 web.get("/health", self._health),

@@ -87,9 +87,7 @@ class ControllerApi:
 
     async def _members(self, request: web.Request) -> web.Response:
         members = self._service.members[self._known(request)]
-        return web.json_response(
-            {format_address(a): members[a].revision for a in sorted(members)}
-        )
+        return web.json_response({format_address(a): members[a].revision for a in sorted(members)})
 
     async def _member(self, request: web.Request) -> web.Response:
         members = self._service.members[self._known(request)]

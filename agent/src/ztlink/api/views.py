@@ -90,9 +90,7 @@ def network_json(network: NetworkView, policy: Policy, device: str) -> Json:
         "allowGlobal": policy.allow_global,
         "allowManaged": policy.allow_managed,
         "assignedAddresses": [str(address) for address in config.addresses] if config else [],
-        "bridge": False
-        if config is None
-        else config.issued_to in config.active_bridges,
+        "bridge": False if config is None else config.issued_to in config.active_bridges,
         "broadcastEnabled": config is not None and config.allows_broadcast,
         "dhcp": False,
         "dns": {

@@ -98,9 +98,7 @@ def decide(
     identity = str(request.identity)
     if record.identity and record.identity != identity:
         return Answer(record, None, ErrorCode.NETWORK_ACCESS_DENIED)
-    record = replace(
-        record, identity=identity, version=request.version, protocol=request.protocol
-    )
+    record = replace(record, identity=identity, version=request.version, protocol=request.protocol)
     if is_new:
         defaults = tuple(c.capability_id for c in network.capabilities if c.is_default)
         record = replace(record, capabilities=defaults)
@@ -344,5 +342,3 @@ def parse_identity(text: str) -> Identity | None:
         return Identity.from_text(text) if text else None
     except WireError:
         return None
-
-

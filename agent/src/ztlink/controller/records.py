@@ -6,8 +6,15 @@ from ipaddress import ip_address, ip_interface
 from typing import Any, Final, Self
 
 from ztlink.errors import ZtError
-from ztlink.ids import Address, IpAddress, IpInterface, NetworkId, format_address
-from ztlink.ids import format_network_id, parse_address
+from ztlink.ids import (
+    Address,
+    IpAddress,
+    IpInterface,
+    NetworkId,
+    format_address,
+    format_network_id,
+    parse_address,
+)
 from ztlink.wire.rules import MAX_CAPABILITY_RULES, MAX_NETWORK_RULES, Rule, RuleType
 from ztlink.wire.rules_json import rule_from_json, rule_to_json
 
@@ -121,8 +128,7 @@ class NetworkRecord:
             "remoteTraceTarget": _address_json(self.trace_target),
             "revision": self.revision,
             "routes": [
-                {"target": str(r.target), "via": str(r.via) if r.via else None}
-                for r in self.routes
+                {"target": str(r.target), "via": str(r.via) if r.via else None} for r in self.routes
             ],
             "rules": [rule_to_json(rule) for rule in self.rules],
             "rulesSource": "",
@@ -202,13 +208,13 @@ class MemberRecord:
     def updated(self, body: Mapping[str, Any], unix_ms: int) -> Self:
         """Return the member with the fields of a request put in."""
         changed = replace(self, **_read(body, _MEMBER_FIELDS))
-        return changed if changed.authorized == self.authorized else changed.stamped(
-            changed.authorized, "api", None, unix_ms
+        return (
+            changed
+            if changed.authorized == self.authorized
+            else changed.stamped(changed.authorized, "api", None, unix_ms)
         )
 
-    def stamped(
-        self, authorized: bool, kind: str, credential: str | None, unix_ms: int
-    ) -> Self:
+    def stamped(self, authorized: bool, kind: str, credential: str | None, unix_ms: int) -> Self:
         """Return the member authorised or not, with when and by what."""
         if not authorized:
             return replace(self, authorized=False, last_deauthorized_unix_ms=unix_ms)

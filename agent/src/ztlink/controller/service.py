@@ -138,9 +138,7 @@ class ControllerService:
     ) -> None:
         if in_reply_to is not None:
             self._pump.submit(
-                lambda core, now: core.send_config_error(
-                    member, network_id, in_reply_to, code, now
-                )
+                lambda core, now: core.send_config_error(member, network_id, in_reply_to, code, now)
             )
 
     def _timestamp(self) -> int:
@@ -150,9 +148,7 @@ class ControllerService:
 
     # -- changes -----------------------------------------------------------------------------
 
-    def create_network(
-        self, network_id: NetworkId | None, body: dict[str, Any]
-    ) -> NetworkRecord:
+    def create_network(self, network_id: NetworkId | None, body: dict[str, Any]) -> NetworkRecord:
         """Make a network; None draws a number for it."""
         while network_id is None or network_id in self.networks:
             number = int.from_bytes(self._random_bytes(3), "big") or 1

@@ -66,8 +66,6 @@ def trains(
     """Return `buffer[first:end]`, datagrams of `segment_size`, as transmits within the kernel's limits."""
     most = min(MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE // segment_size) * segment_size
     return [
-        Transmit(
-            buffer[start : min(start + most, end)], segment_size, plan.endpoint, plan.socket
-        )
+        Transmit(buffer[start : min(start + most, end)], segment_size, plan.endpoint, plan.socket)
         for start in range(first, end, most)
     ]

@@ -138,9 +138,7 @@ class Core:
         """Return the local endpoints that are bound."""
         return self._ctx.sockets
 
-    def join(
-        self, network_id: NetworkId, now: Now, cached: NetworkConfig | None = None
-    ) -> None:
+    def join(self, network_id: NetworkId, now: Now, cached: NetworkConfig | None = None) -> None:
         """Join a network; a configuration kept from last time serves until a fresh one is here."""
         self._vl2.join(network_id, now, cached)
 
@@ -190,9 +188,7 @@ class Core:
         """Refuse a request."""
         self._vl2.controller.send_error(member, network_id, in_reply_to, code, now)
 
-    def send_revocation(
-        self, members: Iterable[Address], revocation: Revocation, now: Now
-    ) -> None:
+    def send_revocation(self, members: Iterable[Address], revocation: Revocation, now: Now) -> None:
         """Tell members that somebody's credential is void."""
         self._vl2.controller.send_revocation(members, revocation, now)
 

@@ -95,7 +95,9 @@ class Dispatch:
         reader = Reader(message.payload)
         ok = OkHeader.decode(reader)
         peer, arrival = message.peer, message.arrival
-        request = self._vl1.egress.requests.find(ok.in_re_packet_id, peer.address, ok.in_re_verb, now)
+        request = self._vl1.egress.requests.find(
+            ok.in_re_packet_id, peer.address, ok.in_re_verb, now
+        )
         if request is None:
             self._ctx.stats.drop(Drop.UNEXPECTED_REPLY)
             return Verdict.DROPPED
@@ -133,7 +135,5 @@ class Dispatch:
 
     def _handle_user_message(self, message: Message, now: Now) -> Verdict:
         user = UserMessage.decode(Reader(message.payload))
-        self._ctx.events.append(
-            UserMessageReceived(message.peer.address, user.type_id, user.data)
-        )
+        self._ctx.events.append(UserMessageReceived(message.peer.address, user.type_id, user.data))
         return Verdict.ACCEPTED

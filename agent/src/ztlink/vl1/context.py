@@ -17,9 +17,7 @@ from ztlink.wire.packet import DEFAULT_PATH_MTU
 
 IpNetwork = IPv4Network | IPv6Network
 
-USABLE_SCOPES = frozenset(
-    {IpScope.PRIVATE, IpScope.SHARED, IpScope.PSEUDO_PRIVATE, IpScope.GLOBAL}
-)
+USABLE_SCOPES = frozenset({IpScope.PRIVATE, IpScope.SHARED, IpScope.PSEUDO_PRIVATE, IpScope.GLOBAL})
 _BLOCKED_TUNNEL_BROKER = IPv6Network("2001:470::/32")
 
 

@@ -64,9 +64,7 @@ class Discovery:
             return
         path = peer.add_path(socket, endpoint, now)
         if path is not None:
-            path.next_probe = now.mono
-            path.probes = 0
-            peer.handle_timer(now)
+            peer.probe_now(path, now)
 
     def confirm(self, peer: Peer, arrival: Arrival, now: Now) -> None:
         """Find out whether a peer is where its packet came from; it may have been replayed from there."""

@@ -127,9 +127,7 @@ class Egress:
         self, peer: Peer, arrival: Arrival, verb: Verb, payload: bytes, now: Now, **options: bool
     ) -> PacketId:
         """Answer the way a packet came in, in one datagram."""
-        return self.send_at(
-            peer, arrival.socket, arrival.endpoint, verb, payload, now, **options
-        )
+        return self.send_at(peer, arrival.socket, arrival.endpoint, verb, payload, now, **options)
 
     def send_at(
         self,

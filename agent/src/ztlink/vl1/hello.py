@@ -83,6 +83,8 @@ class Introductions:
         self._discovery = discovery
         self._newcomers = Budget(NEWCOMERS_PER_SECOND, NEWCOMERS_BURST)
         self._provisional: dict[Identity, None] = {}
+        self._rejected: dict[Identity, None] = {}
+        """Identities whose proof of work was found bad, the oldest first."""
         self.validations: list[Identity] = []
 
     # -- sending -----------------------------------------------------------------------------
@@ -124,9 +126,7 @@ class Introductions:
         root.path_sent(path, now)
         self._expect(peer, packet, None, now)
 
-    def _expect(
-        self, peer: Peer, packet: bytearray, endpoint: Endpoint | None, now: Now
-    ) -> None:
+    def _expect(self, peer: Peer, packet: bytearray, endpoint: Endpoint | None, now: Now) -> None:
         peer.last_hello = now.mono
         request = Request(peer.address, Verb.HELLO, endpoint, now.mono)
         self._egress.expect(_packet_id(packet), request, now)
@@ -154,7 +154,9 @@ class Introductions:
 
     # -- HELLO -------------------------------------------------------------------------------
 
-    def receive_hello(self, packet: bytearray, arrival_at: tuple[SocketId, Endpoint], now: Now) -> Peer | None:
+    def receive_hello(
+        self, packet: bytearray, arrival_at: tuple[SocketId, Endpoint], now: Now
+    ) -> Peer | None:
         """Handle a HELLO in clear; return its sender if it is who it says."""
         arrival = Arrival(*arrival_at, packet[OFFSET_FLAGS] & MASK_HOPS)
         try:
@@ -229,6 +231,9 @@ class Introductions:
         if is_reserved(identity.address) or identity.address == self._ctx.address:
             self._ctx.stats.drop(Drop.MALFORMED)
             return None
+        if identity in self._rejected:
+            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
+            return None
         if not self._newcomers.spend(now) or len(self._provisional) >= MAX_PROVISIONAL:
             self._ctx.stats.drop(Drop.RATE_LIMITED)
             return None
@@ -253,6 +258,10 @@ class Introductions:
     def validated(self, identity: Identity, ok: bool, now: Now) -> None:
         """Take the verdict on a proof of work; a peer that failed goes."""
         self._provisional.pop(identity, None)
+        if not ok:
+            if len(self._rejected) >= MAX_PROVISIONAL:
+                del self._rejected[next(iter(self._rejected))]
+            self._rejected[identity] = None
         peer = self._topology.peers.get(identity.address)
         if peer is None or peer.identity != identity:
             return
@@ -367,7 +376,7 @@ class Introductions:
             self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
             return
         for identity in OkWhois.decode(Reader(payload)).identities[:1]:
-            if identity.address in self._topology.peers:
+            if identity.address in self._topology.peers or identity in self._rejected:
                 continue
             if len(self._provisional) < MAX_PROVISIONAL:
                 self._provisional[identity] = None

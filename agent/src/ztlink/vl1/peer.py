@@ -38,7 +38,9 @@ class Prober(Protocol):
 class Peer:
     """A node that we know; state that the parts of VL1 keep of it."""
 
-    def __init__(self, identity: Identity, cipher: PeerCipher, ctx: Context, prober: Prober) -> None:
+    def __init__(
+        self, identity: Identity, cipher: PeerCipher, ctx: Context, prober: Prober
+    ) -> None:
         self.identity = identity
         self.cipher = cipher
         self.protocol = 0
@@ -104,6 +106,20 @@ class Peer:
             for other in self.paths.values():
                 if other is not path and other.is_confirmed and other.socket == path.socket:
                     other.suspect(now)  # its NAT may have moved: the old mapping must show itself
+        self._best_is_known = False
+        self._ctx.timers.schedule(self, path.deadline())
+
+    def last_resort(self) -> Path | None:
+        """Return the path that was silent for the shortest time, where none is confirmed."""
+        stale = [p for p in self.paths.values() if p.state is PathState.STALE]
+        return self.best_path() or max(stale, key=lambda p: p.last_in, default=None)
+
+    def probe_now(self, path: Path, now: Now) -> None:
+        """Probe a path at once, from the beginning."""
+        path.next_probe = now.mono
+        path.probes = 0
+        if path.handle_timer(now):
+            self._prober.probe(self, path, now)
         self._best_is_known = False
         self._ctx.timers.schedule(self, path.deadline())
 

@@ -67,7 +67,9 @@ class Relay:
     ) -> tuple[Peer | None, Path | None]:
         peer = self._topology.peers.get(destination)
         path = peer.best_path() if peer else None
-        if peer is None or path is None:
-            peer = self._topology.best_root(exclude=source)
-            path = peer.best_path() if peer else None
-        return peer, path
+        if peer is not None and path is not None:
+            return peer, path
+        root = self._topology.best_root(exclude=source)
+        if root is not None:
+            return root, root.best_path()
+        return peer, peer.last_resort() if peer else None

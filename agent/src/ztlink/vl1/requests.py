@@ -34,9 +34,7 @@ class Requests:
             del self._requests[next(iter(self._requests))]
         self._requests[packet_id] = request
 
-    def find(
-        self, packet_id: PacketId, responder: Address, verb: int, now: Now
-    ) -> Request | None:
+    def find(self, packet_id: PacketId, responder: Address, verb: int, now: Now) -> Request | None:
         """Return the request that an OK refers to, if it is one; several answers to one are fine."""
         request = self._requests.get(packet_id)
         if request is None or request.destination != responder or request.verb != verb:

@@ -195,9 +195,7 @@ class Switch:
             and buffer[end : end + 8] == buffer[start : start + 8]
         )
 
-    def _piece(
-        self, packet: bytearray | None, at: tuple[SocketId, Endpoint], now: Now
-    ) -> None:
+    def _piece(self, packet: bytearray | None, at: tuple[SocketId, Endpoint], now: Now) -> None:
         """Take a packet that a piece may have completed."""
         if packet is None or len(packet) < SIZE_HEADER:
             return
@@ -271,7 +269,10 @@ class Switch:
                 self._flush(peer, arrival, run, now)
                 self._received(peer, arrival, now)
                 run, arrival = None, Arrival(*at, hops)
-            if buffer[start + OFFSET_VERB] == Verb.FRAME and buffer[start + OFFSET_FLAGS] & MASK_SUITE:
+            if (
+                buffer[start + OFFSET_VERB] == Verb.FRAME
+                and buffer[start + OFFSET_FLAGS] & MASK_SUITE
+            ):
                 this = bytes(buffer[start + OFFSET_PAYLOAD : start + OFFSET_PAYLOAD + 10])
                 if run is None or this != prefix:
                     self._flush(peer, arrival, run, now)

@@ -53,6 +53,7 @@ class Groups:
         network.subscriptions = groups
         if new:
             self._send(network, sorted(new), self._everybody(network), now)
+            network.announced(now)
 
     def announce(self, network: Network, now: Now) -> None:
         """Tell the roots, the controller and the members that we know what we listen to."""

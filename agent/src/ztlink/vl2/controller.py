@@ -81,9 +81,7 @@ class ControllerPort:
     def ask_ourselves(self, network_id: NetworkId, metadata: bytes) -> None:
         """Request the configuration of a network that we control and are a member of."""
         if self.is_enabled:
-            self._emit(
-                ConfigRequested(network_id, self._underlay.identity, metadata, PacketId(0))
-            )
+            self._emit(ConfigRequested(network_id, self._underlay.identity, metadata, PacketId(0)))
 
     def send_config(
         self,
@@ -121,14 +119,12 @@ class ControllerPort:
             self._refuse_own(network_id, code, now)
             return
         writer = Writer()
-        Error(
-            Verb.NETWORK_CONFIG_REQUEST, in_reply_to, code, network_id.to_bytes(8, "big")
-        ).encode(writer)
+        Error(Verb.NETWORK_CONFIG_REQUEST, in_reply_to, code, network_id.to_bytes(8, "big")).encode(
+            writer
+        )
         self._underlay.send(member, Verb.ERROR, writer.getvalue(), now)
 
-    def send_revocation(
-        self, members: Iterable[Address], revocation: Revocation, now: Now
-    ) -> None:
+    def send_revocation(self, members: Iterable[Address], revocation: Revocation, now: Now) -> None:
         """Tell members that somebody's credential is void."""
         writer = Writer()
         NetworkCredentials(revocations=(revocation,)).encode(writer)

@@ -87,9 +87,7 @@ class Credentials:
         network = self._networks.get(NetworkId(credential.network_id))
         if network is None:
             return Verdict.ACCEPTED
-        subject = (
-            credential.target if isinstance(credential, Revocation) else credential.issued_to
-        )
+        subject = credential.target if isinstance(credential, Revocation) else credential.issued_to
         record = network.membership(subject)
         result = record.add(credential, make_verifier(self._identity_of))
         if result is AddResult.NEED_IDENTITY:

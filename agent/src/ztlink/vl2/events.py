@@ -65,10 +65,4 @@ class ConfigRequested:
     """What a reply refers to; 0 where we ask ourselves."""
 
 
-Vl2Event = (
-    NetworkJoined
-    | NetworkStatusChanged
-    | NetworkConfigured
-    | NetworkLeft
-    | ConfigRequested
-)
+Vl2Event = NetworkJoined | NetworkStatusChanged | NetworkConfigured | NetworkLeft | ConfigRequested

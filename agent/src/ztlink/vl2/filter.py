@@ -57,9 +57,7 @@ class Filter:
         )
         return decide_outbound(context, rules.base, rules.capabilities, no_tee=no_tee)
 
-    def inbound(
-        self, network: Network, sender: Address, frame: SuperFrame, flow: Flow
-    ) -> Decision:
+    def inbound(self, network: Network, sender: Address, frame: SuperFrame, flow: Flow) -> Decision:
         """Judge a frame that a peer sent us."""
         rules = network.rules
         if rules.base.constant is TableVerdict.ACCEPT:

@@ -185,9 +185,7 @@ class Inbound:
             self._answer_gather(network, peer, packet_id, multicast, now)
         return Verdict.TRUSTED
 
-    def _take(
-        self, network: Network, peer: Identity, multicast: MulticastFrame, now: Now
-    ) -> bool:
+    def _take(self, network: Network, peer: Identity, multicast: MulticastFrame, now: Now) -> bool:
         """Deliver a multicast frame if it may be; False where it ends all processing."""
         own_source = member_mac(peer.address, network.network_id)
         source = multicast.source or own_source

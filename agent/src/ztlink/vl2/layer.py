@@ -66,9 +66,7 @@ class Vl2:
         self.groups = Groups(underlay, self.networks, self.controller, self._late_member)
         self.outbound = Outbound(underlay, self.credentials, self.groups)
         self.inbound = Inbound(underlay, self.networks, self.credentials, self.groups)
-        self._handlers: dict[
-            int, Callable[[Identity, PacketId, memoryview, Now], Verdict]
-        ] = {
+        self._handlers: dict[int, Callable[[Identity, PacketId, memoryview, Now], Verdict]] = {
             Verb.EXT_FRAME: self.inbound.receive_ext_frame,
             Verb.MULTICAST_FRAME: self.inbound.receive_multicast,
             Verb.MULTICAST_LIKE: self.groups.receive_like,
@@ -128,6 +126,7 @@ class Vl2:
             self._configure_adhoc(network, now)
         elif network.request_if_due(now):
             self.controller.ask_ourselves(network.network_id, network.metadata())
+        self.outbound.gather_again(network, now)
         if network.announcement_is_due(now):
             self.groups.announce(network, now)
             network.groups.expire(now)

@@ -5,16 +5,18 @@ A frame for a group goes to the members known now; while fewer are known than th
 limit, others are asked for, and those who turn up within five seconds get it too.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from ztlink.clock import Now
-from ztlink.ids import Address, Mac, MulticastGroup
+from ztlink.ids import Address, MulticastGroup
 
 MEMBER_LIFETIME: Final = 600.0
 QUEUED_LIFETIME: Final = 5.0
 GATHER_INTERVAL: Final = 60.0
+GATHER_RETRIES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds between questions while a frame waits and nobody is known: a listener may just be joining."""
 MAX_QUEUED_PER_GROUP: Final = 32
 MAX_GROUPS: Final = 4096
 MAX_MEMBERS: Final = 4096
@@ -40,6 +42,8 @@ class _Group:
     """When each was last mentioned."""
     queued: list[QueuedFrame] = field(default_factory=list)
     last_gather: float = float("-inf")
+    gathers: int = 0
+    """Questions asked since the first that nobody answered."""
 
 
 class GroupTable:
@@ -97,21 +101,38 @@ class GroupTable:
         if now.mono - entry.last_gather < interval:
             return False
         entry.last_gather = now.mono
+        entry.gathers = 0
         return True
+
+    def due_gathers(self, now: Now) -> list[MulticastGroup]:
+        """Return, and note, the groups for which others are to be asked again."""
+        due = []
+        for group, entry in self._groups.items():
+            if self._retry_at(entry) <= now.mono:
+                entry.last_gather = now.mono
+                entry.gathers += 1
+                due.append(group)
+        return due
+
+    def next_gather(self) -> float:
+        """Return when `due_gathers` is to be asked."""
+        return min(map(self._retry_at, self._groups.values()), default=float("inf"))
+
+    def _retry_at(self, entry: _Group) -> float:
+        if entry.members or entry.gathers >= len(GATHER_RETRIES) or not entry.queued:
+            return float("inf")
+        at = entry.last_gather + GATHER_RETRIES[entry.gathers]
+        return at if at <= entry.queued[-1].deadline else float("inf")
 
     def expire(self, now: Now) -> float | None:
         """Drop what is too old; return when to look again."""
         for group, entry in list(self._groups.items()):
             self.members(group, now)
             entry.queued = [q for q in entry.queued if q.deadline >= now.mono]
-            if not entry.members and not entry.queued:
-                if now.mono - entry.last_gather > GATHER_INTERVAL:
-                    del self._groups[group]
+            idle = now.mono - entry.last_gather > GATHER_INTERVAL
+            if idle and not entry.members and not entry.queued:
+                del self._groups[group]
         return now.mono + GATHER_INTERVAL if self._groups else None
-
-    def waiting(self) -> Iterator[MulticastGroup]:
-        """Yield the groups for which frames wait."""
-        return (group for group, entry in self._groups.items() if entry.queued)
 
     def _open(self, group: MulticastGroup) -> _Group:
         entry = self._groups.get(group)
@@ -133,6 +154,3 @@ def sample(
             other = index + int.from_bytes(random_bytes(4), "big") % span
             chosen[index], chosen[other] = chosen[other], chosen[index]
     return chosen[:most]
-
-
-__all__ = ["GroupTable", "Mac", "QueuedFrame", "sample"]

@@ -44,6 +44,8 @@ FIRST_RETRIES: Final = (0.3, 0.7)
 """A lost first request is repeated soon; the controller answers one a second."""
 REFRESH_INTERVAL: Final = 60.0
 ANNOUNCE_INTERVAL: Final = 60.0
+ANNOUNCE_AGAIN: Final = (1.0, 4.0, 15.0)
+"""Seconds between repetitions of what was just announced: nobody acknowledges, and any may be lost."""
 PUSH_INTERVAL: Final = 500.0
 """Seconds after which our credentials are shown again although they did not change."""
 MAX_MEMBERSHIPS: Final = 65_536
@@ -108,7 +110,7 @@ class Network:
         self._attempts = 0
         self._next_request = now.mono
         self._next_announcement = now.mono + ANNOUNCE_INTERVAL
-        self._last_request_sent = float("-inf")
+        self._announcements = len(ANNOUNCE_AGAIN)
         self._told: tuple[NetworkStatus, str] | None = None
 
     wake: Callable[[], None]
@@ -152,7 +154,9 @@ class Network:
         if not self._underlay.is_online():
             return "waiting for a root: none has answered yet"
         if self._underlay.identity_of(self.controller) is None:
-            return f"waiting for the roots to tell who the controller {controller} is: is it online?"
+            return (
+                f"waiting for the roots to tell who the controller {controller} is: is it online?"
+            )
         return f"waiting for the controller {controller} to answer"
 
     def tell_status(self) -> None:
@@ -166,7 +170,7 @@ class Network:
 
     def deadline(self) -> float:
         """Return when `handle_timer` is due."""
-        return min(self._next_request, self._next_announcement)
+        return min(self._next_request, self._next_announcement, self.groups.next_gather())
 
     def request_now(self, now: Now) -> None:
         """Have the controller asked at the next timer: something has changed in our favour."""
@@ -192,7 +196,6 @@ class Network:
             interval = RETRY_INTERVAL
         self._attempts += 1
         self._next_request = now.mono + interval
-        self._last_request_sent = now.mono
         self.tell_status()
         if self.controller == self.own:
             return True
@@ -362,5 +365,15 @@ class Network:
         """Tell, and note, that our groups are to be announced again."""
         if now.mono < self._next_announcement:
             return False
-        self._next_announcement = now.mono + ANNOUNCE_INTERVAL
+        interval = ANNOUNCE_INTERVAL
+        if self._announcements < len(ANNOUNCE_AGAIN):
+            interval = ANNOUNCE_AGAIN[self._announcements]
+            self._announcements += 1
+        self._next_announcement = now.mono + interval
         return True
+
+    def announced(self, now: Now) -> None:
+        """Note that something new was announced: it is repeated soon."""
+        self._announcements = 1
+        self._next_announcement = now.mono + ANNOUNCE_AGAIN[0]
+        self.wake()

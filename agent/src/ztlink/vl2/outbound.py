@@ -86,9 +86,7 @@ class Outbound:
     ) -> None:
         if frame.gso is not Gso.NONE and self._filter.is_per_segment(network):
             for piece in cut_frames(frame):
-                self._unicast(
-                    network, piece, parse(piece), target, is_bridged=is_bridged, now=now
-                )
+                self._unicast(network, piece, parse(piece), target, is_bridged=is_bridged, now=now)
             return
         decision = self._filter.outbound(network, frame, flow, target, no_tee=False)
         send_copies(self._underlay, network, frame, decision.copies, now)
@@ -201,6 +199,13 @@ class Outbound:
             network.groups.queue(group, queued)
             if network.groups.gather_is_due(group, now, is_urgent=not known):
                 self._gather(network, group, gather, now)
+                network.wake()
+
+    def gather_again(self, network: Network, now: Now) -> None:
+        """Ask again for groups to which a frame waits to be sent."""
+        for group in network.groups.due_gathers(now):
+            if network.config is not None:
+                self._gather(network, group, network.config.multicast_limit + 1, now)
 
     def _gather(self, network: Network, group: MulticastGroup, limit: int, now: Now) -> None:
         """Ask the roots and the controller who listens."""
@@ -227,9 +232,7 @@ class Outbound:
             for queued in network.groups.add(group, member, now):
                 self.late_member(network, queued, member, now)
 
-    def late_member(
-        self, network: Network, queued: QueuedFrame, member: Address, now: Now
-    ) -> None:
+    def late_member(self, network: Network, queued: QueuedFrame, member: Address, now: Now) -> None:
         """Send a waiting frame to a listener that turned up."""
         self._send_multicast(network, queued, member, 1, now)
 

@@ -21,9 +21,7 @@ class RuleSet:
     """Some table looks at what differs between the frames of a super-frame."""
 
     @classmethod
-    def of(
-        cls, config: NetworkConfig, own: Address, random_bytes: Callable[[int], bytes]
-    ) -> Self:
+    def of(cls, config: NetworkConfig, own: Address, random_bytes: Callable[[int], bytes]) -> Self:
         """Compile the rules of a configuration."""
         base = Program(config.rules)
         ordered = sorted(config.capabilities, key=lambda c: c.capability_id)

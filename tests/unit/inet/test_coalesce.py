@@ -149,11 +149,10 @@ def test_what_may_be_fragmented_may_not_keep_its_identification() -> None:
     assert payload_sizes(*packets) == [100, 100]
 
 
-def test_identifications_do_not_change_their_way() -> None:
-    assert payload_sizes(FIRST, NEXT, replace(LAST, identification=NEXT.identification)) == [
-        200,
-        100,
-    ]
+@pytest.mark.parametrize("packet", [FIRST, NEXT], ids=["first", "second"])
+def test_identifications_that_count_do_not_stand_still(packet: Packet) -> None:
+    third = replace(LAST, identification=packet.identification)
+    assert payload_sizes(FIRST, NEXT, third) == [200, 100]
 
 
 def test_identifications_that_stay_do_not_begin_to_count() -> None:

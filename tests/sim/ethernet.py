@@ -22,6 +22,7 @@ from tests.sim.packets import (
     with_checksum,
 )
 from tests.sim.schedule import Appointment, Schedule
+from ztlink.batch import Gso, SuperFrame
 from ztlink.ids import BROADCAST_MAC, IpAddress, IpInterface, Mac, MulticastGroup
 
 ETHERTYPE_IPV4: Final = 0x0800
@@ -63,7 +64,9 @@ class _Neighbour:
 class EthernetHost:
     """What sits behind a port: frames in and out, with `send_frame` as the wire."""
 
-    def __init__(self, mac: Mac, schedule: Schedule, send_frame: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, mac: Mac, schedule: Schedule, send_frame: Callable[[SuperFrame], None]
+    ) -> None:
         self.mac = mac
         self.interfaces: tuple[IpInterface, ...] = ()
         self.datagrams: list[tuple[IpAddress, int, bytes]] = []
@@ -115,6 +118,35 @@ class EthernetHost:
             header = _UDP.pack(40_000, port, length, total or 0xFFFF)
             self._send_ip(destination, PROTOCOL_UDP, header + payload)
 
+    def send_udp_burst(
+        self, destination: IpAddress, port: int, payload: bytes, segment_size: int
+    ) -> bool:
+        """Send UDP datagrams as one super-frame to a known neighbour; tell whether it is known."""
+        source = self.address(destination.version)
+        neighbour = self._neighbours.get(destination)
+        if source is None or neighbour is None or neighbour.mac is None:
+            return False
+        header = _UDP.pack(40_000, port, _UDP.size + len(payload), 0)
+        # The kernel leaves the pseudo header's sum, not complemented, in the checksum's place.
+        pseudo = covered(source, destination, PROTOCOL_UDP, header + payload)[: -len(payload) - 8]
+        header = header[:6] + (~checksum(pseudo) & 0xFFFF).to_bytes(2, "big")
+        packet = ip_packet(source, destination, PROTOCOL_UDP, header + payload)
+        ethertype = ETHERTYPE_IPV4 if destination.version == 4 else ETHERTYPE_IPV6
+        frame = neighbour.mac + self.mac + ethertype.to_bytes(2, "big") + packet
+        checksum_start = len(frame) - len(payload) - _UDP.size
+        self._send_frame(
+            SuperFrame(
+                memoryview(bytearray(frame)),
+                gso=Gso.UDP_L4,
+                header_size=checksum_start + _UDP.size,
+                segment_size=segment_size,
+                needs_checksum=True,
+                checksum_start=checksum_start,
+                checksum_offset=6,
+            )
+        )
+        return True
+
     def _send_echo(self, kind: int, destination: IpAddress, tag: bytes, payload: bytes) -> None:
         identifier, sequence = tag[:2], tag[2:]
         body = bytes([kind, 0, 0, 0]) + identifier + sequence + payload
@@ -145,7 +177,8 @@ class EthernetHost:
             self._solicit(destination, neighbour)
 
     def _emit(self, destination: Mac, ethertype: int, payload: bytes) -> None:
-        self._send_frame(destination + self.mac + ethertype.to_bytes(2, "big") + payload)
+        frame = destination + self.mac + ethertype.to_bytes(2, "big") + payload
+        self._send_frame(SuperFrame(memoryview(bytearray(frame))))
 
     # -- neighbours --------------------------------------------------------------------------
 

@@ -229,12 +229,9 @@ class SimNode:
         self.core.receive_datagrams(train, self.clock.now())
         self.drain()
 
-    def _send_frame(self, network_id: NetworkId, frame: bytes) -> None:
+    def _send_frame(self, network_id: NetworkId, frame: SuperFrame) -> None:
         """Hand a frame to the core as soon as what is being done now is over."""
-        if self._core is None:
-            return
-        buffer = SuperFrame(memoryview(bytearray(frame)))
-        self.world.schedule.after(0.0, lambda: self._receive_frame(network_id, buffer))
+        self.world.schedule.after(0.0, lambda: self._receive_frame(network_id, frame))
 
     def _receive_frame(self, network_id: NetworkId, frame: SuperFrame) -> None:
         if self._core is not None and network_id in self.ports:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sim.mesh import ADHOC, Mesh, count_between, endpoint_of
+from tests.sim.mesh import ADHOC, COALESCING, Mesh, count_between, endpoint_of
 from tests.sim.nat import NatKind
 from tests.sim.node import SimNode
 from ztlink.node.events import NodeOnline
@@ -227,6 +227,40 @@ def test_large_frames_pass_in_fragments() -> None:
     ping = a.port(ADHOC).ping(destination, size=2700)
     mesh.run(1.0)
     assert ping.round_trip == pytest.approx(0.020, abs=0.001)
+
+
+@pytest.mark.parametrize("size", [100, 1400, 2700])
+@pytest.mark.parametrize("coalescing", [0.0, COALESCING])
+def test_bursts_pass_whole_and_in_order(size: int, coalescing: float) -> None:
+    mesh, a, b = make_pair()
+    b.host.coalescing = coalescing
+    mesh.ping(a, b, ADHOC)
+    mesh.wait_direct(a, b)
+    destination = b.port(ADHOC).address(4)
+    assert destination is not None
+    payload = b"".join(number.to_bytes(2, "big") * (size // 2) for number in range(20))
+    assert a.port(ADHOC).send_udp_burst(destination, 7, payload + b"tail", size)
+    mesh.run(1.0)
+    pieces = [data for _, _, data in b.port(ADHOC).datagrams]
+    assert [len(piece) for piece in pieces] == [size] * 20 + [4]
+    assert b"".join(pieces) == payload + b"tail"
+
+
+def test_loss_within_a_burst_loses_whole_datagrams_only() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, ADHOC)
+    mesh.wait_direct(a, b)
+    destination = b.port(ADHOC).address(4)
+    assert destination is not None
+    mesh.world.internet.backbone.loss = 0.1
+    payload = b"".join(number.to_bytes(2, "big") * 1350 for number in range(20))
+    for _ in range(10):
+        a.port(ADHOC).send_udp_burst(destination, 7, payload, 2700)
+    mesh.run(1.0)
+    pieces = [data for _, _, data in b.port(ADHOC).datagrams]
+    assert 120 < len(pieces) < 200
+    assert {len(piece) for piece in pieces} == {2700}
+    assert [piece for piece in pieces if piece != piece[:2] * 1350] == []
 
 
 def test_nodes_on_ipv6_alone_go_direct() -> None:

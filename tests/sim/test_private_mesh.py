@@ -51,6 +51,53 @@ def test_a_controller_that_restarts_remembers_its_members() -> None:
     assert b.status(mesh.network) is NetworkStatus.ACCESS_DENIED
 
 
+def test_a_controller_that_was_set_back_and_restarts_cuts_nobody_off() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, mesh.network)
+    mesh.run(5.0)
+    mesh.controller.node.step_clock(-7200.0)
+    mesh.controller.restart()
+    pings = mesh.keep_pinging(a, b, mesh.network)
+    mesh.run(150.0)
+    assert [ping for ping in pings[:-1] if ping.answered is None] == []
+
+
+def test_a_controller_that_was_set_forward_cuts_nobody_off_for_long() -> None:
+    mesh, a, b = make_pair()
+    mesh.ping(a, b, mesh.network)
+    mesh.run(5.0)
+    mesh.controller.node.step_clock(86_400.0)
+    mesh.run(70.0)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_a_refresh_that_was_lost_is_asked_for_again_soon() -> None:
+    mesh, a, _ = make_pair()
+    before = a.core.network_views(a.clock.now())[0].config
+    mesh.run(58.0)
+    a.host.up.loss = 1.0
+    mesh.run(4.0)
+    a.host.up.loss = 0.0
+    mesh.run(5.0)
+    after = a.core.network_views(a.clock.now())[0].config
+    assert before is not None
+    assert after is not None
+    assert after.timestamp > before.timestamp
+
+
+def test_a_member_whose_announcement_was_lost_is_found_within_seconds() -> None:
+    mesh = PrivateMesh(1)
+    a = mesh.add_member("a")
+    mesh.wait_joined(mesh.network)
+    b = mesh.add_member("b")
+    mesh.wait_joined(mesh.network)
+    b.host.up.loss = 1.0
+    mesh.run(0.1)
+    b.host.up.loss = 0.0
+    pings = mesh.keep_pinging(a, b, mesh.network)
+    assert mesh.wait_until(lambda: any(ping.answered for ping in pings)) < 5.0
+
+
 def test_rules_of_the_network_hold() -> None:
     mesh, a, b = make_pair()
     assert mesh.ping_and_wait(a, b, mesh.network) is not None

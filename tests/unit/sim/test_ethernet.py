@@ -21,18 +21,24 @@ class Wire:
         self.loss = loss
         self.chance = Random(1)  # noqa: S311 - it is to be repeatable
         self.frames: list[bytes] = []
+        self.super_frames: list[SuperFrame] = []
         self.a = EthernetHost(Mac(bytes.fromhex("020000000001")), self.schedule, self._from_a)
         self.b = EthernetHost(Mac(bytes.fromhex("020000000002")), self.schedule, self._from_b)
         self.a.configure([ip_interface("10.1.0.1/16"), ip_interface("fd00::aa01/88")])
         self.b.configure([ip_interface("10.1.0.2/16"), ip_interface("fd00::bb02/88")])
 
-    def _from_a(self, frame: bytes) -> None:
+    def _from_a(self, frame: SuperFrame) -> None:
         self._carry(frame, self.b)
 
-    def _from_b(self, frame: bytes) -> None:
+    def _from_b(self, frame: SuperFrame) -> None:
         self._carry(frame, self.a)
 
-    def _carry(self, frame: bytes, to: EthernetHost) -> None:
+    def _carry(self, frame: SuperFrame, to: EthernetHost) -> None:
+        self.super_frames.append(frame)
+        for piece in frames_of(Delivery(NetworkId(1), frame)):
+            self._carry_piece(piece, to)
+
+    def _carry_piece(self, frame: bytes, to: EthernetHost) -> None:
         self.frames.append(frame)
         if self.chance.random() >= self.loss:
             self.schedule.after(0.005, lambda: to.receive_frame(frame))
@@ -132,11 +138,28 @@ def test_the_group_of_an_ipv4_address_carries_it() -> None:
 @pytest.mark.parametrize("destination", ["10.1.0.2", "fd00::bb02"])
 def test_a_udp_super_frame_is_cut_into_good_frames(destination: str) -> None:
     wire = Wire()
-    wire.a.send_udp(ip_address(destination), 7, b"aaaabbbbcc")
+    wire.a.ping(ip_address(destination))
     wire.schedule.run_until(1.0)
-    whole = wire.frames[-1]
-    frame = SuperFrame(memoryview(whole), Gso.UDP_L4, len(whole) - 10, 4)
-    wire.b.datagrams.clear()
-    for piece in frames_of(Delivery(NetworkId(1), frame)):
-        wire.b.receive_frame(piece)
+    assert wire.a.send_udp_burst(ip_address(destination), 7, b"aaaabbbbcc", 4)
+    wire.schedule.run_until(2.0)
+    assert wire.super_frames[-1].gso is Gso.UDP_L4
     assert [data for _, _, data in wire.b.datagrams] == [b"aaaa", b"bbbb", b"cc"]
+    assert wire.b.bad_frames == 0
+
+
+def test_a_burst_goes_to_known_neighbours_only() -> None:
+    wire = Wire()
+    assert not wire.a.send_udp_burst(ip_address("10.1.0.2"), 7, b"aaaabbbbcc", 4)
+
+
+@pytest.mark.parametrize("destination", ["10.1.0.2", "fd00::bb02"])
+def test_a_partial_checksum_is_completed(destination: str) -> None:
+    wire = Wire()
+    wire.a.ping(ip_address(destination))
+    wire.schedule.run_until(1.0)
+    wire.a.send_udp_burst(ip_address(destination), 7, b"one frame", 9)
+    burst = wire.super_frames[-1]
+    burst.gso = Gso.NONE
+    (frame,) = frames_of(Delivery(NetworkId(1), burst))
+    wire.b.receive_frame(frame)
+    assert [data for _, _, data in wire.b.datagrams][-1:] == [b"one frame"]

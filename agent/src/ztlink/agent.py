@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +14,7 @@ from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import generate
+from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import PLANET, PORT, Store
@@ -83,7 +83,7 @@ class Agent:
         core = Core(
             identity,
             planet,
-            random_bytes=os.urandom,
+            random_bytes=random_bytes,
             now=read_clock(),
             moons=self._store.load_moons(),
             settings=CoreSettings(controller_enabled=self._settings.has_controller),
@@ -102,7 +102,7 @@ class Agent:
             self._controller = ControllerService(identity, store, pump, read_clock)
         api = LocalApi(
             pump,
-            self._store.auth_token(os.urandom),
+            self._store.auth_token(random_bytes),
             self._settings,
             read_clock,
             self._ports,
@@ -144,7 +144,7 @@ class Agent:
         identity = self._store.load_identity()
         if identity is None:
             self._say("making an identity, which takes a few seconds ...")
-            identity = generate(os.urandom)
+            identity = generate(random_bytes)
             self._store.save_identity(identity)
         return identity
 

@@ -1,7 +1,7 @@
-"""Arguments to settings to exit status. What a command does not need is imported by those that do."""
+"""Arguments to settings to exit status; each command imports what it alone needs."""
 
 import sys
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -13,9 +13,12 @@ EXIT_CONFIG: Final = 78
 
 
 class Commands(click.Group):
-    """A group whose errors are one sentence, and whose exit status tells programs what kind it was."""
+    """A group whose errors are one sentence.
 
-    def invoke(self, ctx: click.Context) -> Any:
+    And whose exit status tells programs what kind it was.
+    """
+
+    def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
         try:
             return super().invoke(ctx)

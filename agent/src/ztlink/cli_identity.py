@@ -1,6 +1,5 @@
 """`ztlink identity`: make, check and show identities."""
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +18,12 @@ def identity() -> None:
 def generate(file: Path | None) -> None:
     """Make an identity; print it, or keep it in FILE and its public half in FILE's sibling."""
     from ztlink.crypto.identity import generate as make
+    from ztlink.drivers.chance import random_bytes
     from ztlink.drivers.store import Store
 
     if file is not None and file.exists():
         raise ConfigError(f"{file} exists: remove it first, if it may be lost")
-    secret = make(os.urandom)
+    secret = make(random_bytes)
     if file is None:
         click.echo(secret.to_text())
         return

@@ -29,7 +29,7 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def show(value: Any) -> None:
+def show(value: object) -> None:
     """Print JSON for a program."""
     click.echo(json.dumps(value, indent=1, sort_keys=True))
 

@@ -1,6 +1,5 @@
 """`ztlink world`: make and show planets and moons."""
 
-import os
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 import click
 
 from ztlink.cli_identity import read_identity
+from ztlink.drivers.chance import random_bytes
 from ztlink.errors import ConfigError, WireError
 from ztlink.ids import Endpoint
 from ztlink.wire.buffer import Reader
@@ -95,7 +95,7 @@ def _signer(key: Path | None) -> SecretIdentity:
             return SecretIdentity.from_text(read_identity(str(key)))
         except WireError as error:
             raise ConfigError(f"--key: {error}") from error
-    signer = generate(os.urandom)
+    signer = generate(random_bytes)
     if key is not None:
         Store(key.parent).write(key.name, signer.to_text().encode())
     return signer
@@ -112,7 +112,7 @@ def _world_id(text: str | None, roots: tuple[Root, ...], *, moon: bool) -> int:
         return chosen
     if moon:
         return roots[0].identity.address
-    return int.from_bytes(os.urandom(8), "big") | 1
+    return int.from_bytes(random_bytes(8), "big") | 1
 
 
 @world.command("show")

@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from ztlink.errors import ZtError
 
+Answer = Any
+"""What JSON may hold: the caller knows what it asked for."""
+
 TIMEOUT: Final = 10.0
 
 
@@ -29,19 +32,19 @@ class Client:
 
     home: Path
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str) -> Answer:
         """Return what is at a path."""
         return self.call("GET", path)
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Answer:
         """Change what is at a path."""
         return self.call("POST", path, body or {})
 
-    def delete(self, path: str) -> Any:
+    def delete(self, path: str) -> Answer:
         """Remove what is at a path."""
         return self.call("DELETE", path)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
         """Send a request and return the JSON of the answer."""
         token, port = self._credentials()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
@@ -74,14 +77,14 @@ class Client:
         return token, port
 
 
-def _parse(content: bytes) -> Any:
+def _parse(content: bytes) -> Answer:
     try:
         return json.loads(content) if content else None
     except json.JSONDecodeError:
         return None
 
 
-def _reason(status: int, path: str, parsed: Any) -> str:
+def _reason(status: int, path: str, parsed: Answer) -> str:
     if isinstance(parsed, dict) and parsed.get("description"):
         return str(parsed["description"])
     if status == 401:

@@ -1,4 +1,7 @@
-"""The controller's REST API, as the original's; nonsense is refused with 400 instead of being coerced."""
+"""The controller's REST API, as the original's.
+
+Nonsense is refused with 400 instead of being coerced.
+"""
 
 from collections.abc import Callable
 

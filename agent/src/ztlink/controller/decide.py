@@ -1,4 +1,6 @@
-"""What a controller answers: records and a request in, a configuration or a refusal out (wire.adoc#controller).
+"""What a controller answers: records and a request in.
+
+A configuration or a refusal out (wire.adoc#controller).
 
 Pure: no storage, no clock, no chance of its own. Who stores and who sends is none of its business.
 """

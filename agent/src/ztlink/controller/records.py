@@ -229,7 +229,7 @@ class MemberRecord:
 
 # -- reading fields ------------------------------------------------------------------------------
 
-Reading = Callable[[str, Any], dict[str, Any]]
+Reading = Callable[[str, object], dict[str, Any]]
 """Takes a field's name and value, returns attributes; raises FieldError."""
 
 
@@ -241,48 +241,48 @@ def _read(body: Mapping[str, Any], fields: Mapping[str, Reading]) -> dict[str, A
     return attributes
 
 
-def _refuse(key: str, value: Any, wanted: str) -> FieldError:
+def _refuse(key: str, value: object, wanted: str) -> FieldError:
     return FieldError(f"{key}: {value!r} is not {wanted}"[:300])
 
 
-def _boolean(key: str, value: Any) -> bool:
+def _boolean(key: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _refuse(key, value, "true or false")
     return value
 
 
-def _integer(key: str, value: Any, low: int, high: int) -> int:
+def _integer(key: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise _refuse(key, value, f"an integer from {low} to {high}")
     return value
 
 
-def _text(key: str, value: Any, most: int = MAX_NAME) -> str:
+def _text(key: str, value: object, most: int = MAX_NAME) -> str:
     if not isinstance(value, str) or len(value.encode()) > most:
         raise _refuse(key, value, f"a text of at most {most} bytes")
     return value
 
 
-def _list(key: str, value: Any, most: int = MAX_ITEMS) -> list[Any]:
+def _list(key: str, value: object, most: int = MAX_ITEMS) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
         raise _refuse(key, value, f"a list of at most {most} items")
     return value
 
 
-def _object(key: str, value: Any) -> dict[str, Any]:
+def _object(key: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _refuse(key, value, "an object")
     return value
 
 
-def _ip(key: str, value: Any) -> IpAddress:
+def _ip(key: str, value: object) -> IpAddress:
     try:
-        return ip_address(value)
+        return ip_address(str(value))
     except ValueError as error:
         raise _refuse(key, value, "an IP address") from error
 
 
-def _interface(key: str, value: Any) -> IpInterface:
+def _interface(key: str, value: object) -> IpInterface:
     if not isinstance(value, str) or "/" not in value:
         raise _refuse(key, value, "an IP range such as 10.1.0.0/16")
     try:
@@ -291,7 +291,7 @@ def _interface(key: str, value: Any) -> IpInterface:
         raise _refuse(key, value, "an IP range such as 10.1.0.0/16") from error
 
 
-def _as(attribute: str, read: Callable[[str, Any], Any]) -> Reading:
+def _as(attribute: str, read: Callable[[str, object], object]) -> Reading:
     return lambda key, value: {attribute: read(key, value)}
 
 
@@ -299,7 +299,7 @@ def _number(attribute: str, low: int, high: int) -> Reading:
     return lambda key, value: {attribute: _integer(key, value, low, high)}
 
 
-def _routes(key: str, value: Any) -> tuple[ManagedRoute, ...]:
+def _routes(key: str, value: object) -> tuple[ManagedRoute, ...]:
     routes = []
     for item in _list(key, value):
         entry = _object(key, item)
@@ -312,7 +312,7 @@ def _routes(key: str, value: Any) -> tuple[ManagedRoute, ...]:
     return tuple(routes)
 
 
-def _pools(key: str, value: Any) -> tuple[Pool, ...]:
+def _pools(key: str, value: object) -> tuple[Pool, ...]:
     pools = []
     for item in _list(key, value):
         entry = _object(key, item)
@@ -324,7 +324,7 @@ def _pools(key: str, value: Any) -> tuple[Pool, ...]:
     return tuple(pools)
 
 
-def _rules(key: str, value: Any, most: int = MAX_NETWORK_RULES) -> tuple[Rule, ...]:
+def _rules(key: str, value: object, most: int = MAX_NETWORK_RULES) -> tuple[Rule, ...]:
     rules = []
     for index, item in enumerate(_list(key, value, most)):
         try:
@@ -334,7 +334,7 @@ def _rules(key: str, value: Any, most: int = MAX_NETWORK_RULES) -> tuple[Rule, .
     return tuple(rules)
 
 
-def _capabilities(key: str, value: Any) -> tuple[CapabilityRecord, ...]:
+def _capabilities(key: str, value: object) -> tuple[CapabilityRecord, ...]:
     found: dict[int, CapabilityRecord] = {}
     for item in _list(key, value):
         entry = _object(key, item)
@@ -345,7 +345,7 @@ def _capabilities(key: str, value: Any) -> tuple[CapabilityRecord, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
-def _tag_records(key: str, value: Any) -> tuple[TagRecord, ...]:
+def _tag_records(key: str, value: object) -> tuple[TagRecord, ...]:
     found: dict[int, TagRecord] = {}
     for item in _list(key, value):
         entry = _object(key, item)
@@ -357,7 +357,7 @@ def _tag_records(key: str, value: Any) -> tuple[TagRecord, ...]:
     return tuple(found[number] for number in sorted(found))
 
 
-def _tag_values(key: str, value: Any) -> tuple[tuple[int, int], ...]:
+def _tag_values(key: str, value: object) -> tuple[tuple[int, int], ...]:
     found: dict[int, int] = {}
     for item in _list(key, value):
         pair = _list(key, item, 2)
@@ -367,23 +367,23 @@ def _tag_values(key: str, value: Any) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(found.items()))
 
 
-def _capability_ids(key: str, value: Any) -> tuple[int, ...]:
+def _capability_ids(key: str, value: object) -> tuple[int, ...]:
     return tuple(sorted({_integer(key, item, 0, MAX_UINT32) for item in _list(key, value)}))
 
 
-def _assignments(key: str, value: Any) -> tuple[IpAddress, ...]:
+def _assignments(key: str, value: object) -> tuple[IpAddress, ...]:
     texts = (str(item).partition("/")[0] for item in _list(key, value, 32))
     return tuple(dict.fromkeys(_ip(key, text) for text in texts))
 
 
-def _tokens(key: str, value: Any) -> tuple[tuple[str, int], ...]:
+def _tokens(key: str, value: object) -> tuple[tuple[str, int], ...]:
     if value in (None, [], [None]):
         return ()
     entries = _object(key, value).items()
     return tuple((_text(key, name), _integer(key, expiry, 0, 1 << 62)) for name, expiry in entries)
 
 
-def _dns(key: str, value: Any) -> dict[str, Any]:
+def _dns(key: str, value: object) -> dict[str, Any]:
     if value in (None, [], {}):
         return {"dns_domain": "", "dns_servers": ()}
     entry = _object(key, value)
@@ -394,14 +394,14 @@ def _dns(key: str, value: Any) -> dict[str, Any]:
     }
 
 
-def _v4_mode(key: str, value: Any) -> dict[str, Any]:
+def _v4_mode(key: str, value: object) -> dict[str, Any]:
     if value == "zt":
         return {"v4_zt": True}
     entry = _object(key, value)
     return {"v4_zt": _boolean(f"{key}.zt", entry.get("zt", False))}
 
 
-def _v6_mode(key: str, value: Any) -> dict[str, Any]:
+def _v6_mode(key: str, value: object) -> dict[str, Any]:
     if isinstance(value, str):
         value = dict.fromkeys((part.strip() for part in value.split(",") if part.strip()), True)
     entry = _object(key, value)
@@ -412,12 +412,12 @@ def _v6_mode(key: str, value: Any) -> dict[str, Any]:
     }
 
 
-def _trace_target(key: str, value: Any) -> Address | None:
+def _trace_target(key: str, value: object) -> Address | None:
     if value in (None, ""):
         return None
     try:
-        return parse_address(value)
-    except (ValueError, TypeError) as error:
+        return parse_address(str(value))
+    except ValueError as error:
         raise _refuse(key, value, "a ZeroTier address") from error
 
 

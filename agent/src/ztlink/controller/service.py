@@ -1,7 +1,6 @@
 """A running controller: answers requests, keeps records, pushes changes at once."""
 
 import logging
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -11,6 +10,7 @@ from ztlink.clock import Now
 from ztlink.controller.decide import Request, chunks_of, decide, endorse, parse_identity, revoke
 from ztlink.controller.records import FieldError, MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore
+from ztlink.drivers.chance import random_bytes
 from ztlink.ids import Address, IpAddress, NetworkId, PacketId, format_address
 from ztlink.node.core import Core
 from ztlink.node.events import ConfigRequested
@@ -43,7 +43,7 @@ class ControllerService:
         store: ControllerStore,
         pump: CorePort,
         read_clock: Callable[[], Now],
-        random_bytes: Callable[[int], bytes] = os.urandom,
+        random_bytes: Callable[[int], bytes] = random_bytes,
     ) -> None:
         self.identity = identity
         self._store = store
@@ -142,7 +142,10 @@ class ControllerService:
             )
 
     def _timestamp(self) -> int:
-        """Return the time for credentials: it never goes back, or peers would refuse them as old."""
+        """Return the time for credentials: it never goes back.
+
+        Or peers would refuse them as old.
+        """
         self._last_timestamp = max(self._last_timestamp + 1, self._read_clock().unix_ms)
         return self._last_timestamp
 

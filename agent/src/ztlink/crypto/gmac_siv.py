@@ -1,7 +1,8 @@
 """Suite 3: AES-256 in counter mode under a synthetic IV made by AES-GMAC (wire.adoc#suites).
 
-The sixteen bytes of padded header that precede the plaintext under the tag are written over the end of the
-packet's own header for as long as the tag is computed, so that header and plaintext need not be copied together.
+The sixteen bytes of padded header that precede the plaintext under the tag are written over the end
+of the packet's own header for as long as the tag is computed, so that header and plaintext need not
+be copied together.
 """
 
 from collections.abc import Sequence

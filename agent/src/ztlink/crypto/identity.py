@@ -1,8 +1,9 @@
 """Identities: proof of work, agreement, signatures (wire.adoc#identity).
 
-The digest of a public key needs two megabytes of memory and 131,072 rounds, each of which swaps one word of the
-digest with one of memory and then mixes keystream into the whole digest. That mixing is put off: the digest is kept as
-it would be without it, beside the running XOR of the keystream, so that a round touches two words only.
+The digest of a public key needs two megabytes of memory and 131,072 rounds, each of which swaps one
+word of the digest with one of memory and then mixes keystream into the whole digest. That mixing is
+put off: the digest is kept as it would be without it, beside the running XOR of the keystream, so
+that a round touches two words only.
 """
 
 import hashlib

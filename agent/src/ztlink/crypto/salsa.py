@@ -1,4 +1,6 @@
-"""Salsa20/12 keystreams: by libsodium where it is reachable, else by numpy over many blocks at once.
+"""Salsa20/12 keystreams: by libsodium where it is reachable.
+
+Else by numpy over many blocks at once.
 
 Packages of libsodium for Python leave the twelve-round variant out, but the library itself has it.
 """

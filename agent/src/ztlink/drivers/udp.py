@@ -116,9 +116,7 @@ class UdpSocket:
                 return False  # later ones are lost, as the network loses datagrams
         return True
 
-    def _send_one(
-        self, data: bytes | bytearray | memoryview, address: SocketAddress
-    ) -> bool:
+    def _send_one(self, data: bytes | bytearray | memoryview, address: SocketAddress) -> bool:
         try:
             self._socket.sendto(data, address)
         except OSError as error:

@@ -29,7 +29,9 @@ class Validator:
                 return
             error = future.exception()
             if error is not None:
-                logger.warning("identity not checked address=%010x error=%s", identity.address, error)
+                logger.warning(
+                    "identity not checked address=%010x error=%s", identity.address, error
+                )
                 return
             done(identity, future.result())
 

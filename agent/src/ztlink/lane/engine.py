@@ -14,8 +14,8 @@ class Engine(Protocol):
     ) -> list[Transmit]:
         """Cut a super-frame, put each piece behind header and prefix, seal and fragment it.
 
-        `payload_offset` is where in the Ethernet frame the part begins that travels in the packet. The
-        transmits own their buffers.
+        `payload_offset` is where in the Ethernet frame the part begins that travels in the packet.
+        The transmits own their buffers.
         """
 
     def inbound(self, batch: PacketBatch, cipher: PeerCipher) -> bytearray:

@@ -1,9 +1,10 @@
 """Where the packets of a super-frame lie in the outgoing buffer, and how they become datagrams.
 
-All packets of a super-frame but the last are equally long, so their datagrams can leave in one train. A packet
-that needs two datagrams is split into halves of equal size, since receivers join pieces by order and
-not by size: heads and fragments then alternate in one train. Where the sum is odd the fragment would be
-one byte shorter, which a train does not allow but at its end; then heads and fragments go in trains of their own.
+All packets of a super-frame but the last are equally long, so their datagrams can leave in one
+train. A packet that needs two datagrams is split into halves of equal size, since receivers join
+pieces by order and not by size: heads and fragments then alternate in one train. Where the sum is
+odd the fragment would be one byte shorter, which a train does not allow but at its end; then heads
+and fragments go in trains of their own.
 """
 
 from typing import Final
@@ -30,7 +31,10 @@ def pieces(size: int, path_mtu: int) -> int:
 
 
 def header(plan: Plan, *, is_fragmented: bool) -> bytearray:
-    """Return what precedes every frame of a plan: packet header, verb and prefix; the id is left zero."""
+    """Return what precedes every frame of a plan: packet header, verb and prefix.
+
+    The id is left zero.
+    """
     head = bytearray(SIZE_BEFORE_VERB)
     head[8:13] = plan.destination.to_bytes(5, "big")
     head[13:18] = plan.source.to_bytes(5, "big")
@@ -63,7 +67,10 @@ def cut_packet(packet: memoryview, room: memoryview, count: int) -> tuple[int, l
 def trains(
     buffer: memoryview, first: int, end: int, segment_size: int, plan: Plan
 ) -> list[Transmit]:
-    """Return `buffer[first:end]`, datagrams of `segment_size`, as transmits within the kernel's limits."""
+    """Return `buffer[first:end]`, datagrams of `segment_size`.
+
+    As transmits within the kernel's limits.
+    """
     most = min(MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE // segment_size) * segment_size
     return [
         Transmit(buffer[start : min(start + most, end)], segment_size, plan.endpoint, plan.socket)

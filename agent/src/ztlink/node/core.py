@@ -1,9 +1,10 @@
 """The whole public face of the sans-I/O node.
 
-Datagrams, frames and time go in; datagrams, frames and events come out. The core holds no socket, reads no clock and
-has no chance of its own, so that a run can be repeated byte for byte. After any input the outputs are
-drained in this order: `transmits`, `deliveries`, `next_event`, `get_timer`. Buffers are borrowed: what goes in
-is good until the call returns (and may be written to), what comes out until the next input.
+Datagrams, frames and time go in; datagrams, frames and events come out. The core holds no socket,
+reads no clock and has no chance of its own, so that a run can be repeated byte for byte. After any
+input the outputs are drained in this order: `transmits`, `deliveries`, `next_event`, `get_timer`.
+Buffers are borrowed: what goes in is good until the call returns (and may be written to), what
+comes out until the next input.
 """
 
 from collections import deque

@@ -1,4 +1,7 @@
-"""Keeping in touch with the roots: HELLO at once, again with back-off until one answers, then now and then."""
+"""Keeping in touch with the roots: HELLO at once, again with back-off until one answers.
+
+Then now and then.
+"""
 
 from typing import Final, Protocol
 

@@ -1,8 +1,8 @@
 """Choose the way, seal, cut, and hand datagrams to the outbox.
 
-A message goes over the best confirmed path of its destination, else through the best root, which relays it: the
-very same packet, sent to the root's address. The way is chosen before sealing, because the fragmented bit and
-the cipher suite are under the authentication tag.
+A message goes over the best confirmed path of its destination, else through the best root, which
+relays it: the very same packet, sent to the root's address. The way is chosen before sealing,
+because the fragmented bit and the cipher suite are under the authentication tag.
 """
 
 from dataclasses import dataclass
@@ -211,7 +211,10 @@ class Egress:
         path_mtu: int = 0,
         trusted_path_id: int = 0,
     ) -> PacketId:
-        """Seal a packet in place and return its id as on the wire; `path_mtu` 0 means one datagram."""
+        """Seal a packet in place and return its id as on the wire.
+
+        `path_mtu` 0 means one datagram.
+        """
         if path_mtu and len(packet) > path_mtu:
             packet[OFFSET_FLAGS] |= FLAG_FRAGMENTED
         if suite is CipherSuite.TRUSTED:

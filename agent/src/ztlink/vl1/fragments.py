@@ -47,8 +47,8 @@ class _Incomplete:
 class Reassembler:
     """Pieces of packets, by packet id, until all are there.
 
-    Nothing here is authenticated: the packet's own tag, checked afterwards, covers all of it. So the
-    table is bounded, the oldest goes first, and what is too old is not completed any more.
+    Nothing here is authenticated: the packet's own tag, checked afterwards, covers all of it. So
+    the table is bounded, the oldest goes first, and what is too old is not completed any more.
     """
 
     def __init__(self) -> None:

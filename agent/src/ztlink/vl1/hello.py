@@ -40,7 +40,8 @@ from ztlink.wire.world import World
 
 NEWCOMERS_PER_SECOND: Final = 500.0
 NEWCOMERS_BURST: Final = 1000.0
-"""A key agreement costs some 0.1 ms: half of a second's CPU at the most goes into strangers' claims."""
+"""A key agreement costs some 0.1 ms: half of a second's CPU at the most goes into strangers'
+claims."""
 MAX_PROVISIONAL: Final = 4096
 """Peers that are served while their proof of work is being checked."""
 ECHO_INTERVAL: Final = 1 / 6
@@ -90,7 +91,10 @@ class Introductions:
     # -- sending -----------------------------------------------------------------------------
 
     def probe(self, peer: Peer, path: Path, now: Now) -> None:
-        """Test a path: by ECHO, or by HELLO where the peer's version is unknown or it may have forgotten us."""
+        """Test a path: by ECHO.
+
+        Or by HELLO where the peer's version is unknown or it may have forgotten us.
+        """
         if peer.protocol >= MIN_PROTOCOL_ECHO and not (peer.is_upstream and path.probes > 1):
             self._egress.send_at(peer, path.socket, path.endpoint, Verb.ECHO, b"", now)
         else:
@@ -227,7 +231,10 @@ class Introductions:
         return tuple(worlds)
 
     def _admit(self, packet: bytearray, identity: Identity, now: Now) -> Peer | None:
-        """Make a peer of a stranger whose HELLO is authentic; its proof of work is checked elsewhere."""
+        """Make a peer of a stranger whose HELLO is authentic.
+
+        Its proof of work is checked elsewhere.
+        """
         if is_reserved(identity.address) or identity.address == self._ctx.address:
             self._ctx.stats.drop(Drop.MALFORMED)
             return None
@@ -371,7 +378,10 @@ class Introductions:
         return True
 
     def handle_ok_whois(self, peer: Peer, payload: memoryview, now: Now) -> None:
-        """Take an identity from a root; existing bindings stay, and the proof of work is checked."""
+        """Take an identity from a root; existing bindings stay.
+
+        And the proof of work is checked.
+        """
         if not peer.is_upstream:
             self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
             return
@@ -384,7 +394,7 @@ class Introductions:
             self._topology.add_peer(identity, now)
 
     def handle_collision(self, peer: Peer) -> None:
-        """A root says that our address belongs to another identity."""
+        """Take a root's word that our address belongs to another identity."""
         if peer.is_upstream:
             self._ctx.events.append(IdentityCollided(peer.address))
 

@@ -1,10 +1,11 @@
 """The life of a path: one local socket and one remote endpoint of a peer.
 
 A path is a candidate until an answer to something that we sent there comes back from there: only
-that shows that the peer is at that address (a packet that merely arrives may be a replay). While we send
-on a confirmed path, something authentic must come back: after `PATIENCE` of silence the path is probed, and
-after `MAX_PROBES` unanswered probes it is stale: no traffic, but probed on with back-off, so that it is won back
-soon after it works again. An idle path is probed every `HEARTBEAT`, which keeps NATs open.
+that shows that the peer is at that address (a packet that merely arrives may be a replay). While we
+send on a confirmed path, something authentic must come back: after `PATIENCE` of silence the path
+is probed, and after `MAX_PROBES` unanswered probes it is stale: no traffic, but probed on with
+back-off, so that it is won back soon after it works again. An idle path is probed every
+`HEARTBEAT`, which keeps NATs open.
 """
 
 from enum import Enum, auto
@@ -122,7 +123,10 @@ class Path:
             self.next_probe = now.mono + HEARTBEAT
 
     def replied(self, round_trip: float | None, now: Now) -> bool:
-        """Note an answer to a probe; return whether this confirmed the path. `round_trip` in seconds."""
+        """Note an answer to a probe.
+
+        Return whether this confirmed the path. `round_trip` in seconds.
+        """
         confirmed = self._advance(PathInput.REPLY)
         self.received(now)
         if round_trip is not None:
@@ -161,7 +165,10 @@ class Path:
         return True
 
     def score(self) -> tuple[bool, float]:
-        """Rank among confirmed paths: suspects last, then latency weighted by scope; lowest is best."""
+        """Rank among confirmed paths: suspects last, then latency weighted by scope.
+
+        Lowest is best.
+        """
         return self.is_suspect, self.latency * (_BEST_SCOPE - self.scope)
 
     @property

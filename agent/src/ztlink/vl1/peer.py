@@ -11,13 +11,15 @@ from ztlink.vl1.path import UNKNOWN_LATENCY, Path, PathState
 from ztlink.wire.identity import Identity
 
 MAX_PATHS: Final = 16
-"""Enough for every pair of sockets and addresses of a real host; bounds what a push may make us probe."""
+"""Enough for every pair of sockets and addresses of a real host; bounds what a push may make us
+probe."""
 MIN_PROTOCOL_SUITE_3: Final = 12
 MIN_PROTOCOL_ECHO: Final = 5
 ACTIVITY_TIMEOUT: Final = 500.0
 """Seconds without a packet after which a peer is forgotten."""
 CONFIRM_INTERVAL: Final = 1.0
-"""Least seconds between probes of an endpoint that a peer's packets come from without being a path."""
+"""Least seconds between probes of an endpoint that a peer's packets come from without being a
+path."""
 
 PathKey = tuple[SocketId, Endpoint]
 
@@ -87,7 +89,10 @@ class Peer:
         return best.latency if best else UNKNOWN_LATENCY
 
     def add_path(self, socket: SocketId, endpoint: Endpoint, now: Now) -> Path | None:
-        """Return the path with this key, made as a candidate if it is new; None where there are too many."""
+        """Return the path with this key, made as a candidate if it is new.
+
+        None where there are too many.
+        """
         path = self.paths.get((socket, endpoint))
         if path is None:
             if len(self.paths) >= MAX_PATHS and not self._evict():
@@ -165,14 +170,20 @@ class Peer:
         self.schedule()
 
     def schedule(self) -> None:
-        """Ask to be called when the first path is due, or when silence makes the peer forgettable."""
+        """Ask to be called when the first path is due.
+
+        Or when silence makes the peer forgettable.
+        """
         deadline = self.last_receive + ACTIVITY_TIMEOUT
         for path in self.paths.values():
             deadline = min(deadline, path.deadline())
         self._ctx.timers.schedule(self, deadline)
 
     def _may_fade(self, path: Path, now: Now) -> bool:
-        """Tell whether a path is not worth a probe: an idle peer's, unless an answer is awaited on it."""
+        """Tell whether a path is not worth a probe: an idle peer's.
+
+        Unless an answer is awaited on it.
+        """
         if self.is_active(now) or path.state is PathState.CANDIDATE:
             return False
         return path.state is PathState.STALE or path.awaiting_since is None
@@ -184,7 +195,10 @@ class Peer:
             self._ctx.events.append(PathLost(self.address, path.endpoint))
 
     def _drop_candidates(self, confirmed: Path) -> None:
-        """Probes to all sockets have no socket of their own: the confirmed path takes their place."""
+        """Probes to all sockets have no socket of their own.
+
+        The confirmed path takes their place.
+        """
         self.paths.pop((ALL_SOCKETS, confirmed.endpoint), None)
 
     def _evict(self) -> bool:

@@ -1,4 +1,7 @@
-"""Requests under way: an answer counts only if it refers to one of them and comes from whom we asked."""
+"""Requests under way.
+
+An answer counts only if it refers to one of them and comes from whom we asked.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +38,10 @@ class Requests:
         self._requests[packet_id] = request
 
     def find(self, packet_id: PacketId, responder: Address, verb: int, now: Now) -> Request | None:
-        """Return the request that an OK refers to, if it is one; several answers to one are fine."""
+        """Return the request that an OK refers to, if it is one.
+
+        Several answers to one are fine.
+        """
         request = self._requests.get(packet_id)
         if request is None or request.destination != responder or request.verb != verb:
             return None

@@ -1,9 +1,10 @@
 """Trains in: sort by peer, relay what is not for us, open, hand up by verb.
 
-One walk over a train looks at fixed offsets only. Packets for us are gathered per sender and opened as a
-batch, in place; a head whose single fragment follows it is joined into a scratch buffer on the way, which is
-the common shape of a fast stream. What then carries frames stays a span in a buffer; everything else
-becomes a `Message`. Nothing of a packet is used before its authentication tag was checked, but for its addresses.
+One walk over a train looks at fixed offsets only. Packets for us are gathered per sender and opened
+as a batch, in place; a head whose single fragment follows it is joined into a scratch buffer on the
+way, which is the common shape of a fast stream. What then carries frames stays a span in a buffer;
+everything else becomes a `Message`. Nothing of a packet is used before its authentication tag was
+checked, but for its addresses.
 """
 
 from dataclasses import dataclass
@@ -65,7 +66,10 @@ class Message:
 
 @dataclass(slots=True)
 class FrameRun:
-    """Authentic FRAME packets of one peer with one network id and ethertype; spans name whole packets."""
+    """Authentic FRAME packets of one peer with one network id and ethertype.
+
+    Spans name whole packets.
+    """
 
     peer: Peer
     arrival: Arrival
@@ -212,7 +216,10 @@ class Switch:
             self._received(peer, Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS), now)
 
     def _trusted(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
-        """Take a packet without protection, if its source is in a network that was configured so."""
+        """Take a packet without protection.
+
+        If its source is in a network that was configured so.
+        """
         _, trusted_path_id = self._ctx.path_mtu(at[1].ip)
         claimed = int.from_bytes(packet[OFFSET_AUTH_TAG:OFFSET_VERB], "big")
         if not trusted_path_id or claimed != trusted_path_id:
@@ -323,7 +330,10 @@ class Switch:
         return verdict
 
     def _received(self, peer: Peer, arrival: Arrival, now: Now) -> None:
-        """Note that an authentic packet came; one from an unknown endpoint has that endpoint probed."""
+        """Note that an authentic packet came.
+
+        One from an unknown endpoint has that endpoint probed.
+        """
         peer.last_receive = now.mono
         if arrival.hops:
             return

@@ -1,8 +1,9 @@
 """Deadlines: one queue for the node, with lazy deletion.
 
-An owner is scheduled at the earliest moment it may need. Late is fine, early is harmless and twice is
-a no-op, because an owner looks at its own state when called and says when it wants to be called
-next. So nothing is rescheduled while packets flow: a deadline that moves later is found out when it fires.
+An owner is scheduled at the earliest moment it may need. Late is fine, early is harmless and twice
+is a no-op, because an owner looks at its own state when called and says when it wants to be called
+next. So nothing is rescheduled while packets flow: a deadline that moves later is found out when it
+fires.
 """
 
 import heapq
@@ -27,7 +28,10 @@ class DeadlineQueue:
         self._sequence = 0
 
     def schedule(self, owner: Timed, deadline: float | None) -> None:
-        """Call `owner` at `deadline` or before; a later deadline than the one in force changes nothing."""
+        """Call `owner` at `deadline` or before.
+
+        A later deadline than the one in force changes nothing.
+        """
         if deadline is None:
             return
         current = self._deadlines.get(owner)

@@ -108,7 +108,10 @@ class Topology:
         self.update_online()
 
     def offer_world(self, world: World, responder: Address, now: Now) -> bool:
-        """Take a world that a root (or the seed of a wanted moon) gave us, if it is good and newer."""
+        """Take a world that a root (or the seed of a wanted moon) gave us.
+
+        If it is good and newer.
+        """
         current = self.planet if world.world_type is WorldType.PLANET else None
         if world.world_type is WorldType.MOON:
             current = self.moons.get(world.world_id)
@@ -206,7 +209,9 @@ class Topology:
     def when_known(
         self, address: Address, now: Now, resume: Callable[[Now], None] | None = None
     ) -> bool:
-        """Ask the roots who `address` is; call `resume` once it is known, within `PENDING_LIFETIME`.
+        """Ask the roots who `address` is; call `resume` once it is known.
+
+        Within `PENDING_LIFETIME`.
 
         False where too much waits already.
         """

@@ -1,7 +1,7 @@
 """The wire side of a controller: requests become events, its answers become packets.
 
-What is answered is decided elsewhere, in its own time; here is only who asked lately, which lets those nodes
-announce and ask for multicast groups with us.
+What is answered is decided elsewhere, in its own time; here is only who asked lately, which lets
+those nodes announce and ask for multicast groups with us.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -25,7 +25,8 @@ from ztlink.wire.verbs import Verb
 MAX_PACKET: Final = 9_900
 """A packet of credentials stays below what seven datagrams carry."""
 MIN_RECEIVE_INTERVAL: Final = 0.02
-"""Seconds between packets of credentials of one peer, after a burst; the original's second loses honest ones."""
+"""Seconds between packets of credentials of one peer, after a burst; the original's second loses
+honest ones."""
 RECEIVE_BURST: Final = 8
 MIN_REPUSH_INTERVAL: Final = 1.0
 
@@ -47,7 +48,10 @@ class Credentials:
             self.push(network, peer, now)
 
     def push_on_request(self, network: Network, peer: Address, now: Now) -> None:
-        """Show our credentials because the peer asks; once a second, so that nobody makes us a flood."""
+        """Show our credentials because the peer asks; once a second.
+
+        So that nobody makes us a flood.
+        """
         last = network.last_push.get(peer, float("-inf"))
         if last < network.config_time or now.mono - last > MIN_REPUSH_INTERVAL:
             self.push(network, peer, now)

@@ -1,7 +1,9 @@
-"""The rules of a network applied to its frames: compiled once per configuration, judged once per super-frame.
+"""The rules of a network applied to its frames: compiled once per configuration.
 
-What the rules know of a peer is put together when it is first needed and kept until its credentials or
-our configuration change.
+Judged once per super-frame.
+
+What the rules know of a peer is put together when it is first needed and kept until its credentials
+or our configuration change.
 """
 
 from array import array

@@ -8,7 +8,10 @@ MAX_ROUTES: Final = 65_536
 
 
 class MacTable:
-    """MACs of hosts behind bridges, the last speaker wins; the least recently learned goes first."""
+    """MACs of hosts behind bridges, the last speaker wins.
+
+    The least recently learned goes first.
+    """
 
     def __init__(self, network_id: NetworkId, own: Address) -> None:
         self._own_mac = member_mac(own, network_id)
@@ -16,7 +19,10 @@ class MacTable:
         self._routes: dict[Mac, Address] = {}
 
     def learn(self, mac: Mac, bridge: Address) -> None:
-        """Remember the bridge that a host's frame came through; members' own MACs are never learned."""
+        """Remember the bridge that a host's frame came through.
+
+        Members' own MACs are never learned.
+        """
         if mac == self._own_mac or is_multicast(mac) or mac[0] == self._first_byte:
             return
         self._routes.pop(mac, None)

@@ -1,8 +1,8 @@
 """Who listens to which multicast group, and frames that wait for listeners to be found.
 
-A group's members are told by MULTICAST_LIKE and by answers to MULTICAST_GATHER, and are believed for ten minutes.
-A frame for a group goes to the members known now; while fewer are known than the network's
-limit, others are asked for, and those who turn up within five seconds get it too.
+A group's members are told by MULTICAST_LIKE and by answers to MULTICAST_GATHER, and are believed
+for ten minutes. A frame for a group goes to the members known now; while fewer are known than the
+network's limit, others are asked for, and those who turn up within five seconds get it too.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,8 @@ MEMBER_LIFETIME: Final = 600.0
 QUEUED_LIFETIME: Final = 5.0
 GATHER_INTERVAL: Final = 60.0
 GATHER_RETRIES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds between questions while a frame waits and nobody is known: a listener may just be joining."""
+"""Seconds between questions while a frame waits and nobody is known: a listener may just be
+joining."""
 MAX_QUEUED_PER_GROUP: Final = 32
 MAX_GROUPS: Final = 4096
 MAX_MEMBERS: Final = 4096

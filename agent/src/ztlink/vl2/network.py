@@ -1,8 +1,9 @@
 """One network that we joined: its configuration, its members, its frames.
 
-The status follows from two facts: whether there is a configuration, and the last refusal of the controller since
-then. While it is not OK the controller is asked every two seconds, so that an authorisation takes
-effect soon although the controller tells nobody of it; once it is OK, every minute, because certificates age.
+The status follows from two facts: whether there is a configuration, and the last refusal of the
+controller since then. While it is not OK the controller is asked every two seconds, so that an
+authorisation takes effect soon although the controller tells nobody of it; once it is OK, every
+minute, because certificates age.
 """
 
 from collections.abc import Callable
@@ -45,7 +46,8 @@ FIRST_RETRIES: Final = (0.3, 0.7)
 REFRESH_INTERVAL: Final = 60.0
 ANNOUNCE_INTERVAL: Final = 60.0
 ANNOUNCE_AGAIN: Final = (1.0, 4.0, 15.0)
-"""Seconds between repetitions of what was just announced: nobody acknowledges, and any may be lost."""
+"""Seconds between repetitions of what was just announced: nobody acknowledges, and any may be
+lost."""
 PUSH_INTERVAL: Final = 500.0
 """Seconds after which our credentials are shown again although they did not change."""
 MAX_MEMBERSHIPS: Final = 65_536
@@ -245,7 +247,10 @@ class Network:
     def receive_chunk(
         self, chunk: ConfigChunk, packet_id: PacketId, sender: Address, *, is_answer: bool, now: Now
     ) -> NetworkConfig | None:
-        """Take a piece of a configuration; return the configuration once it is whole and in force."""
+        """Take a piece of a configuration.
+
+        Return the configuration once it is whole and in force.
+        """
         controller = self._controller_identity()
         if controller is None:
             self._underlay.stats.drop(Drop.BAD_CONFIG)

@@ -1,4 +1,7 @@
-"""From a port to the network: where a frame goes, whether the rules let it, and who else gets a copy."""
+"""From a port to the network: where a frame goes, whether the rules let it.
+
+And who else gets a copy.
+"""
 
 from collections.abc import Sequence
 from typing import Final

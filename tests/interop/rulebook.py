@@ -3,6 +3,9 @@
 Each is made for who shall enforce it: both sides do by nature, and an extra match on the
 `inbound` bit leaves it to the receiver or to the sender alone. So a side that lets everything
 through is found out, although the other would have stopped it.
+
+Tags and capabilities are not taken back when a member loses them: peers go by what they hold for
+half an hour. Tests therefore use an id, and a port, of their own each.
 """
 
 from enum import Enum
@@ -11,10 +14,6 @@ from typing import Final
 from tests.lab.api import JsonObject
 
 Rules = list[JsonObject]
-
-TAG: Final = 100
-CAPABILITY: Final = 7
-PORT: Final = 8080
 
 _INBOUND: Final = "8000000000000000"
 _IP_AUTHENTICATED: Final = "1000000000000000"
@@ -27,13 +26,11 @@ _TCP: Final = 6
 class Enforcer(Enum):
     """Who judges a frame."""
 
-    BOTH = "both"
     SENDER = "sender"
     RECEIVER = "receiver"
 
 
 _WHO: Final[dict[Enforcer, Rules]] = {
-    Enforcer.BOTH: [],
     Enforcer.SENDER: [{"type": "MATCH_CHARACTERISTICS", "mask": _INBOUND, "not": True}],
     Enforcer.RECEIVER: [{"type": "MATCH_CHARACTERISTICS", "mask": _INBOUND}],
 }
@@ -53,12 +50,12 @@ def drop_tcp_port(port: int, enforcer: Enforcer) -> Rules:
     return [*_tcp_to(port), *_WHO[enforcer], {"type": "ACTION_DROP"}, *ACCEPT]
 
 
-def same_group_only(enforcer: Enforcer) -> Rules:
+def same_group_only(tag: int, enforcer: Enforcer) -> Rules:
     """Drop what passes between members whose tags differ; ARP is let through."""
     return [
         {"type": "MATCH_ETHERTYPE", "etherType": _ARP},
         {"type": "ACTION_ACCEPT"},
-        {"type": "MATCH_TAGS_DIFFERENCE", "id": TAG, "value": 0},
+        {"type": "MATCH_TAGS_DIFFERENCE", "id": tag, "value": 0},
         {"type": "ACTION_ACCEPT"},
         *_WHO[enforcer],
         {"type": "ACTION_DROP"},
@@ -77,9 +74,9 @@ def new_tcp_by_capability(enforcer: Enforcer) -> Rules:
     ]
 
 
-def port_capability() -> JsonObject:
+def port_capability(capability: int, port: int) -> JsonObject:
     """Return a capability that opens one port."""
-    return {"id": CAPABILITY, "default": False, "rules": [*_tcp_to(PORT), *ACCEPT]}
+    return {"id": capability, "default": False, "rules": [*_tcp_to(port), *ACCEPT]}
 
 
 def owned_addresses_only(enforcer: Enforcer) -> Rules:

@@ -9,7 +9,7 @@ from typing import Final
 from tests.lab.api import JsonObject
 from tests.lab.errors import LabError
 from tests.lab.lab import Host, Lab, Router
-from tests.lab.node import DEFAULT_PORT, LabNode, Role, fresh_identity
+from tests.lab.node import DEFAULT_PORT, START_TIMEOUT, LabNode, Role, fresh_identity
 from tests.lab.ours import ZtlinkNode
 from tests.lab.planet import make_planet
 from tests.lab.reference import ReferenceNode
@@ -28,7 +28,8 @@ NETWORK: Final[JsonObject] = {
 PRIVATE_NETWORK: Final[JsonObject] = {**NETWORK, "private": True}
 """The same, where each member waits to be authorised."""
 
-CONFIG_TIMEOUT: Final = 20.0
+CONFIG_TIMEOUT: Final = 75.0
+"""A pushed configuration may be lost; the reference asks again after 60 s."""
 
 
 class Side(Enum):
@@ -89,7 +90,7 @@ class Mesh:
         for node in nodes[1:]:
             node.launch()
         for node in nodes[1:]:
-            wait_until(node.answers, timeout=CONFIG_TIMEOUT, what=f"{node!r}: API")
+            wait_until(node.answers, timeout=START_TIMEOUT, what=f"{node!r}: API")
             node.wait_online()
 
     def create_network(self, fields: JsonObject) -> None:

@@ -11,7 +11,7 @@ NOW = Now(1000.0, 1_700_000_000_000)
 PACKET = bytes(range(18)) + bytes([FLAG_FRAGMENTED]) + bytes(range(200)) * 20
 
 
-def feed(reassembler: Reassembler, datagram: bytes, now: Now = NOW) -> bytes | None:
+def feed(reassembler: Reassembler, datagram: bytes, now: Now = NOW) -> bytes | bytearray | None:
     """Hand a datagram to a reassembler as the switch does."""
     view = memoryview(datagram)
     if len(datagram) > 16 and datagram[13] == FRAGMENT_MARKER:

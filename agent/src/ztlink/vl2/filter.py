@@ -30,9 +30,12 @@ class Filter:
     def __init__(self, underlay: Underlay) -> None:
         self._own = underlay.identity.address
 
-    def is_per_segment(self, network: Network) -> bool:
-        """Tell whether the frames of a super-frame may be judged differently."""
-        return network.rules.per_segment
+    def is_per_segment(self, network: Network, sender: Address | None = None) -> bool:
+        """Tell whether frames of a super-frame may be judged differently, `sender`'s or our own."""
+        if network.rules.per_segment:
+            return True
+        programs = () if sender is None else network.remote_programs(sender)
+        return any(program.per_segment for program in programs)
 
     def outbound(
         self,
@@ -92,7 +95,8 @@ def send_copies(
 ) -> None:
     """Send what rules have copied or redirected, as EXT_FRAME with the original MACs."""
     for copy in copies:
-        for piece in cut_frames(frame) if frame.gso is not Gso.NONE else [frame]:
+        whole = frame.gso is Gso.NONE and not frame.needs_checksum
+        for piece in [frame] if whole else cut_frames(frame):
             payload = (
                 network.network_id.to_bytes(8, "big")
                 + bytes((copy.kind,))

@@ -89,7 +89,9 @@ class Inbound:
         for start, size in zip(batch.starts, batch.sizes, strict=True):
             if size > offset:
                 payloads.append(start + offset, size - offset)
-        for frame in coalesce(payloads, header, per_frame=self._filter.is_per_segment(network)):
+        for frame in coalesce(
+            payloads, header, per_frame=self._filter.is_per_segment(network, peer.address)
+        ):
             self._judge(network, peer, frame, now)
         return Verdict.TRUSTED
 

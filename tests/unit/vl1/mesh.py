@@ -152,8 +152,8 @@ class Mesh:
 
     def _carry(self, sender: int, transmit: Transmit) -> None:
         for node in self.nodes:
-            if endpoint(node.number) == transmit.destination:
-                if (sender, node.number) not in self.blocked:
-                    data = bytes(transmit.buffer)
-                    self.log.append((sender, node.number, data))
-                    self.inject(node.number, data, endpoint(sender))
+            is_blocked = (sender, node.number) in self.blocked
+            if endpoint(node.number) == transmit.destination and not is_blocked:
+                data = bytes(transmit.buffer)
+                self.log.append((sender, node.number, data))
+                self.inject(node.number, data, endpoint(sender))

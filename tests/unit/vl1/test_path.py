@@ -1,5 +1,5 @@
 from ipaddress import ip_address
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 
@@ -104,7 +104,7 @@ def test_a_stale_path_is_probed_at_least_every_fifteen_seconds() -> None:
     path.sent(at(0))
     run_until(path, 3)
     probes = run_until(path, 200)
-    assert max(b - a for a, b in zip(probes, probes[1:], strict=False)) <= 15
+    assert max(b - a for a, b in pairwise(probes)) <= 15
 
 
 def test_a_stale_path_is_forgotten_after_its_expiry() -> None:

@@ -21,7 +21,7 @@ ROOT_DIES: Final = 40.0
 CLOCK_STEPS: Final = 70.0
 MEMBER_GOES: Final = 100.0
 END: Final = 160.0
-GRACE: Final = 20.0
+GRACE: Final = 5.0
 """Seconds for which a deauthorised member's traffic may go on: revocations get lost too."""
 
 _BOXES: Final = (None, *NatKind)

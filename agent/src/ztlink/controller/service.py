@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 ONLINE_WINDOW: Final = 120.0
 MIN_REQUEST_INTERVAL: Final = 1.0
+CEILING_STEP: Final = 10_000
+"""Milliseconds by which the time up to which credentials may be issued is kept ahead on disk."""
 MAX_STRANGERS: Final = 10_000
 """Records of members that nobody authorised, in all: every stranger could make one."""
 
@@ -50,7 +52,7 @@ class ControllerService:
         self._pump = pump
         self._read_clock = read_clock
         self._random_bytes = random_bytes
-        self._last_timestamp = 0
+        self._last_timestamp = self._ceiling = store.ceiling()
         self.networks: dict[NetworkId, NetworkRecord] = {}
         self.members: dict[NetworkId, dict[Address, MemberRecord]] = {}
         self._used: dict[NetworkId, dict[IpAddress, Address]] = {}
@@ -147,6 +149,9 @@ class ControllerService:
         Or peers would refuse them as old.
         """
         self._last_timestamp = max(self._last_timestamp + 1, self._read_clock().unix_ms)
+        if self._last_timestamp > self._ceiling:
+            self._ceiling = self._last_timestamp + CEILING_STEP
+            self._store.raise_ceiling(self._ceiling)
         return self._last_timestamp
 
     # -- changes -----------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from ztlink.ids import Address, NetworkId, parse_address, parse_network_id
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
+CREATE TABLE clock (ceiling INTEGER NOT NULL);
+INSERT INTO clock VALUES (0);
 CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE member (
     network TEXT NOT NULL, address TEXT NOT NULL, record TEXT NOT NULL,
@@ -44,6 +46,15 @@ class ControllerStore:
     def close(self) -> None:
         """Close the database."""
         self._db.close()
+
+    def ceiling(self) -> int:
+        """Return a time, in Unix milliseconds, that no credential issued so far is past."""
+        (value,) = self._db.execute("SELECT ceiling FROM clock").fetchone()
+        return int(value)
+
+    def raise_ceiling(self, unix_ms: int) -> None:
+        """Keep that credentials may be issued up to this time."""
+        self._db.execute("UPDATE clock SET ceiling = ?", (unix_ms,))
 
     def networks(self) -> list[NetworkRecord]:
         """Return all networks, by id."""

@@ -190,8 +190,8 @@ class Network:
             return False
         if self.config is not None and self.refusal is None:
             interval = REFRESH_INTERVAL
-            if now.mono - self.config_time > REFRESH_INTERVAL + RETRY_INTERVAL:
-                interval = RETRY_INTERVAL  # the last refresh went unanswered
+            if now.mono - self.config_time >= REFRESH_INTERVAL:
+                interval = RETRY_INTERVAL  # until an answer sets the time of the next refresh
         elif self._attempts < len(FIRST_RETRIES) and self.refusal is None:
             interval = FIRST_RETRIES[self._attempts]
         else:

@@ -29,6 +29,13 @@ class MemoryStore(ControllerStore):
     def __init__(self) -> None:
         self._networks: dict[NetworkId, NetworkRecord] = {}
         self._members: dict[tuple[NetworkId, Address], MemberRecord] = {}
+        self._ceiling = 0
+
+    def ceiling(self) -> int:
+        return self._ceiling
+
+    def raise_ceiling(self, unix_ms: int) -> None:
+        self._ceiling = unix_ms
 
     def close(self) -> None:
         """Do nothing: there is no database."""

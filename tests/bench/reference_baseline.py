@@ -29,6 +29,10 @@ from tests.lab.wait import Stopwatch, wait_until
 
 Figures = dict[str, float]
 _REFERENCE: Final = Side.REFERENCE
+_SECOND_SUBNET: Final = {
+    "routes": [{"target": "10.78.0.0/24"}],
+    "ipAssignmentPools": [{"ipRangeStart": "10.78.0.10", "ipRangeEnd": "10.78.0.200"}],
+}
 _IDLE_SECONDS: Final = 5.0
 _TIMEOUT: Final = 60.0
 _MEGABYTE: Final = 1 << 20
@@ -68,6 +72,15 @@ def measure_joining(mesh: Mesh) -> Figures:
         "join while running, s": join_to_ok,
         "first ping, s": first_ping,
     }
+
+
+def measure_first_ping(mesh: Mesh) -> Figures:
+    """Let both join another network at once, and ping as soon as both are configured."""
+    mesh.create_network({**NETWORK, **_SECOND_SUBNET})
+    mesh.join_all()
+    one, other = mesh.members
+    first = first_answer(one.host, mesh.ip(other), timeout=_TIMEOUT)
+    return {"first ping, both just joined, s": first}
 
 
 def measure_idle(mesh: Mesh) -> Figures:
@@ -114,7 +127,8 @@ def measure_tcp(mesh: Mesh, seconds: float) -> Figures:
 def measure_members(lab: Lab, side: Side, workshop: Workshop, seconds: float) -> Figures:
     """Measure two members of one kind that see each other."""
     mesh = build_mesh(lab, Layout(_REFERENCE, _REFERENCE, (side, side)), workshop)
-    return measure_joining(mesh) | measure_idle(mesh) | measure_tcp(mesh, seconds)
+    figures = measure_joining(mesh) | measure_idle(mesh) | measure_tcp(mesh, seconds)
+    return figures | measure_first_ping(mesh)
 
 
 def measure_nats(lab: Lab, side: Side, workshop: Workshop, _seconds: float) -> Figures:

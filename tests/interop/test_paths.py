@@ -1,8 +1,11 @@
 """How two nodes reach each other: directly through NATs, or relayed where they cannot."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.lab.capture import Capture
+from tests.lab.fixtures import NewLab
 from tests.lab.lab import Lab
 from tests.lab.measure import device_bytes, first_answer, ping
 from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
@@ -17,15 +20,26 @@ DIRECT_TIMEOUT = 60.0
 SALSA_POLY = 1
 PING_BYTES = 1000
 
-layouts = pytest.mark.parametrize(
-    "layout",
-    [
-        pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="their-root-mixed"),
-        pytest.param(Layout(REFERENCE, REFERENCE, (OURS, OURS)), id="their-root-ours"),
-        pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="our-root-mixed"),
-        pytest.param(Layout(OURS, OURS, (REFERENCE, REFERENCE)), id="our-root-theirs"),
-    ],
-)
+MIXED = [
+    pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="their-root-mixed"),
+    pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="our-root-mixed"),
+]
+ALL = [
+    *MIXED,
+    pytest.param(Layout(REFERENCE, REFERENCE, (OURS, OURS)), id="their-root-ours"),
+    pytest.param(Layout(OURS, OURS, (REFERENCE, REFERENCE)), id="our-root-theirs"),
+]
+
+
+@pytest.fixture(scope="module", params=ALL)
+def relayed(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
+    """Two members that have never heard each other except through the root."""
+    with new_lab() as lab:
+        mesh = build_mesh(lab, request.param, workshop)
+        one, other = mesh.members
+        lab.block_udp(one.host, other.host)
+        run(mesh)
+        yield mesh
 
 
 def run(mesh: Mesh) -> None:
@@ -38,7 +52,7 @@ def run(mesh: Mesh) -> None:
     first_answer(other.host, mesh.ip(one), timeout=FIRST_ANSWER_TIMEOUT)
 
 
-@layouts
+@pytest.mark.parametrize("layout", ALL)
 def test_two_nodes_behind_cone_nats_find_a_direct_path(
     lab: Lab, workshop: Workshop, layout: Layout
 ) -> None:
@@ -57,23 +71,28 @@ def test_two_nodes_behind_cone_nats_find_a_direct_path(
     assert relayed < 50 * PING_BYTES
 
 
-@layouts
-def test_two_nodes_without_udp_between_them_are_relayed(
-    lab: Lab, workshop: Workshop, layout: Layout
-) -> None:
-    mesh = build_mesh(lab, layout, workshop)
-    one, other = mesh.members
-    lab.block_udp(one.host, other.host)
-    run(mesh)
-    before = sum(device_bytes(mesh.root.host, OUTSIDE))
-    pings = ping(one.host, mesh.ip(other), count=200, size=PING_BYTES, interval=0.02)
-    relayed = sum(device_bytes(mesh.root.host, OUTSIDE)) - before
+def test_two_nodes_without_udp_between_them_are_relayed(relayed: Mesh) -> None:
+    one, other = relayed.members
+    before = sum(device_bytes(relayed.root.host, OUTSIDE))
+    pings = ping(one.host, relayed.ip(other), count=200, size=PING_BYTES, interval=0.02)
+    through_root = sum(device_bytes(relayed.root.host, OUTSIDE)) - before
     assert pings.lost == 0
-    assert relayed > 4 * 200 * PING_BYTES  # there and back, in and out of the root
+    assert through_root > 4 * 200 * PING_BYTES  # there and back, in and out of the root
     assert one.direct_paths(other) == []
 
 
-@layouts
+def test_frames_to_a_peer_of_unknown_version_are_sealed_with_salsa(relayed: Mesh) -> None:
+    # Without a HELLO between them, which UDP being blocked prevents, neither knows the other's
+    # version; and what is not known to understand AES is spoken to in the older suite.
+    one, other = relayed.members
+    with Capture(one.host) as capture:
+        pings = ping(one.host, relayed.ip(other), count=20, interval=0.02)
+    assert pings.lost == 0
+    assert capture.suites(one.address, other.address)[SALSA_POLY] >= 20
+    assert capture.suites(other.address, one.address)[SALSA_POLY] >= 20
+
+
+@pytest.mark.parametrize("layout", MIXED)
 def test_two_nodes_behind_symmetric_nats_are_relayed(
     lab: Lab, workshop: Workshop, layout: Layout
 ) -> None:
@@ -84,24 +103,7 @@ def test_two_nodes_behind_symmetric_nats_are_relayed(
     assert ping(one.host, mesh.ip(other), count=200, interval=0.02).lost == 0
 
 
-@layouts
-def test_frames_to_a_peer_of_unknown_version_are_sealed_with_salsa(
-    lab: Lab, workshop: Workshop, layout: Layout
-) -> None:
-    # Without a HELLO between them, which UDP being blocked prevents, neither knows the other's
-    # version; and what is not known to understand AES is spoken to in the older suite.
-    mesh = build_mesh(lab, layout, workshop)
-    one, other = mesh.members
-    lab.block_udp(one.host, other.host)
-    run(mesh)
-    with Capture(one.host) as capture:
-        pings = ping(one.host, mesh.ip(other), count=20, interval=0.02)
-    assert pings.lost == 0
-    assert capture.suites(one.address, other.address)[SALSA_POLY] >= 20
-    assert capture.suites(other.address, one.address)[SALSA_POLY] >= 20
-
-
-@layouts
+@pytest.mark.parametrize("layout", MIXED)
 def test_a_direct_path_takes_over_once_udp_passes_again(
     lab: Lab, workshop: Workshop, layout: Layout
 ) -> None:

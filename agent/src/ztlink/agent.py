@@ -86,7 +86,10 @@ class Agent:
             random_bytes=random_bytes,
             now=read_clock(),
             moons=self._store.load_moons(),
-            settings=CoreSettings(controller_enabled=self._settings.has_controller),
+            settings=CoreSettings(
+                controller_enabled=self._settings.has_controller,
+                protocol=self._settings.protocol,
+            ),
         )
         udp = UdpDriver()
         loop = asyncio.get_running_loop()
@@ -251,7 +254,7 @@ def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: 
 
 
 async def _failure_of(pump: Pump) -> None:
-    await asyncio.wrap_future(pump.finished)
+    await asyncio.shield(asyncio.wrap_future(pump.finished))  # whose outcome is the pump's own
 
 
 def _post(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Event]", event: Event) -> None:

@@ -1,23 +1,43 @@
 """`ztlink node`, `root` and `controller`: the commands that run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 import click
 
 from ztlink.cli_options import home_option
 from ztlink.errors import ConfigError
-from ztlink.ids import IpAddress, parse_network_id
+from ztlink.ids import IpAddress, NetworkId, parse_network_id
 from ztlink.settings import DEFAULT_PORT, Role, Settings
 
 Command = Callable[..., Any]
+PROTOCOL_OF_SUITE: Final = {"aes": 12, "salsa": 11}
+
+
+class Options(TypedDict):
+    """The options that all of these commands have."""
+
+    home: Path
+    port: int
+    planet: Path | None
+    bind: tuple[str, ...]
+    suite: str
+    log_level: str
 
 
 def _options(command: Command) -> Command:
     for option in (
         click.option("--log-level", default="INFO", show_default=True, help="Least level to log."),
+        click.option(
+            "--suite",
+            type=click.Choice(list(PROTOCOL_OF_SUITE)),
+            default="aes",
+            show_default=True,
+            help="Cipher that peers are asked to use; salsa for machines without AES instructions.",
+        ),
         click.option("--bind", multiple=True, metavar="IP", help="Local address; may be repeated."),
         click.option(
             "--planet",
@@ -30,11 +50,33 @@ def _options(command: Command) -> Command:
     return home_option(command)
 
 
+def _settings(options: Options) -> Settings:
+    return Settings(
+        home=options["home"],
+        port=options["port"],
+        planet=options["planet"],
+        bind=_bind(options["bind"]),
+        protocol=PROTOCOL_OF_SUITE[options["suite"]],
+        log_level=options["log_level"].upper(),
+    )
+
+
 def _bind(texts: tuple[str, ...]) -> tuple[IpAddress, ...]:
     try:
         return tuple(ip_address(text) for text in texts)
     except ValueError as error:
         raise ConfigError(f"--bind: {error}") from error
+
+
+def _names(texts: tuple[str, ...]) -> dict[NetworkId, str]:
+    names = {}
+    for text in texts:
+        network_id, _, name = text.partition("=")
+        try:
+            names[parse_network_id(network_id)] = name
+        except ValueError as error:
+            raise ConfigError(f"--interface: {error}") from error
+    return names
 
 
 def _run(settings: Settings) -> None:
@@ -49,33 +91,15 @@ def _run(settings: Settings) -> None:
 @click.option("--controller", is_flag=True, help="Be a controller too.")
 @click.option("--interface", multiple=True, metavar="NWID=NAME", help="Name a network's device.")
 def node(
-    home: Path,
-    port: int,
-    planet: Path | None,
-    bind: tuple[str, ...],
-    log_level: str,
-    no_tap: bool,
-    controller: bool,
-    interface: tuple[str, ...],
+    no_tap: bool, controller: bool, interface: tuple[str, ...], **options: Unpack[Options]
 ) -> None:
     """Run a node that joins networks."""
-    names = {}
-    for text in interface:
-        network_id, _, name = text.partition("=")
-        try:
-            names[parse_network_id(network_id)] = name
-        except ValueError as error:
-            raise ConfigError(f"--interface: {error}") from error
     _run(
-        Settings(
-            home=home,
-            port=port,
-            planet=planet,
-            bind=_bind(bind),
-            log_level=log_level,
+        replace(
+            _settings(options),
             has_taps=not no_tap,
             has_controller=controller,
-            interface_names=names,
+            interface_names=_names(interface),
         )
     )
 
@@ -83,47 +107,16 @@ def node(
 @click.command()
 @_options
 @click.option("--controller", is_flag=True, help="Be a controller too.")
-def root(
-    home: Path,
-    port: int,
-    planet: Path | None,
-    bind: tuple[str, ...],
-    log_level: str,
-    controller: bool,
-) -> None:
+def root(controller: bool, **options: Unpack[Options]) -> None:
     """Run a root: the planet must name this home's identity."""
-    _run(
-        Settings(
-            home=home,
-            port=port,
-            planet=planet,
-            bind=_bind(bind),
-            log_level=log_level,
-            role=Role.ROOT,
-            has_taps=False,
-            has_controller=controller,
-        )
-    )
+    _run(replace(_settings(options), role=Role.ROOT, has_taps=False, has_controller=controller))
 
 
 @click.command()
 @_options
-def controller(
-    home: Path, port: int, planet: Path | None, bind: tuple[str, ...], log_level: str
-) -> None:
+def controller(**options: Unpack[Options]) -> None:
     """Run a controller; it is a root too where the planet names it."""
-    _run(
-        Settings(
-            home=home,
-            port=port,
-            planet=planet,
-            bind=_bind(bind),
-            log_level=log_level,
-            role=Role.CONTROLLER,
-            has_taps=False,
-            has_controller=True,
-        )
-    )
+    _run(replace(_settings(options), role=Role.CONTROLLER, has_taps=False, has_controller=True))
 
 
 COMMANDS: Final = (node, root, controller)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from ztlink.ids import IpAddress, NetworkId
+from ztlink.wire.verbs import PROTOCOL_VERSION
 
 DEFAULT_PORT: Final = 9993
 DEFAULT_HOME: Final = Path("/var/lib/zerotier-one")
@@ -51,6 +52,8 @@ class Settings:
     has_taps: bool = True
     bind: tuple[IpAddress, ...] = ()
     """Local addresses; empty for all that are eligible."""
+    protocol: int = PROTOCOL_VERSION
+    """Below 12, peers use Salsa20/12 with us: for machines without AES instructions."""
     interface_names: Mapping[NetworkId, str] = field(default_factory=dict)
     log_level: str = "INFO"
 

@@ -28,7 +28,7 @@ from ztlink.vl2.layer import Vl2
 from ztlink.wire.credentials import Revocation
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.netconf import NetworkConfig
-from ztlink.wire.verbs import ErrorCode
+from ztlink.wire.verbs import PROTOCOL_VERSION, ErrorCode
 from ztlink.wire.world import World
 
 
@@ -39,6 +39,8 @@ class CoreSettings:
     controller_enabled: bool = False
     """Answer config requests for networks that carry our address."""
     physical: tuple[PhysicalNetwork, ...] = ()
+    protocol: int = PROTOCOL_VERSION
+    """What we say that we speak; below 12, peers and we use suite 1 (Salsa20/12)."""
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demos on one machine."""
 
@@ -59,7 +61,11 @@ class Core:
     ) -> None:
         settings = settings or CoreSettings()
         self._ctx = Context(
-            identity, random_bytes, settings.physical, allow_loopback=settings.allow_loopback
+            identity,
+            random_bytes,
+            settings.physical,
+            protocol=settings.protocol,
+            allow_loopback=settings.allow_loopback,
         )
         self._events: deque[Event] = deque()
         self._tie = Tie(self._ctx)

@@ -14,6 +14,7 @@ from ztlink.vl1.timers import DeadlineQueue
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.inet_address import IpScope, ip_scope
 from ztlink.wire.packet import DEFAULT_PATH_MTU
+from ztlink.wire.verbs import PROTOCOL_VERSION
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -40,6 +41,8 @@ class Context:
     identity: SecretIdentity
     random_bytes: Callable[[int], bytes]
     physical: tuple[PhysicalNetwork, ...] = ()
+    protocol: int = PROTOCOL_VERSION
+    """What we say that we speak; below 12, peers and we use suite 1 (Salsa20/12)."""
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demos on one machine."""
     stats: Stats = field(default_factory=Stats)

@@ -177,7 +177,7 @@ class Egress:
 
     def suite_for(self, peer: Peer) -> CipherSuite:
         """Return the suite that a peer understands best (wire.adoc#suites)."""
-        if peer.protocol >= MIN_PROTOCOL_SUITE_3:
+        if min(peer.protocol, self._ctx.protocol) >= MIN_PROTOCOL_SUITE_3:
             return CipherSuite.GMAC_SIV
         return CipherSuite.SALSA_POLY
 

@@ -31,7 +31,6 @@ from ztlink.wire.packet import (
 )
 from ztlink.wire.verbs import (
     MIN_PROTOCOL_VERSION,
-    PROTOCOL_VERSION,
     SOFTWARE_VERSION,
     ErrorCode,
     Verb,
@@ -139,7 +138,7 @@ class Introductions:
         moons = [HelloMoon(m.world_id, m.timestamp) for m in self._topology.moons.values()]
         moons += [HelloMoon(world_id, 0) for world_id in self._topology.wanted_moons]
         hello = Hello(
-            protocol=PROTOCOL_VERSION,
+            protocol=self._ctx.protocol,
             version=SOFTWARE_VERSION,
             timestamp=now.unix_ms,
             identity=self._ctx.identity.public,
@@ -209,7 +208,7 @@ class Introductions:
         OkHello(
             in_re_packet_id=packet_id,
             timestamp=hello.timestamp,
-            protocol=PROTOCOL_VERSION,
+            protocol=self._ctx.protocol,
             version=SOFTWARE_VERSION,
             source=arrival.endpoint,
             worlds=self._newer_worlds(hello, moons),

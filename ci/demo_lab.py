@@ -1,0 +1,213 @@
+"""The demo's own little internet: network namespaces on one bridge, and nodes in them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+ZTLINK: Final = (sys.executable, "-m", "ztlink")
+START: Final = time.monotonic()
+PATIENCE: Final = 20.0  # seconds for each step
+STATE: Final = "demo.json"
+SWITCH: Final = "switch"
+GRACE: Final = 5.0  # seconds that a node has to end before it is killed
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+@dataclass
+class State:
+    """What a demo has made and must remove again; kept in its directory for `--end`."""
+
+    namespaces: list[str] = field(default_factory=list)
+    processes: dict[int, int] = field(default_factory=dict)  # pid: when it started, in ticks
+
+    def save(self, directory: Path) -> None:
+        (directory / STATE).write_text(json.dumps(asdict(self)))
+
+    @classmethod
+    def load(cls, directory: Path) -> "State":
+        """Read what a kept demo left; DemoError where the directory is not one of ours."""
+        file = directory / STATE
+        try:
+            owner = file.stat().st_uid
+            kept = json.loads(file.read_text())
+            processes = {int(pid): int(started) for pid, started in kept["processes"].items()}
+            namespaces = [str(name) for name in kept["namespaces"]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DemoError(f"{directory} is not the directory of a demo: {error}") from error
+        if owner != os.getuid():
+            raise DemoError(f"{directory} belongs to another user: end it as that one")
+        return cls(namespaces, processes)
+
+
+def started_at(pid: int) -> int | None:
+    """Return when a process started, in ticks since boot; None where it runs no more."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = status.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def stop(processes: Mapping[int, int]) -> None:
+    """End processes, first politely; pids that meanwhile belong to others are left alone."""
+
+    def running() -> list[int]:
+        return [pid for pid, started in processes.items() if started_at(pid) == started]
+
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in running():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + GRACE
+        while running() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def processes_in(namespace: str) -> dict[int, int]:
+    """Return the processes of a namespace, also those that nobody noted down."""
+    listed = subprocess.run(
+        ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False
+    )
+    found = {int(pid): started_at(int(pid)) for pid in listed.stdout.split()}
+    return {pid: started for pid, started in found.items() if started is not None}
+
+
+def remove(state: State, directory: Path) -> None:
+    """Remove all of a demo: processes, namespaces with their devices, files."""
+    processes = dict(state.processes)
+    for namespace in state.namespaces:
+        processes |= processes_in(namespace)
+    stop(processes)
+    for namespace in state.namespaces:
+        subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def say(text: str) -> None:
+    """Print a line of progress, with the seconds since the start."""
+    print(f"{time.monotonic() - START:5.1f} s  {text}")
+
+
+def wait_for(what: str, done: Callable[[], bool]) -> None:
+    """Ask again and again; DemoError where the answer stays no."""
+    deadline = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > deadline:
+            raise DemoError(f"{what}: not after {PATIENCE:.0f} s")
+        time.sleep(0.2)
+
+
+def run(*command: str, timeout: float = 20.0) -> str:
+    """Run a command and return what it printed; DemoError with its complaint where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DemoError(f"no end after {timeout:.0f} s: {' '.join(command)}") from error
+    if done.returncode:
+        complaint = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
+        raise DemoError(f"{' '.join(command)}: {complaint}")
+    return done.stdout
+
+
+class Lab:
+    """Namespaces by the names of the nodes in them, and the processes there."""
+
+    def __init__(self, directory: Path, names: Sequence[str]) -> None:
+        self.directory: Final = directory
+        self.names: Final = names
+        self.state: Final = State()
+        self.daemons: Final[dict[str, subprocess.Popen[bytes]]] = {}
+
+    def namespace(self, name: str) -> str:
+        return f"ztdemo{os.getpid()}-{name}"
+
+    def home(self, name: str) -> Path:
+        return self.directory / name
+
+    def endpoints(self, name: str) -> tuple[str, str]:
+        """Return a node's addresses on the bridge."""
+        number = self.names.index(name) + 1
+        return f"10.200.0.{number}", f"fd00:200::{number:x}"
+
+    def build(self) -> None:
+        """Make the namespaces and hang them on one bridge; the machine's own sees none of it."""
+        switch = self.namespace(SWITCH)
+        for name in (SWITCH, *self.names):
+            self.state.namespaces.append(self.namespace(name))
+            run("ip", "netns", "add", self.namespace(name))
+        run("ip", "-n", switch, "link", "add", "bridge", "type", "bridge")
+        run("ip", "-n", switch, "link", "set", "bridge", "up")
+        for name in self.names:
+            own = self.namespace(name)
+            ipv4, ipv6 = self.endpoints(name)
+            peer = ("peer", "name", name, "netns", switch)
+            run("ip", "link", "add", "eth0", "netns", own, "type", "veth", *peer)
+            run("ip", "-n", switch, "link", "set", "dev", name, "master", "bridge", "up")
+            run("ip", "-n", own, "link", "set", "lo", "up")
+            run("ip", "-n", own, "link", "set", "eth0", "up")
+            run("ip", "-n", own, "address", "add", f"{ipv4}/24", "dev", "eth0")
+            run("ip", "-n", own, "address", "add", f"{ipv6}/64", "dev", "eth0", "nodad")
+            self.home(name).mkdir()
+
+    def start(self, name: str, *command: str, log: Path) -> subprocess.Popen[bytes]:
+        """Start a process in a node's namespace; its words go to a file."""
+        with log.open("ab") as words:
+            process = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace(name), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,  # an interrupt of the terminal is ours to handle
+            )
+        started = started_at(process.pid)
+        if started is not None:
+            self.state.processes[process.pid] = started
+        return process
+
+    def start_node(self, name: str, command: str) -> None:
+        command_line = (*ZTLINK, command, "--home", str(self.home(name)))
+        self.daemons[name] = self.start(name, *command_line, log=self.directory / f"{name}.log")
+
+    def inside(self, name: str, *command: str, timeout: float = 20.0) -> str:
+        """Run a command in a node's namespace and return what it printed."""
+        return run("ip", "netns", "exec", self.namespace(name), *command, timeout=timeout)
+
+    def ztlink(self, name: str, *arguments: str) -> str:
+        """Ask a node something by its command line; DemoError where the node is gone."""
+        try:
+            return self.inside(name, *ZTLINK, *arguments, "--home", str(self.home(name)))
+        except DemoError as error:
+            daemon = self.daemons.get(name)
+            if daemon and daemon.poll() is not None:
+                raise DemoError(
+                    f"{name} ended with status {daemon.returncode}:\n{self.last_words(name)}"
+                ) from error
+            raise
+
+    def ztlink_json(self, name: str, *arguments: str) -> Any:  # noqa: ANN401 - it is JSON
+        return json.loads(self.ztlink(name, *arguments, "--json"))
+
+    def last_words(self, name: str, lines: int = 8) -> str:
+        """Return the end of a node's log."""
+        log = self.directory / f"{name}.log"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+    def end(self) -> None:
+        """Remove everything; nothing may interrupt this."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, signal.SIG_IGN)
+        remove(self.state, self.directory)

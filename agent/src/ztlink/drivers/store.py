@@ -1,7 +1,7 @@
 """The home directory: identity, worlds, networks, tokens; file names as the original's.
 
-Every write is atomic: a temporary file in the same directory, flushed to disk, then renamed. What cannot be read is
-never written over.
+Every write is atomic: a temporary file in the same directory, flushed to disk, then renamed. What
+cannot be read is never written over.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World, WorldType
 
-IDENTITY_SECRET: Final = "identity.secret"
+IDENTITY_SECRET: Final = "identity.secret"  # noqa: S105 - the name of a file
 IDENTITY_PUBLIC: Final = "identity.public"
 PLANET: Final = "planet"
 MOONS: Final = "moons.d"
@@ -29,7 +29,7 @@ AUTH_TOKEN: Final = "authtoken.secret"  # noqa: S105 - the name of a file
 PORT: Final = "zerotier-one.port"
 LOCK: Final = "ztlink.lock"
 TOKEN_SIZE: Final = 24
-_TOKEN_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _PLACEHOLDER: Final = b"\n"
 _MAX_FILE: Final = 1 << 20
 
@@ -81,27 +81,13 @@ class Store:
     def write(self, key: str, value: bytes | None, mode: int = 0o600) -> None:
         """Replace a file as a whole, or remove it."""
         target = self.home / key
-        if value is None:
-            target.unlink(missing_ok=True)
-            return
-        target.parent.mkdir(mode=0o700, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(value)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
-        directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            if value is None:
+                target.unlink(missing_ok=True)
+            else:
+                _replace(target, value, mode)
+        except OSError as error:
+            raise ConfigError(f"cannot write {target}: {error.strerror}") from error
 
     # -- what is in it -----------------------------------------------------------------------
 
@@ -194,7 +180,7 @@ class Store:
         content = self.read(AUTH_TOKEN)
         if content and content.strip():
             return content.decode("ascii", errors="replace").strip()
-        letters = (_TOKEN_LETTERS[byte % 36] for byte in _unbiased(random_bytes))
+        letters = (_LETTERS[byte % 36] for byte in _unbiased(random_bytes))
         token = "".join(letter for letter, _ in zip(letters, range(TOKEN_SIZE), strict=False))
         self.write(AUTH_TOKEN, token.encode())
         return token
@@ -205,3 +191,24 @@ def _unbiased(random_bytes: Callable[[int], bytes]) -> Iterator[int]:
         for byte in random_bytes(64):
             if byte < 252:  # 7 x 36: every letter is as likely as any other
                 yield byte
+
+
+def _replace(target: Path, value: bytes, mode: int) -> None:
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(value)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -19,17 +19,18 @@ class Plan:
 
 def plan(desired: Desired, applied: Desired) -> Plan:
     """Compare what should be with what we applied; touch nothing that already fits."""
-    kept = set(desired.addresses) & set(applied.addresses)
-    # The kernel takes routes away with the address that they name as source.
-    standing = tuple(r for r in applied.routes if r.source is None or _has(kept, r))
+    removed = tuple(a for a in applied.addresses if a not in desired.addresses)
+    # With an address the kernel takes away routes of its family, and with the first IPv4 address
+    # of a subnet the others in it: where one goes, all that is to stay is set again.
+    shaken = {address.version for address in removed}
     return Plan(
         mtu=desired.mtu if desired.mtu != applied.mtu else None,
-        remove_routes=tuple(r for r in standing if r not in desired.routes),
-        remove_addresses=tuple(a for a in applied.addresses if a not in desired.addresses),
-        add_addresses=tuple(a for a in desired.addresses if a not in applied.addresses),
-        add_routes=tuple(r for r in desired.routes if r not in standing),
+        remove_routes=tuple(r for r in applied.routes if r not in desired.routes),
+        remove_addresses=removed,
+        add_addresses=tuple(
+            a for a in desired.addresses if a not in applied.addresses or a.version in shaken & {4}
+        ),
+        add_routes=tuple(
+            r for r in desired.routes if r not in applied.routes or r.target.version in shaken
+        ),
     )
-
-
-def _has(addresses: set[IpInterface], route: HostRoute) -> bool:
-    return any(route.source == address.ip for address in addresses)

@@ -1,8 +1,8 @@
 """The pump: a thread that owns the core, feeds it from descriptors and drains it.
 
-One wake-up reads the clock, feeds a bounded amount, and drains after each input in one fixed order. Everything
-else in the process reaches the core by `submit`, and hears of it by events. There is no tick: the thread sleeps until a
-descriptor is ready, a command comes or the core's timer is due.
+One wake-up reads the clock, feeds a bounded amount, and drains after each input in one fixed order.
+Everything else in the process reaches the core by `submit`, and hears of it by events. There is no
+tick: the thread sleeps until a descriptor is ready, a command comes or the core's timer is due.
 """
 
 import contextlib

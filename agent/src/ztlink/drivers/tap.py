@@ -1,4 +1,4 @@
-"""A TAP device that carries super-frames: the kernel neither cuts nor checksums what we read in one piece."""
+"""A TAP device that carries super-frames: what we read in one piece the kernel has not cut."""
 
 import errno
 import fcntl
@@ -63,7 +63,7 @@ class Tap:
             self._fd = -1
 
     def read(self, budget: int) -> Iterator[SuperFrame]:
-        """Yield up to `budget` frames that the host sends; each is borrowed until the next is taken."""
+        """Yield up to `budget` frames of the host; each is borrowed until the next is taken."""
         for _ in range(budget):
             try:
                 size = os.readv(self._fd, [self._buffer])

@@ -1,4 +1,4 @@
-"""UDP sockets that carry trains: several datagrams in one system call, by UDP_SEGMENT and UDP_GRO."""
+"""UDP sockets that carry trains: many datagrams a system call, by UDP_SEGMENT and UDP_GRO."""
 
 import errno
 import logging

@@ -1,4 +1,4 @@
-"""Proof of work is checked in another process: a tenth of a second of CPU that packets need not wait for."""
+"""Proof of work is checked in another process: packets need not wait a tenth of a second."""
 
 import logging
 import multiprocessing

@@ -1,4 +1,4 @@
-"""Which multicast groups an interface listens to: the kernel's list and what its addresses imply."""
+"""Which multicast groups a device listens to: the kernel's list and what its addresses imply."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -28,7 +28,10 @@ _CMSG_SPACE: Final = socket.CMSG_SPACE(4)
 _STRIDE: Final = struct.Struct("=i")
 _SEGMENT: Final = struct.Struct("=H")
 _WOULD_BLOCK: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
-_NO_OFFLOAD: Final = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP})
+_NO_OFFLOAD: Final = frozenset({errno.EIO, errno.EOPNOTSUPP})
+"""The way out cannot cut trains."""
+_NO_TRAIN: Final = frozenset({errno.EINVAL, errno.EMSGSIZE})
+"""This train does not fit that way, as where the MTU is below its datagrams' size."""
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
@@ -101,10 +104,11 @@ class UdpSocket:
             except OSError as error:
                 if error.errno in _WOULD_BLOCK:
                     return False
-                if error.errno not in _NO_OFFLOAD:
+                if error.errno in _NO_OFFLOAD:
+                    logger.info("datagrams go one by one socket=%s error=%s", self.endpoint, error)
+                    self._segments = False
+                elif error.errno not in _NO_TRAIN:
                     return self._refused(error)
-                logger.info("sending datagrams one by one socket=%s error=%s", self.endpoint, error)
-                self._segments = False
             else:
                 return True
         return self._send_piecewise(transmit, address)

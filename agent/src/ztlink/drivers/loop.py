@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
@@ -22,6 +22,7 @@ from ztlink.drivers.clock import read_clock
 from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import UdpDriver, UdpSocket
 from ztlink.drivers.validator import Validator
+from ztlink.errors import ZtError
 from ztlink.ids import NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event
@@ -35,6 +36,10 @@ MAX_COMMANDS: Final = 10_000
 MAX_UNSENT: Final = 512
 
 T = TypeVar("T")
+
+
+def _refusal() -> RuntimeError:
+    return RuntimeError("the node does not take commands any more")
 
 
 class Pump:
@@ -54,7 +59,10 @@ class Pump:
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
-        self._commands: deque[Callable[[], None]] = deque()
+        self._commands: deque[tuple[Future[Any], Callable[[], None]]] = deque()
+        self._lock = threading.Lock()
+        """Held by whoever adds a command or writes to the wake-up descriptor."""
+        self._is_closed = False
         self._taps: dict[NetworkId, Tap] = {}
         self._readers: dict[int, Callable[[], None]] = {self._wake: self._read_wake}
         self._unsent: deque[Transmit] = deque()
@@ -72,37 +80,51 @@ class Pump:
     def stop(self) -> None:
         """End the thread and wait for it; descriptors stay with their owners."""
         self._is_stopping = True
-        self._poke()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
+        with self._lock:
+            self._poke()
+        if self._thread.ident is None:
+            self._close()
+        elif threading.current_thread() is not self._thread:
             self._thread.join()
 
     def submit(self, command: Callable[[Core, Now], T]) -> "Future[T]":
-        """Run a command on the core in the pump's thread; its outcome comes through the future."""
+        """Run a command on the core in the pump's thread; its outcome comes through the future.
+
+        An error that is not of this package's own kind leaves the core in doubt: it ends the pump.
+        """
         future: Future[T] = Future()
-        if len(self._commands) >= MAX_COMMANDS or self.finished.done():
-            future.set_exception(RuntimeError("the node does not take commands any more"))
-            return future
 
         def run() -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                future.set_result(command(self._core, read_clock()))
+                result = command(self._core, read_clock())
+            except ZtError as error:
+                logger.warning("a command failed error=%s", error)
+                future.set_exception(error)
             except BaseException as error:
                 future.set_exception(error)
                 raise
+            else:
+                future.set_result(result)
 
-        self._commands.append(run)
-        self._poke()
+        with self._lock:
+            if self._is_closed or len(self._commands) >= MAX_COMMANDS:
+                future.set_exception(_refusal())
+            else:
+                self._commands.append((future, run))
+                self._poke()
         return future
 
     def open_sockets(self, change: Callable[[UdpDriver], None]) -> "Future[None]":
         """Open or close sockets; the core is told what is bound afterwards."""
 
         def apply(core: Core, now: Now) -> None:
-            change(self._udp)
-            self._watch_sockets()
-            core.set_sockets(self._udp.endpoints(), now)
+            try:
+                change(self._udp)
+            finally:
+                self._watch_sockets()
+                core.set_sockets(self._udp.endpoints(), now)
 
         return self.submit(apply)
 
@@ -128,12 +150,14 @@ class Pump:
         return self.submit(remove)
 
     def _poke(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # its counter is at its limit: it is awake
-            os.eventfd_write(self._wake, 1)
+        if not self._is_closed:
+            with contextlib.suppress(BlockingIOError):  # its counter is at its limit: it is awake
+                os.eventfd_write(self._wake, 1)
 
     # -- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
+        failure: BaseException | None = None
         try:
             self._watch_sockets()
             self._core.set_sockets(self._udp.endpoints(), read_clock())
@@ -142,13 +166,26 @@ class Pump:
                 self._wake_up(self._epoll.poll(self._timeout()))
         except BaseException as error:
             logger.exception("the pump failed")
-            self.finished.set_exception(error)
-        else:
+            failure = error
+        self._close()
+        if failure is None:
             self.finished.set_result(None)
-        finally:
-            self._validator.close()
+        else:
+            self.finished.set_exception(failure)
+
+    def _close(self) -> None:
+        """Give back what is ours, and tell those who still wait that nothing will come."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
             self._epoll.close()
             os.close(self._wake)
+        self._validator.close()
+        for future, _ in self._commands:
+            if future.set_running_or_notify_cancel():
+                future.set_exception(_refusal())
+        self._commands.clear()
 
     def _timeout(self) -> float:
         deadline = self._core.get_timer()
@@ -170,7 +207,8 @@ class Pump:
     def _read_wake(self) -> None:
         os.eventfd_read(self._wake)
         while self._commands:
-            self._commands.popleft()()
+            _, run = self._commands.popleft()
+            run()
             self._drain()
 
     def _read_socket(self, opened: UdpSocket) -> None:
@@ -188,6 +226,9 @@ class Pump:
             self._drain()
             if self._unsent:  # the network is slower than the host: the device's queue fills up
                 return
+        if tap.is_gone:  # it would be ready for ever
+            logger.warning("somebody removed the device=%s", tap.name)
+            self._forget(tap.fileno())
 
     def _drain(self) -> None:
         """Take everything the core has, in the order that its face states."""
@@ -227,6 +268,8 @@ class Pump:
 
     def _pause_taps(self, *, is_paused: bool) -> None:
         for tap in self._taps.values():
+            if tap.is_gone:
+                continue
             self._epoll.modify(tap.fileno(), 0 if is_paused else select.EPOLLIN)
         for opened in self._udp.sockets.values():
             writable = select.EPOLLOUT if is_paused else 0

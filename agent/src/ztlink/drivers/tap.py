@@ -48,6 +48,8 @@ class Tap:
         self.name = answer[:16].rstrip(b"\0").decode()
         self.dropped = 0
         """Frames that the kernel did not take."""
+        self.is_gone = False
+        """Somebody else removed the device."""
         self._offload()
         self._buffer = bytearray(VNET_HEADER.size + MAX_FRAME)
         self._view = memoryview(self._buffer)
@@ -70,6 +72,7 @@ class Tap:
             except BlockingIOError:
                 return
             except OSError as error:  # EIO while the device is down
+                self.is_gone = error.errno == errno.EBADFD
                 logger.debug("read failed device=%s error=%s", self.name, error)
                 return
             if size <= VNET_HEADER.size:

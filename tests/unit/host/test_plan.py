@@ -65,6 +65,12 @@ def test_an_address_is_added_beside_another() -> None:
     assert found == Plan(add_addresses=(TWO,))
 
 
+def test_what_may_not_have_been_applied_is_set_again() -> None:
+    there = state(ONE, SIX, DIRECT, THROUGH6)
+    found = plan(there, there, is_sure=False)
+    assert found == Plan(2800, (), (), (ONE, SIX), (DIRECT, THROUGH6))
+
+
 # What the kernel takes away by itself, seen in tests/host/test_netlink.py.
 
 

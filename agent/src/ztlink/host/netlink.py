@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import logging
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -29,6 +31,7 @@ RTNLGRP_IPV4_MCADDR: Final = 37
 RTNLGRP_IPV6_MCADDR: Final = 38
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
+IFA_F_NODAD: Final = 0x02
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL})
 
 
@@ -44,7 +47,7 @@ class Netlink:
 
     def index(self, name: str) -> int:
         """Return a device's index."""
-        found: list[int] = self._do(self._ipr.link_lookup, ifname=name)
+        found: list[int] = self._do(f"find {name}", self._ipr.link_lookup, ifname=name)
         if not found:
             raise HostError(errno.ENODEV, f"there is no device {name}")
         return found[0]
@@ -52,27 +55,32 @@ class Netlink:
     def bring_up(self, name: str, mac: Mac, mtu: int) -> None:
         """Give a device its MAC and MTU, and take it up."""
         index = self.index(name)
-        self._do(self._ipr.link, "set", index=index, address=mac.hex(":"))
-        self._do(self._ipr.link, "set", index=index, mtu=mtu)
+        self._link(f"set the MAC of {name}", index, address=mac.hex(":"))
+        self._link(f"set the MTU of {name}", index, mtu=mtu)
         try:
             self._ipr.link("set", index=index, IFLA_GSO_MAX_SIZE=GSO_MAX_SIZE)
         except (NetlinkError, TypeError, KeyError, ValueError) as error:
             logger.debug("no cap on super-frames device=%s error=%s", name, error)
-        self._do(self._ipr.link, "set", index=index, state="up")
+        self._link(f"take {name} up", index, state="up")
 
     def apply(self, name: str, plan: Plan) -> None:
-        """Carry a plan out on a device."""
+        """Carry out a plan on a device; what fails holds up nothing else, the first is raised."""
         index = self.index(name)
+        steps: list[Callable[[], None]] = []
         if plan.mtu is not None:
-            self._do(self._ipr.link, "set", index=index, mtu=plan.mtu)
-        for route in plan.remove_routes:
-            self._route("del", index, route)
-        for address in plan.remove_addresses:
-            self._address("del", index, address)
-        for address in plan.add_addresses:
-            self._address("replace", index, address)
-        for route in plan.add_routes:
-            self._route("replace", index, route)
+            steps.append(partial(self._link, f"set the MTU of {name}", index, mtu=plan.mtu))
+        steps += [partial(self._remove_route, index, route) for route in plan.remove_routes]
+        steps += [partial(self._remove_address, index, ip) for ip in plan.remove_addresses]
+        steps += [partial(self._add_address, index, ip) for ip in plan.add_addresses]
+        steps += [partial(self._add_route, index, route) for route in plan.add_routes]
+        failures: list[HostError] = []
+        for step in steps:
+            try:
+                step()
+            except HostError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def local_addresses(self) -> list[tuple[str, IpAddress]]:
         """Return every address of the machine with its device's name."""
@@ -85,43 +93,90 @@ class Netlink:
                 found.append((name, ip_address(text)))
         return found
 
-    def _address(self, verb: str, index: int, address: IpInterface) -> None:
-        options: dict[str, Any] = {
-            "index": index,
-            "address": str(address.ip),
-            "prefixlen": address.network.prefixlen,
-        }
-        if address.version == 4 and verb != "del":
+    def _link(self, what: str, index: int, **options: Any) -> None:
+        self._do(what, self._ipr.link, "set", index=index, **options)
+
+    def _add_address(self, index: int, address: IpInterface) -> None:
+        options = _address_options(index, address)
+        if address.version == 4:
             options["broadcast"] = str(address.network.broadcast_address)
-        if address.version == 6 and verb != "del":
-            options["flags"] = 0x02  # IFA_F_NODAD: the address is ours by derivation
-        self._do(self._ipr.addr, verb, **options)
+        else:
+            options["flags"] = IFA_F_NODAD  # the address is ours by derivation
+        self._do(f"add the address {address}", self._ipr.addr, "replace", **options)
 
-    def _route(self, verb: str, index: int, route: HostRoute) -> None:
-        options: dict[str, Any] = {
-            "dst": str(route.target),
-            "oif": index,
-            "proto": ROUTE_PROTOCOL,
-            "family": 2 if route.target.version == 4 else 10,
-        }
-        if route.gateway is not None:
-            options["gateway"] = str(route.gateway)
-        elif route.source is not None:
-            options["prefsrc"] = str(route.source)
-        if route.metric:
-            options["priority"] = route.metric
-        self._do(self._ipr.route, verb, **options)
+    def _remove_address(self, index: int, address: IpInterface) -> None:
+        options = _address_options(index, address)
+        with _gone_is_fine():
+            self._do(f"remove the address {address}", self._ipr.addr, "del", **options)
 
-    def _do(self, request: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    def _add_route(self, index: int, route: HostRoute) -> None:
+        """Add a route or renew one of ours; one that others made stays and is an error."""
+        what, options = f"add the route to {route.target}", _route_options(index, route)
+        try:
+            self._do(what, self._ipr.route, "add", **options)
+        except HostError as error:
+            if error.errno != errno.EEXIST or not self._is_ours(index, route):
+                raise
+            self._do(what, self._ipr.route, "replace", **options)
+
+    def _remove_route(self, index: int, route: HostRoute) -> None:
+        options = _route_options(index, route)
+        with _gone_is_fine():
+            self._do(f"remove the route to {route.target}", self._ipr.route, "del", **options)
+
+    def _is_ours(self, index: int, route: HostRoute) -> bool:
+        family = _family(route.target.version)
+        wanted = (ROUTE_PROTOCOL, index, str(route.target.network_address), route.target.prefixlen)
+        return any(
+            (
+                message["proto"],
+                message.get_attr("RTA_OIF"),
+                message.get_attr("RTA_DST") or str(ip_address(bytes(4 if family == 2 else 16))),
+                message["dst_len"],
+            )
+            == wanted
+            for message in self._ipr.get_routes(family=family, oif=index)
+        )
+
+    def _do(self, what: str, request: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
             return request(*arguments, **options)
         except NetlinkError as error:
-            verb = arguments[0] if arguments else "look up"
-            if verb == "del" and error.code in _GONE:
-                return None
-            raise HostError(
-                error.code, f"netlink {request.__name__} {verb} {options}: {error.args[-1]}"
-            ) from error
+            raise HostError(error.code, f"cannot {what}: {os.strerror(error.code)}") from error
+
+
+def _family(version: int) -> int:
+    return int(socket.AF_INET if version == 4 else socket.AF_INET6)
+
+
+def _address_options(index: int, address: IpInterface) -> dict[str, Any]:
+    prefix = address.network.prefixlen
+    return {"index": index, "address": str(address.ip), "prefixlen": prefix}
+
+
+def _route_options(index: int, route: HostRoute) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "dst": str(route.target),
+        "oif": index,
+        "proto": ROUTE_PROTOCOL,
+        "family": _family(route.target.version),
+    }
+    if route.gateway is not None:
+        options["gateway"] = str(route.gateway)
+    elif route.source is not None:
+        options["prefsrc"] = str(route.source)
+    if route.metric:
+        options["priority"] = route.metric
+    return options
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except HostError as error:
+        if error.errno not in _GONE:
+            raise
 
 
 class AddressWatch:

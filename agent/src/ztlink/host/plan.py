@@ -17,18 +17,23 @@ class Plan:
     add_routes: tuple[HostRoute, ...] = ()
 
 
-def plan(desired: Desired, applied: Desired) -> Plan:
-    """Compare what should be with what we applied; touch nothing that already fits."""
+def plan(desired: Desired, applied: Desired, *, is_sure: bool = True) -> Plan:
+    """Compare what should be with what we applied; touch nothing that already fits.
+
+    Where it is not sure that all of it was applied, everything is set.
+    """
     removed = tuple(a for a in applied.addresses if a not in desired.addresses)
     # With an address the kernel takes away routes of its family, and with the first IPv4 address
     # of a subnet the others in it: where one goes, all that is to stay is set again.
-    shaken = {address.version for address in removed}
+    shaken = {address.version for address in removed} if is_sure else {4, 6}
     return Plan(
-        mtu=desired.mtu if desired.mtu != applied.mtu else None,
+        mtu=desired.mtu if desired.mtu != applied.mtu or not is_sure else None,
         remove_routes=tuple(r for r in applied.routes if r not in desired.routes),
         remove_addresses=removed,
         add_addresses=tuple(
-            a for a in desired.addresses if a not in applied.addresses or a.version in shaken & {4}
+            a
+            for a in desired.addresses
+            if a not in applied.addresses or (a.version == 4 and 4 in shaken) or not is_sure
         ),
         add_routes=tuple(
             r for r in desired.routes if r not in applied.routes or r.target.version in shaken

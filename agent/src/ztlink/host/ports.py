@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
@@ -34,6 +34,8 @@ class Port:
 
     tap: Tap
     applied: Desired
+    is_sure: bool = True
+    """Whether all of it was applied."""
     groups: frozenset[MulticastGroup] = frozenset()
 
 
@@ -78,15 +80,7 @@ class PortManager:
                 return
             if network_id not in self.ports and not await self._make(network_id, mac):
                 return
-            port = self.ports[network_id]
-            wanted = desire(config, mac, self.policy(network_id))
-            try:
-                await self._run(self._apply, port, wanted)
-            except HostError as error:
-                await self._report(network_id, f"cannot configure {port.tap.name}: {error}")
-                return
-            await self._report(network_id, None)
-            await self._scan(network_id, port)
+            await self._configure(network_id, desire(config, mac, self.policy(network_id)))
 
     async def left(self, network_id: NetworkId) -> None:
         """Take the device away; its addresses and routes go with it."""
@@ -95,10 +89,13 @@ class PortManager:
             await self._remove(network_id)
 
     async def scan_groups(self) -> None:
-        """Look at what every device listens to."""
+        """Look at what every device listens to; a device that was taken away is made again."""
         async with self._lock:
-            for network_id, port in self.ports.items():
-                await self._scan(network_id, port)
+            for network_id, port in list(self.ports.items()):
+                if port.tap.is_gone:
+                    await self._make_again(network_id, port.applied)
+                else:
+                    await self._scan(network_id, port)
 
     async def close(self) -> None:
         """Take all devices away."""
@@ -121,6 +118,23 @@ class PortManager:
         logger.info("network=%s device=%s", format_network_id(network_id), port.tap.name)
         return True
 
+    async def _make_again(self, network_id: NetworkId, wanted: Desired) -> None:
+        await self._remove(network_id)
+        if await self._make(network_id, wanted.mac):
+            await self._configure(network_id, wanted)
+
+    async def _configure(self, network_id: NetworkId, wanted: Desired) -> None:
+        port = self.ports[network_id]
+        try:
+            await self._run(self._apply, port, wanted)
+        except HostError as error:
+            reason = f"device {port.tap.name}: {error.strerror}"
+            logger.warning("network=%s port error=%s", format_network_id(network_id), reason)
+            await self._report(network_id, reason)
+        else:
+            await self._report(network_id, None)
+        await self._scan(network_id, port)
+
     def _open(self, network_id: NetworkId, mac: Mac) -> Port:
         tap = Tap(self._names.get(network_id) or self._free_name(network_id))
         try:
@@ -134,8 +148,10 @@ class PortManager:
         return next(n for n in interface_names(network_id) if not (_INTERFACES / n).exists())
 
     def _apply(self, port: Port, wanted: Desired) -> None:
-        self._link().apply(port.tap.name, plan(wanted, port.applied))
-        port.applied = wanted
+        todo = plan(wanted, port.applied, is_sure=port.is_sure)
+        port.applied, port.is_sure = _join(wanted, port.applied), False
+        self._link().apply(port.tap.name, todo)
+        port.applied, port.is_sure = wanted, True
 
     async def _scan(self, network_id: NetworkId, port: Port) -> None:
         groups = await self._run(self._groups, port.tap.name)
@@ -153,9 +169,11 @@ class PortManager:
         port = self.ports.pop(network_id, None)
         if port is None:
             return
-        if not self._pump.finished.done():
-            await asyncio.wrap_future(self._pump.remove_port(network_id))
-        port.tap.close()
+        try:
+            if not self._pump.finished.done():
+                await asyncio.wrap_future(self._pump.remove_port(network_id))
+        finally:
+            port.tap.close()
 
     async def _report(self, network_id: NetworkId, reason: str | None) -> None:
         await asyncio.wrap_future(
@@ -171,3 +189,12 @@ class PortManager:
         """Run something that talks to the kernel in its thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))
+
+
+def _join(wanted: Desired, applied: Desired) -> Desired:
+    """Return all that may be on the device while one is changed for the other."""
+    return replace(
+        wanted,
+        addresses=tuple(dict.fromkeys(wanted.addresses + applied.addresses)),
+        routes=tuple(dict.fromkeys(wanted.routes + applied.routes)),
+    )

@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ci.demo_lab import ZTLINK, DemoError, Lab, State, remove, run, say, wait_for
+from ci.demo_lab import ZTLINK, DemoError, Lab, load, remove, run, save, say, wait_for
 from ci.demo_measure import measure_pairs, measure_throughput
 from ci.demo_report import (
     Member,
@@ -35,7 +35,7 @@ ROOT: Final = "root"
 CONTROLLER: Final = "control"
 NODES: Final = ("a", "b", "c")
 RANGE: Final = "10.147.17.0/24"
-LIMIT: Final = 75  # seconds for all but the removal, which takes ten at most
+LIMIT: Final = 60  # seconds for all but the removal, which takes ten at most
 TUN: Final = "/dev/net/tun"
 
 
@@ -79,7 +79,7 @@ def make_identities(lab: Lab) -> dict[str, str]:
     """Draw an identity for everyone, two at a time: each costs a second of one core."""
 
     def generate(name: str) -> str:
-        run(*ZTLINK, "identity", "generate", str(lab.home(name) / "identity.secret"), timeout=60)
+        run(*ZTLINK, "identity", "generate", str(lab.home(name) / "identity.secret"), timeout=30)
         return (lab.home(name) / "identity.public").read_text().partition(":")[0]
 
     addresses: dict[str, str] = {}
@@ -187,7 +187,7 @@ def show(lab: Lab, *, keep: bool, inside: bool) -> int:
         print(f"\n{members_table(members)}\n\n{pairs_table(pairs)}\n")
         if keep:
             signal.alarm(0)
-            lab.state.save(lab.directory)
+            save(lab.directory, lab.namespaces)
             explain_keep(lab, members, inside=inside)
             print()
             kept = True
@@ -210,8 +210,9 @@ def main() -> int:
     os.environ["LC_ALL"] = "C.UTF-8"
     try:
         if options.end:
-            remove(State.load(options.end), options.end)
-            print(f"demo: {options.end} has ended")
+            directory = options.end.resolve()
+            remove(directory, load(directory))
+            print(f"demo: {directory} has ended")
             return 0
         if missing := find_missing():
             print("demo: FAILED, missing here:", *missing, sep="\n  ")

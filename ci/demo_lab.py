@@ -7,16 +7,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 ZTLINK: Final = (sys.executable, "-m", "ztlink")
 START: Final = time.monotonic()
 PATIENCE: Final = 20.0  # seconds for each step
-STATE: Final = "demo.json"
+NAMESPACES: Final = "namespaces.json"
+MARK: Final = "ZTLINK_DEMO"  # in the environment of all that a demo starts: its directory
 SWITCH: Final = "switch"
 GRACE: Final = 5.0  # seconds that a node has to end before it is killed
 
@@ -25,73 +25,47 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why."""
 
 
-@dataclass
-class State:
-    """What a demo has made and must remove again; kept in its directory for `--end`."""
-
-    namespaces: list[str] = field(default_factory=list)
-    processes: dict[int, int] = field(default_factory=dict)  # pid: when it started, in ticks
-
-    def save(self, directory: Path) -> None:
-        (directory / STATE).write_text(json.dumps(asdict(self)))
-
-    @classmethod
-    def load(cls, directory: Path) -> "State":
-        """Read what a kept demo left; DemoError where the directory is not one of ours."""
-        file = directory / STATE
-        try:
-            owner = file.stat().st_uid
-            kept = json.loads(file.read_text())
-            processes = {int(pid): int(started) for pid, started in kept["processes"].items()}
-            namespaces = [str(name) for name in kept["namespaces"]]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DemoError(f"{directory} is not the directory of a demo: {error}") from error
-        if owner != os.getuid():
-            raise DemoError(f"{directory} belongs to another user: end it as that one")
-        return cls(namespaces, processes)
+def save(directory: Path, namespaces: Sequence[str]) -> None:
+    """Note down, for a later end, what a demo has made."""
+    (directory / NAMESPACES).write_text(json.dumps(namespaces))
 
 
-def started_at(pid: int) -> int | None:
-    """Return when a process started, in ticks since boot; None where it runs no more."""
+def load(directory: Path) -> list[str]:
+    """Read what a kept demo has noted; DemoError where the directory is not one of ours."""
+    file = directory / NAMESPACES
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = status.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+        owner = file.stat().st_uid
+        namespaces = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise DemoError(f"{directory} is not the directory of a demo: {error}") from error
+    if not isinstance(namespaces, list) or not all(isinstance(name, str) for name in namespaces):
+        raise DemoError(f"{directory} is not the directory of a demo: {file} lists no names")
+    if owner != os.getuid():
+        raise DemoError(f"{directory} belongs to another user: end it as that one")
+    return namespaces
 
 
-def stop(processes: Mapping[int, int]) -> None:
-    """End processes, first politely; pids that meanwhile belong to others are left alone."""
+def processes_of(directory: Path, proc: Path = Path("/proc")) -> list[int]:
+    """Return the processes of a demo: those it started, and those that these started."""
+    mark = f"{MARK}={directory}".encode()
+    found = []
+    for entry in proc.glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is not ours
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
 
-    def running() -> list[int]:
-        return [pid for pid, started in processes.items() if started_at(pid) == started]
 
+def remove(directory: Path, namespaces: Sequence[str]) -> None:
+    """Remove all of a demo: processes, namespaces with their devices, files."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in running():
+        for pid in processes_of(directory):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         deadline = time.monotonic() + GRACE
-        while running() and time.monotonic() < deadline:
+        while processes_of(directory) and time.monotonic() < deadline:
             time.sleep(0.05)
-
-
-def processes_in(namespace: str) -> dict[int, int]:
-    """Return the processes of a namespace, also those that nobody noted down."""
-    listed = subprocess.run(
-        ["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False
-    )
-    found = {int(pid): started_at(int(pid)) for pid in listed.stdout.split()}
-    return {pid: started for pid, started in found.items() if started is not None}
-
-
-def remove(state: State, directory: Path) -> None:
-    """Remove all of a demo: processes, namespaces with their devices, files."""
-    processes = dict(state.processes)
-    for namespace in state.namespaces:
-        processes |= processes_in(namespace)
-    stop(processes)
-    for namespace in state.namespaces:
+    for namespace in namespaces:
         subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
     shutil.rmtree(directory, ignore_errors=True)
 
@@ -110,7 +84,7 @@ def wait_for(what: str, done: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def run(*command: str, timeout: float = 20.0) -> str:
+def run(*command: str, timeout: float = 10.0) -> str:
     """Run a command and return what it printed; DemoError with its complaint where it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
@@ -128,7 +102,7 @@ class Lab:
     def __init__(self, directory: Path, names: Sequence[str]) -> None:
         self.directory: Final = directory
         self.names: Final = names
-        self.state: Final = State()
+        self.namespaces: Final[list[str]] = []
         self.daemons: Final[dict[str, subprocess.Popen[bytes]]] = {}
 
     def namespace(self, name: str) -> str:
@@ -146,7 +120,7 @@ class Lab:
         """Make the namespaces and hang them on one bridge; the machine's own sees none of it."""
         switch = self.namespace(SWITCH)
         for name in (SWITCH, *self.names):
-            self.state.namespaces.append(self.namespace(name))
+            self.namespaces.append(self.namespace(name))
             run("ip", "netns", "add", self.namespace(name))
         run("ip", "-n", switch, "link", "add", "bridge", "type", "bridge")
         run("ip", "-n", switch, "link", "set", "bridge", "up")
@@ -165,23 +139,20 @@ class Lab:
     def start(self, name: str, *command: str, log: Path) -> subprocess.Popen[bytes]:
         """Start a process in a node's namespace; its words go to a file."""
         with log.open("ab") as words:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace(name), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
+                env={**os.environ, MARK: str(self.directory)},
                 start_new_session=True,  # an interrupt of the terminal is ours to handle
             )
-        started = started_at(process.pid)
-        if started is not None:
-            self.state.processes[process.pid] = started
-        return process
 
     def start_node(self, name: str, command: str) -> None:
         command_line = (*ZTLINK, command, "--home", str(self.home(name)))
         self.daemons[name] = self.start(name, *command_line, log=self.directory / f"{name}.log")
 
-    def inside(self, name: str, *command: str, timeout: float = 20.0) -> str:
+    def inside(self, name: str, *command: str, timeout: float = 10.0) -> str:
         """Run a command in a node's namespace and return what it printed."""
         return run("ip", "netns", "exec", self.namespace(name), *command, timeout=timeout)
 
@@ -192,9 +163,8 @@ class Lab:
         except DemoError as error:
             daemon = self.daemons.get(name)
             if daemon and daemon.poll() is not None:
-                raise DemoError(
-                    f"{name} ended with status {daemon.returncode}:\n{self.last_words(name)}"
-                ) from error
+                what = f"{name} ended with status {daemon.returncode}"
+                raise DemoError(f"{what}\n{self.last_words(name)}".rstrip()) from error
             raise
 
     def ztlink_json(self, name: str, *arguments: str) -> Any:  # noqa: ANN401 - it is JSON
@@ -210,4 +180,4 @@ class Lab:
         """Remove everything; nothing may interrupt this."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
-        remove(self.state, self.directory)
+        remove(self.directory, self.namespaces)

@@ -11,6 +11,7 @@ from ci.demo_lab import DemoError, Lab, say, wait_for
 from ci.demo_report import Member, Pair, endpoint_of, parse_iperf, parse_ping
 
 TRANSFER: Final = 3  # seconds of TCP
+LISTENING: Final = 5  # seconds that the receiver has to open its port
 
 # Without iperf3: one end counts what comes and says how fast it came, the other sends.
 RECEIVER: Final = """
@@ -86,7 +87,8 @@ def measure_throughput(lab: Lab, source: Member, target: Member) -> float | None
     if target.ipv4 is None:
         return None
     iperf = shutil.which("iperf3")
-    say(f"TCP from {source.name} to {target.name}, {TRANSFER} s ({iperf or 'own sender'})")
+    tool = "iperf3" if iperf else "a sender of its own"
+    say(f"TCP from {source.name} to {target.name} for {TRANSFER} s, by {tool}")
     log = lab.directory / f"{target.name}.tcp"
     if iperf:
         server = ["iperf3", "-s", "-1", "-B", target.ipv4]
@@ -95,14 +97,15 @@ def measure_throughput(lab: Lab, source: Member, target: Member) -> float | None
         server = [sys.executable, "-c", RECEIVER, target.ipv4]
         client = [sys.executable, "-c", SENDER, target.ipv4, str(TRANSFER)]
     serving = lab.start(target.name, *server, log=log)
-    for _ in range(10):
+    deadline = time.monotonic() + LISTENING
+    while True:
         try:
             output = lab.inside(source.name, *client)
             break
         except DemoError:
-            time.sleep(0.3)  # it does not listen yet
-    else:
-        return None
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.2)
     if iperf:
         return parse_iperf(output)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ci.demo_lab import DemoError, State, remove
+from ci.demo_lab import DemoError, load, processes_of, save
 from ci.demo_report import (
     Member,
     Pair,
@@ -153,33 +153,28 @@ def test_the_verdict_names_what_failed(
 
 
 def test_a_kept_demo_is_read_back_as_it_was_saved(tmp_path: Path) -> None:
-    state = State(["ztdemo1-a"], {17: 4711})
-    state.save(tmp_path)
-    assert State.load(tmp_path) == state
+    save(tmp_path, ["ztdemo1-switch", "ztdemo1-a"])
+    assert load(tmp_path) == ["ztdemo1-switch", "ztdemo1-a"]
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"namespaces": 1, "processes": {}}'])
+@pytest.mark.parametrize("content", [None, "", "{}", "[1]"])
 def test_a_directory_that_is_no_demo_is_not_ended(tmp_path: Path, content: str | None) -> None:
     if content is not None:
-        (tmp_path / "demo.json").write_text(content)
+        (tmp_path / "namespaces.json").write_text(content)
     with pytest.raises(DemoError, match="not the directory of a demo"):
-        State.load(tmp_path)
+        load(tmp_path)
 
 
-def test_ending_leaves_a_process_alone_that_got_the_pid_of_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running: dict[int, int | None] = {17: 4711, 18: 4712}
-    ended: list[int] = []
-
-    def kill(pid: int, number: int) -> None:
-        ended.append(pid)
-        running[pid] = None
-
-    monkeypatch.setattr("ci.demo_lab.started_at", running.get)
-    monkeypatch.setattr("os.kill", kill)
-    directory = tmp_path / "demo"
-    directory.mkdir()
-    remove(State([], {17: 4711, 18: 4000, 19: 4713}), directory)
-    assert ended == [17]
-    assert not directory.exists()
+def test_the_processes_of_a_demo_are_known_by_their_environment(tmp_path: Path) -> None:
+    environments = {
+        "1": b"",
+        "17": b"HOME=/root\0ZTLINK_DEMO=/tmp/ztdemo-1\0",
+        "18": b"ZTLINK_DEMO=/tmp/ztdemo-12\0",
+        "19": b"OTHER=ZTLINK_DEMO=/tmp/ztdemo-1\0",
+        "self": b"ZTLINK_DEMO=/tmp/ztdemo-1\0",
+    }
+    for pid, environment in environments.items():
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "environ").write_bytes(environment)
+    (tmp_path / "20").mkdir()  # it ended meanwhile
+    assert processes_of(Path("/tmp/ztdemo-1"), tmp_path) == [17]  # noqa: S108 - only a name

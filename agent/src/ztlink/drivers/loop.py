@@ -116,7 +116,7 @@ class Pump:
                 self._poke()
         return future
 
-    def open_sockets(self, change: Callable[[UdpDriver], None]) -> "Future[None]":
+    def open_sockets(self, change: Callable[[UdpDriver], object]) -> "Future[None]":
         """Open or close sockets; the core is told what is bound afterwards."""
 
         def apply(core: Core, now: Now) -> None:
@@ -134,7 +134,7 @@ class Pump:
         def add(core: Core, now: Now) -> None:
             self._taps[network_id] = tap
             self._readers[tap.fileno()] = lambda: self._read_tap(network_id, tap)
-            self._epoll.register(tap.fileno(), select.EPOLLIN)
+            self._epoll.register(tap.fileno(), 0 if self._unsent else select.EPOLLIN)
 
         return self.submit(add)
 
@@ -284,7 +284,8 @@ class Pump:
         for descriptor, opened in bound.items():
             self._readers[descriptor] = partial(self._read_socket, opened)
             with contextlib.suppress(FileExistsError):
-                self._epoll.register(descriptor, select.EPOLLIN)
+                writable = select.EPOLLOUT if self._unsent else 0
+                self._epoll.register(descriptor, select.EPOLLIN | writable)
 
     def _forget(self, descriptor: int) -> None:
         self._readers.pop(descriptor, None)

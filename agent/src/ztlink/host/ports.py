@@ -104,6 +104,7 @@ class PortManager:
                 await self._remove(network_id)
             if self._netlink is not None:
                 await self._run(self._netlink.close)
+                self._netlink = None
         self._thread.shutdown()
 
     async def _make(self, network_id: NetworkId, mac: Mac) -> bool:

@@ -1,0 +1,215 @@
+"""Devices that follow the networks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_interface
+
+import pytest
+import pytest_asyncio
+
+from tests.host.cores import running
+from tests.host.machine import MAC, addresses, ask, devices, ip, routes, wait_for
+from ztlink.derive import group_for_ip, interface_names
+from ztlink.drivers.loop import Pump
+from ztlink.drivers.tap import Tap
+from ztlink.host.desired import Policy
+from ztlink.host.ports import PortManager
+from ztlink.ids import Address, NetworkId
+from ztlink.node.status import NetworkView
+from ztlink.wire.netconf import NetworkConfig, Route
+
+pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
+
+NETWORK = NetworkId(0x8056C2E21C000001)
+NAME = next(interface_names(NETWORK))
+CONFIG = NetworkConfig(
+    network_id=NETWORK,
+    timestamp=1_700_000_000_000,
+    issued_to=Address(1),
+    mtu=1400,
+    addresses=(ip_interface("10.1.2.3/24"), ip_interface("8.7.6.5/24")),
+    routes=(Route(ip_interface("10.9.0.0/16"), ip_address("10.1.2.1")),),
+)
+UNREACHABLE = Route(ip_interface("10.7.0.0/16"), ip_address("10.66.0.1"))
+
+
+@dataclass
+class Machine:
+    """A manager of ports and the pump it works with."""
+
+    ports: PortManager
+    pump: Pump
+
+    async def network(self) -> NetworkView:
+        future = self.pump.submit(lambda core, now: core.network_views(now))
+        return (await asyncio.wrap_future(future))[0]
+
+
+async def make(pump: Pump, names: Mapping[NetworkId, str] | None = None) -> Machine:
+    await asyncio.wrap_future(pump.submit(lambda core, now: core.join(NETWORK, now)))
+    return Machine(PortManager(pump, {}, names or {}), pump)
+
+
+@pytest_asyncio.fixture
+async def machine() -> AsyncIterator[Machine]:
+    with running(0) as runner:
+        made = await make(runner.pump)
+        yield made
+        await made.ports.close()
+
+
+@pytest_asyncio.fixture
+async def joined(machine: Machine) -> Machine:
+    await machine.ports.joined(NETWORK, MAC)
+    return machine
+
+
+# -- the device ------------------------------------------------------------------------------
+
+
+async def test_a_network_that_was_joined_has_its_device(joined: Machine) -> None:
+    assert NAME in devices()
+
+
+async def test_a_device_has_the_mac_of_the_member(joined: Machine) -> None:
+    assert ask("link", "show", NAME)[0]["address"] == MAC.hex(":")
+
+
+async def test_a_device_may_have_a_name_of_its_own() -> None:
+    with running(0) as runner:
+        machine = await make(runner.pump, {NETWORK: "office"})
+        await machine.ports.joined(NETWORK, MAC)
+        assert "office" in devices()
+        await machine.ports.close()
+
+
+async def test_a_network_that_was_left_has_no_device(joined: Machine) -> None:
+    await joined.ports.left(NETWORK)
+    assert NAME not in devices()
+
+
+async def test_leaving_what_was_not_joined_is_no_error(machine: Machine) -> None:
+    await machine.ports.left(NETWORK)
+    assert devices() == {"lo"}
+
+
+async def test_all_devices_go_in_the_end(joined: Machine) -> None:
+    await joined.ports.close()
+    assert devices() == {"lo"}
+
+
+async def test_all_devices_go_although_the_pump_has_ended(joined: Machine) -> None:
+    joined.pump.stop()
+    await joined.ports.close()
+    assert devices() == {"lo"}
+
+
+async def test_a_device_that_cannot_be_made_is_an_error_of_the_network() -> None:
+    with running(0) as runner:
+        machine = await make(runner.pump, {NETWORK: "office"})
+        other = Tap("office")
+        await machine.ports.joined(NETWORK, MAC)
+        other.close()
+        reason = (await machine.network()).reason
+        await machine.ports.close()
+    assert reason == "cannot make the TAP office: the name is in use"
+
+
+async def test_a_device_that_could_not_be_made_is_made_with_the_next_configuration() -> None:
+    with running(0) as runner:
+        machine = await make(runner.pump, {NETWORK: "office"})
+        other = Tap("office")
+        await machine.ports.joined(NETWORK, MAC)
+        other.close()
+        await machine.ports.configured(NETWORK, CONFIG)
+        assert addresses("office") == {"10.1.2.3/24"}
+        assert (await machine.network()).status.name != "PORT_ERROR"
+        await machine.ports.close()
+
+
+# -- its configuration -----------------------------------------------------------------------
+
+
+async def test_a_configuration_is_applied(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    assert ask("link", "show", NAME)[0]["mtu"] == 1400
+    assert addresses(NAME) == {"10.1.2.3/24"}
+    assert routes("proto", "90") == {"10.9.0.0/16"}
+
+
+async def test_a_configuration_without_a_membership_is_passed_over(machine: Machine) -> None:
+    await machine.ports.configured(NETWORK, CONFIG)
+    assert devices() == {"lo"}
+
+
+async def test_a_later_configuration_replaces_the_former(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    later = replace(CONFIG, addresses=(ip_interface("10.1.2.4/24"),), routes=())
+    await joined.ports.configured(NETWORK, later)
+    assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.4/24"}, set())
+
+
+async def test_what_the_operator_allows_is_applied_at_once(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    await joined.ports.set_policy(NETWORK, Policy(allow_global=True), CONFIG)
+    assert addresses(NAME) == {"10.1.2.3/24", "8.7.6.5/24"}
+
+
+async def test_what_the_operator_forbids_is_taken_away_at_once(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    await joined.ports.set_policy(NETWORK, Policy(allow_managed=False), CONFIG)
+    assert addresses(NAME) == set()
+
+
+async def test_a_policy_is_kept(joined: Machine) -> None:
+    await joined.ports.set_policy(NETWORK, Policy(allow_global=True), None)
+    assert joined.ports.policy(NETWORK) == Policy(allow_global=True)
+
+
+async def test_what_cannot_be_applied_is_an_error_of_the_network(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, replace(CONFIG, routes=(UNREACHABLE,)))
+    reason = f"device {NAME}: cannot add the route to 10.7.0.0/16: Network is unreachable"
+    assert (await joined.network()).reason == reason
+
+
+async def test_after_a_good_configuration_there_is_no_error(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, replace(CONFIG, routes=(UNREACHABLE,)))
+    await joined.ports.configured(NETWORK, CONFIG)
+    assert (await joined.network()).status.name != "PORT_ERROR"
+
+
+async def test_what_was_applied_in_part_is_taken_away_later(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, replace(CONFIG, routes=(UNREACHABLE, *CONFIG.routes)))
+    await joined.ports.configured(NETWORK, replace(CONFIG, addresses=(), routes=()))
+    assert (addresses(NAME), routes("proto", "90")) == (set(), set())
+
+
+# -- what happens to it ----------------------------------------------------------------------
+
+
+async def test_the_core_knows_the_groups_of_a_device(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    assert group_for_ip(ip_address("10.1.2.3")) in (await joined.network()).groups
+
+
+async def test_the_core_hears_of_addresses_that_others_add(joined: Machine) -> None:
+    ip("address", "add", "10.5.0.1/24", "dev", NAME)
+    await joined.ports.scan_groups()
+    assert group_for_ip(ip_address("10.5.0.1")) in (await joined.network()).groups
+
+
+async def test_the_core_hears_of_groups_that_a_device_joins(joined: Machine) -> None:
+    ip("maddress", "add", "33:33:00:00:77:77", "dev", NAME)
+    await joined.ports.scan_groups()
+    groups = {group.mac.hex() for group in (await joined.network()).groups}
+    assert "333300007777" in groups
+
+
+async def test_a_device_that_somebody_removed_is_made_again(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    tap = joined.ports.ports[NETWORK].tap
+    ip("link", "delete", NAME)
+    await asyncio.to_thread(wait_for, lambda: tap.is_gone)
+    await joined.ports.scan_groups()
+    assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})

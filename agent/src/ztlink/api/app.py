@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -14,10 +15,15 @@ from ztlink.api.views import Json, network_json, peer_json, status_json
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.drivers.loop import Pump
-from ztlink.errors import HostError
+from ztlink.errors import HostError, ZtError
 from ztlink.host.desired import Policy
 from ztlink.host.ports import PortManager
-from ztlink.ids import NetworkId, format_address, format_network_id, parse_network_id
+from ztlink.ids import (
+    NetworkId,
+    format_network_id,
+    parse_address,
+    parse_network_id,
+)
 from ztlink.node.core import Core
 from ztlink.settings import Settings
 
@@ -54,6 +60,8 @@ class LocalApi:
         self._settings = settings
         self._read_clock = read_clock
         self._ports = ports
+        self._policies: dict[NetworkId, Policy] = {}
+        """Of a node without devices: shown, and without effect."""
         self._runner: web.AppRunner | None = None
         self._app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         self._app.add_routes(
@@ -103,10 +111,14 @@ class LocalApi:
             return web.json_response({}, status=401)
         try:
             return await handler(request)
-        except (ValueError, KeyError, TypeError) as error:
-            return web.json_response({"error": 400, "description": str(error)}, status=400)
-        except web.HTTPNotFound:
-            return web.Response(status=404)
+        except ValueError as error:
+            return _failure(400, str(error))
+        except web.HTTPRequestEntityTooLarge:
+            return _failure(413, f"the body is larger than {MAX_BODY} bytes")
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+            return _nothing()
+        except ZtError as error:
+            return _failure(500, str(error))
 
     def _is_authorized(self, request: web.Request) -> bool:
         shown = request.headers.get("X-ZT1-Auth") or request.query.get("auth")
@@ -137,9 +149,12 @@ class LocalApi:
         return web.json_response([peer_json(peer) for peer in peers])
 
     async def _peer(self, request: web.Request) -> web.Response:
-        wanted = request.match_info["id"].lower()
+        try:
+            wanted = parse_address(request.match_info["id"])
+        except ValueError as error:
+            raise web.HTTPNotFound from error
         for peer in await self._ask(lambda core, now: core.peer_views(now)):
-            if format_address(peer.identity.address) == wanted:
+            if peer.identity.address == wanted:
                 return web.json_response(peer_json(peer))
         return web.json_response({})
 
@@ -153,7 +168,9 @@ class LocalApi:
         ]
 
     def _policy(self, network_id: NetworkId) -> Policy:
-        return self._ports.policy(network_id) if self._ports else Policy()
+        if self._ports is None:
+            return self._policies.get(network_id, Policy())
+        return self._ports.policy(network_id)
 
     def _device(self, network_id: NetworkId) -> str:
         port = self._ports.ports.get(network_id) if self._ports else None
@@ -182,13 +199,17 @@ class LocalApi:
                     raise ValueError(f"{key}: {body[key]!r} is not true or false")
                 wanted[attribute] = body[key]
         await self._ask(lambda core, now: core.join(network_id, now))
-        if wanted and self._ports is not None:
-            old = self._ports.policy(network_id)
-            merged = {name: wanted.get(name, getattr(old, name)) for name in Policy.__slots__}
-            views = await self._ask(lambda core, now: core.network_views(now))
-            config = next((v.config for v in views if v.network_id == network_id), None)
-            await self._ports.set_policy(network_id, Policy(**merged), config)
+        if wanted:
+            await self._set_policy(network_id, replace(self._policy(network_id), **wanted))
         return await self._show(network_id)
+
+    async def _set_policy(self, network_id: NetworkId, policy: Policy) -> None:
+        if self._ports is None:
+            self._policies[network_id] = policy
+            return
+        views = await self._ask(lambda core, now: core.network_views(now))
+        config = next((v.config for v in views if v.network_id == network_id), None)
+        await self._ports.set_policy(network_id, policy, config)
 
     async def _leave(self, request: web.Request) -> web.Response:
         network_id = _network_id(request)
@@ -196,7 +217,19 @@ class LocalApi:
         if all(view.network_id != network_id for view in views):
             return web.json_response({})
         await self._ask(lambda core, now: core.leave(network_id, now))
+        self._policies.pop(network_id, None)
         return web.json_response({"result": True})
+
+
+def _nothing() -> web.Response:
+    """Return 404 as the original does: no body, and so no type of it."""
+    response = web.Response(status=404)
+    response.headers.pop("Content-Type", None)
+    return response
+
+
+def _failure(status: int, description: str) -> web.Response:
+    return web.json_response({"error": status, "description": description}, status=status)
 
 
 def _network_id(request: web.Request) -> NetworkId:

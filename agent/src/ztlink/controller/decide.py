@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from typing import Final
 
-from ztlink.controller.records import MemberRecord, NetworkRecord, Pool
+from ztlink.controller.records import MAX_ASSIGNMENTS, MemberRecord, NetworkRecord, Pool
 from ztlink.crypto.identity import sign
 from ztlink.derive import rfc4193_address, sixplane_address
 from ztlink.errors import WireError
@@ -28,6 +28,10 @@ from ztlink.wire.credentials import (
 from ztlink.wire.dictionary import Dictionary
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.netconf import (
+    MAX_ADDRESSES,
+    MAX_CONFIG_SIZE,
+    MAX_SPECIALISTS,
+    MAX_TAGS,
     ConfigFlag,
     Dns,
     NetworkConfig,
@@ -123,7 +127,9 @@ def decide(
         type=NetworkType.PRIVATE if network.private else NetworkType.PUBLIC,
         name=network.name.encode(),
         mtu=network.mtu,
-        specialists=tuple(Specialist(b, SpecialistRole.ACTIVE_BRIDGE) for b in bridges),
+        specialists=tuple(
+            Specialist(bridge, SpecialistRole.ACTIVE_BRIDGE) for bridge in bridges[:MAX_SPECIALISTS]
+        ),
         routes=tuple(Route(route.target, route.via) for route in network.routes),
         addresses=managed_addresses(network, record),
         rules=rules,
@@ -146,7 +152,10 @@ def _authorize(
 
 
 def _with_tags(network: NetworkRecord, record: MemberRecord) -> MemberRecord:
-    tags = {t.tag_id: t.default for t in network.tags if t.default is not None} | dict(record.tags)
+    tags = dict(record.tags)
+    for tag in network.tags:
+        if tag.default is not None and len(tags) < MAX_TAGS:
+            tags.setdefault(tag.tag_id, tag.default)
     return replace(record, tags=tuple(sorted(tags.items())))
 
 
@@ -174,7 +183,7 @@ def managed_addresses(network: NetworkRecord, record: MemberRecord) -> tuple[IpI
         bits = _prefix_of(network, ip)
         if bits is not None:
             addresses.append(ip_interface((ip, bits)))
-    return tuple(addresses)
+    return tuple(addresses[:MAX_ADDRESSES])
 
 
 def _prefix_of(network: NetworkRecord, ip: IpAddress) -> int | None:
@@ -201,7 +210,7 @@ def _assign(
             ip.version == version and _prefix_of(network, ip) is not None
             for ip in record.ip_assignments
         )
-        if not wanted or has_one:
+        if not wanted or has_one or len(record.ip_assignments) >= MAX_ASSIGNMENTS:
             continue
         pools = [pool for pool in network.pools if pool.start.version == version]
         for pool in pools:
@@ -273,19 +282,25 @@ def _random_between(low: int, high: int, random_bytes: Callable[[int], bytes]) -
 
 
 def endorse(
-    config: NetworkConfig, network: NetworkRecord, member: MemberRecord, signer: SecretIdentity
+    config: NetworkConfig,
+    network: NetworkRecord,
+    member: MemberRecord,
+    request: Request,
+    signer: SecretIdentity,
 ) -> NetworkConfig:
-    """Return the configuration with the member's credentials, freshly signed."""
+    """Return the configuration with the member's credentials, freshly signed.
+
+    A member without a rules engine gets no tags and no capabilities: it could not use them.
+    """
     when, to, by = config.timestamp, member.address, signer.address
-    identity = Identity.from_text(member.identity)
-    com = Com.issue(config.network_id, when, config.credential_time_max_delta, identity)
+    com = Com.issue(config.network_id, when, config.credential_time_max_delta, request.identity)
     com = replace(com, signer=by, signature=sign(signer, com.signing_input()))
     tags = []
-    for number, value in member.tags:
+    for number, value in member.tags if request.has_rules_engine else ():
         tag = Tag(config.network_id, when, number, value, to, by)
         tags.append(replace(tag, signature=sign(signer, tag.signing_input())))
     capabilities = []
-    for entry in network.capabilities:
+    for entry in network.capabilities if request.has_rules_engine else ():
         if entry.capability_id in member.capabilities:
             bare = Capability(config.network_id, when, entry.capability_id, entry.rules)
             custody = Custody(to, by, sign(signer, bare.signing_input()))
@@ -303,6 +318,8 @@ def endorse(
 def chunks_of(config: NetworkConfig, update_id: int, signer: SecretIdentity) -> list[bytes]:
     """Return the signed pieces in which a configuration travels."""
     text = config.encode()
+    if len(text) > MAX_CONFIG_SIZE:
+        raise WireError(f"config: {len(text)} bytes, members take {MAX_CONFIG_SIZE}")
     bodies = []
     for index in range(0, len(text), CHUNK_SIZE):
         chunk = ConfigChunk(
@@ -336,11 +353,3 @@ def revoke(
         credential_type=CredentialType.COM,
     )
     return replace(revocation, signature=sign(signer, revocation.signing_input()))
-
-
-def parse_identity(text: str) -> Identity | None:
-    """Return a stored identity, None where there is none."""
-    try:
-        return Identity.from_text(text) if text else None
-    except WireError:
-        return None

@@ -23,6 +23,7 @@ Json = dict[str, Any]
 MIN_MTU: Final = 1280
 MAX_MTU: Final = 10_000
 MAX_ITEMS: Final = 128
+MAX_ASSIGNMENTS: Final = 32
 MAX_NAME: Final = 127
 MAX_UINT32: Final = 0xFFFF_FFFF
 ACCEPT_ALL: Final = (Rule(RuleType.ACTION_ACCEPT),)
@@ -258,8 +259,11 @@ def _integer(key: str, value: object, low: int, high: int) -> int:
 
 
 def _text(key: str, value: object, most: int = MAX_NAME) -> str:
-    if not isinstance(value, str) or len(value.encode()) > most:
+    # Half of a surrogate pair may stand in JSON, but it is no text.
+    if not isinstance(value, str) or len(value.encode(errors="replace")) > most:
         raise _refuse(key, value, f"a text of at most {most} bytes")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise _refuse(key, value, "a text in Unicode")
     return value
 
 
@@ -277,13 +281,16 @@ def _object(key: str, value: object) -> dict[str, Any]:
 
 def _ip(key: str, value: object) -> IpAddress:
     try:
-        return ip_address(str(value))
+        ip = ip_address(str(value))
     except ValueError as error:
         raise _refuse(key, value, "an IP address") from error
+    if "%" in str(ip):  # the name of an interface of ours means nothing to members
+        raise _refuse(key, value, "an IP address without a scope")
+    return ip
 
 
 def _interface(key: str, value: object) -> IpInterface:
-    if not isinstance(value, str) or "/" not in value:
+    if not isinstance(value, str) or "/" not in value or "%" in value:
         raise _refuse(key, value, "an IP range such as 10.1.0.0/16")
     try:
         return ip_interface(value)
@@ -372,7 +379,7 @@ def _capability_ids(key: str, value: object) -> tuple[int, ...]:
 
 
 def _assignments(key: str, value: object) -> tuple[IpAddress, ...]:
-    texts = (str(item).partition("/")[0] for item in _list(key, value, 32))
+    texts = (str(item).partition("/")[0] for item in _list(key, value, MAX_ASSIGNMENTS))
     return tuple(dict.fromkeys(_ip(key, text) for text in texts))
 
 

@@ -7,20 +7,29 @@ from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
 from ztlink.clock import Now
-from ztlink.controller.decide import Request, chunks_of, decide, endorse, parse_identity, revoke
+from ztlink.controller.decide import Request, chunks_of, decide, endorse, revoke
 from ztlink.controller.records import FieldError, MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.drivers.chance import random_bytes
-from ztlink.ids import Address, IpAddress, NetworkId, PacketId, format_address
+from ztlink.errors import WireError
+from ztlink.ids import (
+    Address,
+    IpAddress,
+    NetworkId,
+    PacketId,
+    format_address,
+    format_network_id,
+)
 from ztlink.node.core import Core
 from ztlink.node.events import ConfigRequested
-from ztlink.wire.identity import Identity, SecretIdentity
+from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.verbs import ErrorCode
 
 logger = logging.getLogger(__name__)
 
 ONLINE_WINDOW: Final = 120.0
 MIN_REQUEST_INTERVAL: Final = 1.0
+"""Seconds between requests of one member for one network that are answered; pushes are exempt."""
 CEILING_STEP: Final = 10_000
 """Milliseconds by which the time up to which credentials may be issued is kept ahead on disk."""
 MAX_STRANGERS: Final = 10_000
@@ -57,12 +66,11 @@ class ControllerService:
         self.members: dict[NetworkId, dict[Address, MemberRecord]] = {}
         self._used: dict[NetworkId, dict[IpAddress, Address]] = {}
         self._requests: dict[tuple[NetworkId, Address], tuple[float, Request]] = {}
-        """When each member last asked, and what it said."""
+        """When each member last asked, and what it said; the longest silent first."""
+        self._active_bridges: dict[NetworkId, set[Address]] = {}
         self._strangers = 0
         for network in store.networks():
-            self.networks[network.network_id] = network
-            self.members[network.network_id] = {}
-            self._used[network.network_id] = {}
+            self._keep_network(network)
         for member in store.members():
             if member.network_id in self.networks:
                 self._keep_member(member)
@@ -77,19 +85,27 @@ class ControllerService:
         """Answer a member that asks for its configuration."""
         now = self._read_clock()
         address = event.member.address
+        key = (event.network_id, address)
+        last = self._requests.get(key)
+        if last is not None and now.mono - last[0] < MIN_REQUEST_INTERVAL:
+            return
+        request = Request.decode(event.member, event.metadata)
+        self._requests.pop(key, None)
+        self._requests[key] = (now.mono, request)
+        self._forget_silent(now)
         network = self.networks.get(event.network_id)
         if network is None:
             self._refuse(event.network_id, address, event.packet_id, ErrorCode.OBJ_NOT_FOUND)
             return
-        key = (event.network_id, address)
-        last = self._requests.get(key)
-        request = Request.decode(event.member, event.metadata)
-        is_refused = last is not None and not self._is_authorized(event.network_id, address)
-        if last and not is_refused and now.mono - last[0] < MIN_REQUEST_INTERVAL / 4:
-            return
-        self._requests.pop(key, None)
-        self._requests[key] = (now.mono, request)
         self._answer(network, request, event.packet_id)
+
+    def _forget_silent(self, now: Now) -> None:
+        """Drop those that no push would reach any more; they stand first."""
+        while self._requests:
+            key, (time, _) = next(iter(self._requests.items()))
+            if now.mono - time <= ONLINE_WINDOW:
+                return
+            del self._requests[key]
 
     def _is_authorized(self, network_id: NetworkId, address: Address) -> bool:
         member = self.members[network_id].get(address)
@@ -100,31 +116,35 @@ class ControllerService:
     ) -> None:
         address = request.identity.address
         known = self.members[network.network_id].get(address)
-        if known is None and self._strangers >= MAX_STRANGERS:
-            known = MemberRecord(network.network_id, address, 0)
-            if network.private:
-                self._refuse(
-                    network.network_id, address, in_reply_to, ErrorCode.NETWORK_ACCESS_DENIED
-                )
-                return
         answer = decide(
             network,
             known,
             request,
             self._used[network.network_id],
-            self._bridges(network.network_id),
+            sorted(self._active_bridges[network.network_id]),
             self._timestamp(),
             self._random_bytes,
         )
-        if answer.member != known:
+        has_room = known is not None or self._strangers < MAX_STRANGERS
+        if answer.member != known and (answer.member.authorized or has_room):
             self._save_member(answer.member)
         if answer.config is None:
             code = answer.refusal or ErrorCode.NETWORK_ACCESS_DENIED
             self._refuse(network.network_id, address, in_reply_to, code)
             return
-        config = endorse(answer.config, network, answer.member, self.identity)
         update_id = int.from_bytes(self._random_bytes(8), "big") or 1
-        chunks = chunks_of(config, update_id, self.identity)
+        try:
+            config = endorse(answer.config, network, answer.member, request, self.identity)
+            chunks = chunks_of(config, update_id, self.identity)
+        except WireError as error:
+            logger.warning(
+                "network=%s member=%s cannot be configured error=%s",
+                format_network_id(network.network_id),
+                format_address(address),
+                error,
+            )
+            self._refuse(network.network_id, address, in_reply_to, ErrorCode.OBJ_NOT_FOUND)
+            return
         self._pump.submit(
             lambda core, now: core.send_config(
                 address, network.network_id, chunks, in_reply_to, now
@@ -148,11 +168,12 @@ class ControllerService:
 
         Or peers would refuse them as old.
         """
-        self._last_timestamp = max(self._last_timestamp + 1, self._read_clock().unix_ms)
-        if self._last_timestamp > self._ceiling:
-            self._ceiling = self._last_timestamp + CEILING_STEP
-            self._store.raise_ceiling(self._ceiling)
-        return self._last_timestamp
+        timestamp = max(self._last_timestamp + 1, self._read_clock().unix_ms)
+        if timestamp > self._ceiling:
+            self._store.raise_ceiling(timestamp + CEILING_STEP)
+            self._ceiling = timestamp + CEILING_STEP
+        self._last_timestamp = timestamp
+        return timestamp
 
     # -- changes -----------------------------------------------------------------------------
 
@@ -163,10 +184,8 @@ class ControllerService:
             network_id = NetworkId(self.identity.address << 24 | number)
         bare = NetworkRecord(network_id, self._read_clock().unix_ms)
         network = bare.updated(body)
-        self.networks[network_id] = network
-        self.members.setdefault(network_id, {})
-        self._used.setdefault(network_id, {})
         self._store.put_network(network)
+        self._keep_network(network)
         return network
 
     def update_network(self, network_id: NetworkId, body: dict[str, Any]) -> NetworkRecord:
@@ -177,8 +196,8 @@ class ControllerService:
         network = known.updated(body)
         if network != known:
             network = replace(network, revision=known.revision + 1)
-            self.networks[network_id] = network
             self._store.put_network(network)
+            self._keep_network(network)
             self._push(network, list(self.members[network_id]))
         return network
 
@@ -187,12 +206,12 @@ class ControllerService:
         network = self.networks.get(network_id)
         if network is None:
             return None
-        for address in list(self.members[network_id]):
-            self._revoke(network, address)
-        for member in self.members.pop(network_id).values():
-            self._strangers -= not member.authorized
-        del self.networks[network_id], self._used[network_id]
         self._store.delete_network(network_id)
+        for address, member in self.members.pop(network_id).items():
+            if member.authorized:  # the certificates of others are void already
+                self._revoke(network, address)
+            self._strangers -= not member.authorized
+        del self.networks[network_id], self._used[network_id], self._active_bridges[network_id]
         return network
 
     def update_member(
@@ -220,16 +239,20 @@ class ControllerService:
 
     def delete_member(self, network_id: NetworkId, address: Address) -> MemberRecord | None:
         """Forget a member; its certificate is revoked if it had one."""
-        known = self.members[network_id].pop(address, None)
+        known = self.members[network_id].get(address)
         if known is None:
             return None
+        self._store.delete_member(network_id, address)
+        del self.members[network_id][address]
         self._strangers -= not known.authorized
         for ip in known.ip_assignments:
             self._used[network_id].pop(ip, None)
-        self._store.delete_member(network_id, address)
+        network = self.networks[network_id]
         if known.authorized:
-            self._revoke(self.networks[network_id], address)
-        self._requests.pop((network_id, address), None)
+            self._revoke(network, address)
+        if known.active_bridge:
+            self._active_bridges[network_id].discard(address)
+            self._push(network, list(self.members[network_id]))
         return known
 
     def _check_assignments(self, member: MemberRecord) -> None:
@@ -240,22 +263,18 @@ class ControllerService:
 
     # -- telling -----------------------------------------------------------------------------
 
-    def _online(self, network_id: NetworkId) -> Iterable[Address]:
-        """Yield the members that asked lately."""
-        limit = self._read_clock().mono - ONLINE_WINDOW
-        return [
-            address
-            for (network, address), (time, _) in self._requests.items()
-            if network == network_id and time > limit
-        ]
+    def _online(self, network_id: NetworkId) -> list[Address]:
+        """Return the nodes that asked for the network lately."""
+        self._forget_silent(self._read_clock())
+        return [address for network, address in self._requests if network == network_id]
 
     def _push(self, network: NetworkRecord, addresses: Iterable[Address]) -> None:
         """Send fresh configurations to those of the members that are online and authorised."""
-        online = set(self._online(network.network_id))
+        self._forget_silent(self._read_clock())
         for address in addresses:
-            if address in online and self._is_authorized(network.network_id, address):
-                _, request = self._requests[network.network_id, address]
-                self._answer(network, request, None)
+            asked = self._requests.get((network.network_id, address))
+            if asked is not None and self._is_authorized(network.network_id, address):
+                self._answer(network, asked[1], None)
 
     def _revoke(self, network: NetworkRecord, member: Address) -> None:
         revocation = revoke(
@@ -279,9 +298,15 @@ class ControllerService:
 
     # -- records -----------------------------------------------------------------------------
 
+    def _keep_network(self, network: NetworkRecord) -> None:
+        self.networks[network.network_id] = network
+        self.members.setdefault(network.network_id, {})
+        self._used.setdefault(network.network_id, {})
+        self._active_bridges.setdefault(network.network_id, set())
+
     def _save_member(self, member: MemberRecord) -> None:
+        self._store.put_member(member)  # first: what cannot be kept does not count
         self._keep_member(member)
-        self._store.put_member(member)
 
     def _keep_member(self, member: MemberRecord) -> None:
         members, used = self.members[member.network_id], self._used[member.network_id]
@@ -291,12 +316,6 @@ class ControllerService:
         for ip in member.ip_assignments:
             used[ip] = member.address
         self._strangers += (not member.authorized) - (known is not None and not known.authorized)
+        bridges = self._active_bridges[member.network_id]
+        (bridges.add if member.active_bridge else bridges.discard)(member.address)
         members[member.address] = member
-
-    def _bridges(self, network_id: NetworkId) -> list[Address]:
-        members = self.members[network_id]
-        return [address for address in sorted(members) if members[address].active_bridge]
-
-    def identity_of(self, member: MemberRecord) -> Identity | None:
-        """Return a member's identity once it has been seen."""
-        return parse_identity(member.identity)

@@ -1,16 +1,17 @@
 """Networks and members in SQLite: records as JSON, one row each; decisions know nothing of it."""
 
 import json
+import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ztlink.controller.records import MemberRecord, NetworkRecord
+from ztlink.controller.records import FieldError, MemberRecord, NetworkRecord
 from ztlink.errors import ConfigError
 from ztlink.ids import Address, NetworkId, parse_address, parse_network_id
 
-SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = """
 CREATE TABLE clock (ceiling INTEGER NOT NULL);
 INSERT INTO clock VALUES (0);
@@ -20,28 +21,30 @@ CREATE TABLE member (
     PRIMARY KEY (network, address)
 ) WITHOUT ROWID;
 """
-MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (
-    lambda connection: connection.executescript(_SCHEMA).close(),
-)
-"""Step i takes a database of version i to version i + 1."""
+MIGRATIONS: Final = (_SCHEMA,)
+"""Script i takes a database of version i to version i + 1, as a whole or not at all."""
+SCHEMA_VERSION: Final = len(MIGRATIONS)
 
 
 class ControllerStore:
     """One database; `:memory:` for tests."""
 
     def __init__(self, file: Path | str) -> None:
+        self._file = file
         try:
+            if str(file) != ":memory:":
+                _make_private(Path(file))
             self._db = sqlite3.connect(file, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            self._migrate()
-        except sqlite3.DatabaseError as error:
-            raise ConfigError(
-                f"the controller's database {file} cannot be used ({error}): "
-                "restore it from a backup, or move it away"
-            ) from error
-        if str(file) != ":memory:":
-            Path(file).chmod(0o600)
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
+        try:
+            with self._guarded():
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                self._migrate()
+        except ConfigError:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         """Close the database."""
@@ -49,27 +52,30 @@ class ControllerStore:
 
     def ceiling(self) -> int:
         """Return a time, in Unix milliseconds, that no credential issued so far is past."""
-        (value,) = self._db.execute("SELECT ceiling FROM clock").fetchone()
-        return int(value)
+        with self._guarded():
+            (value,) = self._db.execute("SELECT ceiling FROM clock").fetchone()
+            return int(value)
 
     def raise_ceiling(self, unix_ms: int) -> None:
         """Keep that credentials may be issued up to this time."""
-        self._db.execute("UPDATE clock SET ceiling = ?", (unix_ms,))
+        self._write("UPDATE clock SET ceiling = ?", (unix_ms,))
 
     def networks(self) -> list[NetworkRecord]:
         """Return all networks, by id."""
-        rows = self._db.execute("SELECT record FROM network ORDER BY id")
-        return [_network(json.loads(row[0])) for row in rows]
+        with self._guarded():
+            rows = self._db.execute("SELECT record FROM network ORDER BY id")
+            return [_network(json.loads(row[0])) for row in rows]
 
     def members(self) -> list[MemberRecord]:
         """Return all members of all networks."""
-        rows = self._db.execute("SELECT record FROM member ORDER BY network, address")
-        return [_member(json.loads(row[0])) for row in rows]
+        with self._guarded():
+            rows = self._db.execute("SELECT record FROM member ORDER BY network, address")
+            return [_member(json.loads(row[0])) for row in rows]
 
     def put_network(self, network: NetworkRecord) -> None:
         """Keep a network."""
         row = (f"{network.network_id:016x}", json.dumps(network.to_json()))
-        self._db.execute("INSERT OR REPLACE INTO network VALUES (?, ?)", row)
+        self._write("INSERT OR REPLACE INTO network VALUES (?, ?)", row)
 
     def put_member(self, member: MemberRecord) -> None:
         """Keep a member."""
@@ -78,18 +84,36 @@ class ControllerStore:
             f"{member.address:010x}",
             json.dumps(member.to_json()),
         )
-        self._db.execute("INSERT OR REPLACE INTO member VALUES (?, ?, ?)", row)
+        self._write("INSERT OR REPLACE INTO member VALUES (?, ?, ?)", row)
 
     def delete_network(self, network_id: NetworkId) -> None:
         """Forget a network and its members."""
         key = (f"{network_id:016x}",)
-        self._db.execute("DELETE FROM member WHERE network = ?", key)
-        self._db.execute("DELETE FROM network WHERE id = ?", key)
+        self._write("DELETE FROM member WHERE network = ?", key)
+        self._write("DELETE FROM network WHERE id = ?", key)
 
     def delete_member(self, network_id: NetworkId, address: Address) -> None:
         """Forget a member."""
         key = (f"{network_id:016x}", f"{address:010x}")
-        self._db.execute("DELETE FROM member WHERE network = ? AND address = ?", key)
+        self._write("DELETE FROM member WHERE network = ? AND address = ?", key)
+
+    def _write(self, statement: str, values: tuple[int | str, ...]) -> None:
+        with self._guarded():
+            self._db.execute(statement, values)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn what the database refuses, and records that are none, into our own error."""
+        try:
+            yield
+        except (sqlite3.Error, FieldError, ValueError, KeyError, TypeError) as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"the controller's database {self._file} cannot be used ({error}): make room and give "
+            "access, restore it from a backup, or move it away"
+        )
 
     def _migrate(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -99,8 +123,14 @@ class ControllerStore:
                 f"{SCHEMA_VERSION}: use the program that wrote it"
             )
         for number in range(version, SCHEMA_VERSION):
-            MIGRATIONS[number](self._db)
-            self._db.execute(f"PRAGMA user_version = {number + 1}")
+            step = f"{MIGRATIONS[number]}; PRAGMA user_version = {number + 1};"
+            self._db.executescript(f"BEGIN; {step} COMMIT;")
+
+
+def _make_private(file: Path) -> None:
+    """Make the file before SQLite does: what lies beside it takes over its mode."""
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    file.chmod(0o600)
 
 
 def _network(content: dict[str, Any]) -> NetworkRecord:

@@ -6,9 +6,15 @@ from typing import Any, Final
 
 import click
 
-from ztlink.cli_options import home_option, json_option, show, table
+from ztlink.cli_options import (
+    address_argument,
+    home_option,
+    json_option,
+    network_id_argument,
+    show,
+    table,
+)
 from ztlink.client import Client
-from ztlink.errors import ConfigError
 
 Json = dict[str, Any]
 
@@ -63,9 +69,9 @@ def _pool(cidr: str) -> Json:
     try:
         whole = ip_network(cidr)
     except ValueError as error:
-        raise ConfigError(f"--range: {error}") from error
+        raise click.UsageError(f"--range: {error}") from error
     if whole.version != 4 or whole.prefixlen > 29:
-        raise ConfigError(f"--range: {cidr} is not an IPv4 range of at least 8 addresses")
+        raise click.UsageError(f"--range: {cidr} is not an IPv4 range of at least 8 addresses")
     return {"ipRangeStart": str(whole[1]), "ipRangeEnd": str(whole[-2])}
 
 
@@ -73,10 +79,10 @@ def _parse(text: str) -> Json:
     try:
         content = Path(text[1:]).read_text() if text.startswith("@") else text
         body = json.loads(content)
-    except (OSError, json.JSONDecodeError) as error:
-        raise ConfigError(f"--config: {error}") from error
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"the fields are not JSON: {error}") from error
     if not isinstance(body, dict):
-        raise ConfigError("--config: not a JSON object")
+        raise click.UsageError("the fields are not a JSON object, such as '{\"mtu\": 2800}'")
     return body
 
 
@@ -104,7 +110,7 @@ def list_networks(home: Path, as_json: bool) -> None:
 
 
 @network.command("show")
-@click.argument("network_id")
+@click.argument("network_id", type=network_id_argument)
 @home_option
 def show_network(network_id: str, home: Path) -> None:
     """Show a network as JSON."""
@@ -112,7 +118,7 @@ def show_network(network_id: str, home: Path) -> None:
 
 
 @network.command("set")
-@click.argument("network_id")
+@click.argument("network_id", type=network_id_argument)
 @click.argument("config")
 @home_option
 def set_network(network_id: str, config: str, home: Path) -> None:
@@ -121,7 +127,7 @@ def set_network(network_id: str, config: str, home: Path) -> None:
 
 
 @network.command("delete")
-@click.argument("network_id")
+@click.argument("network_id", type=network_id_argument)
 @home_option
 def delete_network(network_id: str, home: Path) -> None:
     """Delete a network; its members are cut off."""
@@ -135,7 +141,7 @@ def member() -> None:
 
 
 @member.command("list")
-@click.argument("network_id")
+@click.argument("network_id", type=network_id_argument)
 @home_option
 @json_option
 def list_members(network_id: str, home: Path, as_json: bool) -> None:
@@ -167,8 +173,8 @@ def _change(home: Path, network_id: str, addresses: tuple[str, ...], body: Json)
 
 
 @member.command()
-@click.argument("network_id")
-@click.argument("addresses", nargs=-1, required=True)
+@click.argument("network_id", type=network_id_argument)
+@click.argument("addresses", nargs=-1, required=True, type=address_argument)
 @home_option
 def authorize(network_id: str, addresses: tuple[str, ...], home: Path) -> None:
     """Let nodes into a network, also ones that have not asked yet."""
@@ -176,8 +182,8 @@ def authorize(network_id: str, addresses: tuple[str, ...], home: Path) -> None:
 
 
 @member.command()
-@click.argument("network_id")
-@click.argument("addresses", nargs=-1, required=True)
+@click.argument("network_id", type=network_id_argument)
+@click.argument("addresses", nargs=-1, required=True, type=address_argument)
 @home_option
 def deauthorize(network_id: str, addresses: tuple[str, ...], home: Path) -> None:
     """Cut nodes off a network."""
@@ -185,8 +191,8 @@ def deauthorize(network_id: str, addresses: tuple[str, ...], home: Path) -> None
 
 
 @member.command("set")
-@click.argument("network_id")
-@click.argument("address")
+@click.argument("network_id", type=network_id_argument)
+@click.argument("address", type=address_argument)
 @click.argument("config")
 @home_option
 def set_member(network_id: str, address: str, config: str, home: Path) -> None:
@@ -195,8 +201,8 @@ def set_member(network_id: str, address: str, config: str, home: Path) -> None:
 
 
 @member.command("delete")
-@click.argument("network_id")
-@click.argument("address")
+@click.argument("network_id", type=network_id_argument)
+@click.argument("address", type=address_argument)
 @home_option
 def delete_member(network_id: str, address: str, home: Path) -> None:
     """Forget a member; it is back, unauthorised, when it asks again."""

@@ -5,7 +5,11 @@ from typing import Final
 
 import click
 
-from ztlink.errors import ConfigError, WireError
+from ztlink.errors import ConfigError, WireError, ZtError
+
+
+class IdentityError(ZtError):
+    """An identity does not hold what it claims, or one is in the way."""
 
 
 @click.group()
@@ -22,7 +26,7 @@ def generate(file: Path | None) -> None:
     from ztlink.drivers.store import Store
 
     if file is not None and file.exists():
-        raise ConfigError(f"{file} exists: remove it first, if it may be lost")
+        raise IdentityError(f"{file} exists: remove it first, if it may be lost")
     secret = make(random_bytes)
     if file is None:
         click.echo(secret.to_text())
@@ -49,9 +53,12 @@ def validate(text_or_file: str) -> None:
         if text.count(":") == 3:
             good = good and has_matching_keys(SecretIdentity.from_text(text))
     except WireError as error:
-        raise ConfigError(str(error)) from error
+        raise IdentityError(f"not an identity ({error}): give its text, or its file") from error
     if not good:
-        raise ConfigError(f"{text.partition(':')[0]} is NOT a valid identity")
+        raise IdentityError(
+            f"{text.partition(':')[0]} is NOT a valid identity: make one with "
+            "'ztlink identity generate'"
+        )
     click.echo(f"{text.partition(':')[0]} is a valid identity")
 
 
@@ -64,7 +71,7 @@ def show_identity(text_or_file: str) -> None:
     try:
         click.echo(str(Identity.from_text(read_identity(text_or_file))))
     except WireError as error:
-        raise ConfigError(str(error)) from error
+        raise IdentityError(f"not an identity ({error}): give its text, or its file") from error
 
 
 def read_identity(text_or_file: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from ztlink.cli_options import home_option, json_option, show, table
+from ztlink.cli_options import home_option, json_option, network_id_argument, show, table
 from ztlink.client import Client, RefusedError
 
 POLL_INTERVAL: Final = 0.1
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 @click.command()
-@click.argument("network_id")
+@click.argument("network_id", type=network_id_argument)
 @home_option
 @json_option
 @click.option("--wait", is_flag=True, help="Return when the network is OK.")
@@ -61,13 +61,18 @@ def _progress(told: str, text: str) -> str:
 
 
 @click.command()
-@click.argument("network_id")
+@click.argument("network_id", type=network_id_argument)
 @home_option
-def leave(network_id: str, home: Path) -> None:
+@json_option
+def leave(network_id: str, home: Path, as_json: bool) -> None:
     """Leave a network."""
-    if not Client(home).delete(f"/network/{network_id}"):
-        raise RefusedError(404, f"{network_id} was not joined")
-    click.echo("200 leave OK")
+    answer = Client(home).delete(f"/network/{network_id}")
+    if not answer:
+        raise RefusedError(404, f"{network_id} was not joined: 'ztlink networks' lists what is")
+    if as_json:
+        show(answer)
+    else:
+        click.echo("200 leave OK")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Options and output that commands share."""
+"""Options, kinds of arguments and output that commands share."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -7,9 +7,27 @@ from typing import Any, Final
 
 import click
 
+from ztlink.ids import format_address, format_network_id, parse_address, parse_network_id
+
 DEFAULT_HOME: Final = "/var/lib/zerotier-one"
 
 Command = Callable[..., Any]
+
+
+def network_id_argument(text: str) -> str:
+    """Take 16 hex digits; anything else is wrong usage, before any node is asked."""
+    try:
+        return format_network_id(parse_network_id(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def address_argument(text: str) -> str:
+    """Take the 10 hex digits of a node."""
+    try:
+        return format_address(parse_address(text))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def home_option(command: Command) -> Command:

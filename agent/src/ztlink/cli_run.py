@@ -1,5 +1,6 @@
 """`ztlink node`, `root` and `controller`: the commands that run."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_address
@@ -9,12 +10,14 @@ from typing import Any, Final, TypedDict, Unpack
 import click
 
 from ztlink.cli_options import home_option
-from ztlink.errors import ConfigError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
 from ztlink.settings import DEFAULT_PORT, Role, Settings
 
 Command = Callable[..., Any]
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 PROTOCOL_OF_SUITE: Final = {"aes": 12, "salsa": 11}
+_DEVICE_NAME: Final = re.compile(r"[^\s/:%]{1,15}")
+"""What the kernel takes."""
 
 
 class Options(TypedDict):
@@ -30,7 +33,13 @@ class Options(TypedDict):
 
 def _options(command: Command) -> Command:
     for option in (
-        click.option("--log-level", default="INFO", show_default=True, help="Least level to log."),
+        click.option(
+            "--log-level",
+            type=click.Choice(LOG_LEVELS, case_sensitive=False),
+            default="INFO",
+            show_default=True,
+            help="Least level to log.",
+        ),
         click.option(
             "--suite",
             type=click.Choice(list(PROTOCOL_OF_SUITE)),
@@ -44,7 +53,13 @@ def _options(command: Command) -> Command:
             type=click.Path(path_type=Path, dir_okay=False),
             help="A world file to be used as the planet, and kept in the home.",
         ),
-        click.option("--port", default=DEFAULT_PORT, show_default=True, help="UDP and API port."),
+        click.option(
+            "--port",
+            type=click.IntRange(1, 65535),
+            default=DEFAULT_PORT,
+            show_default=True,
+            help="UDP and API port.",
+        ),
     ):
         command = option(command)
     return home_option(command)
@@ -65,17 +80,19 @@ def _bind(texts: tuple[str, ...]) -> tuple[IpAddress, ...]:
     try:
         return tuple(ip_address(text) for text in texts)
     except ValueError as error:
-        raise ConfigError(f"--bind: {error}") from error
+        raise click.UsageError(f"--bind: {error}") from error
 
 
 def _names(texts: tuple[str, ...]) -> dict[NetworkId, str]:
     names = {}
     for text in texts:
         network_id, _, name = text.partition("=")
+        if not _DEVICE_NAME.fullmatch(name) or name in (".", ".."):
+            raise click.UsageError(f"--interface: {text!r} is not NWID=NAME with a device's name")
         try:
             names[parse_network_id(network_id)] = name
         except ValueError as error:
-            raise ConfigError(f"--interface: {error}") from error
+            raise click.UsageError(f"--interface: {error}") from error
     return names
 
 

@@ -50,7 +50,7 @@ def create(
 
     listed = tuple(_root(text) for text in roots)
     if len(listed) > MAX_ROOTS:
-        raise ConfigError(f"--root: {len(listed)} roots, a world has at most {MAX_ROOTS}")
+        raise click.UsageError(f"--root: {len(listed)} roots, a world has at most {MAX_ROOTS}")
     signer = _signer(key)
     bare = World(
         WorldType.MOON if moon else WorldType.PLANET,
@@ -68,14 +68,14 @@ def create(
 def _root(text: str) -> Root:
     who, _, where = text.rpartition("@")
     if not who:
-        raise ConfigError(f"--root: {text!r} is not IDENTITY@IP/PORT")
+        raise click.UsageError(f"--root: {text!r} is not IDENTITY@IP/PORT")
     try:
         identity = Identity.from_text(read_identity(who))
         endpoints = tuple(_endpoint(part) for part in where.split(",") if part)
     except (WireError, ValueError) as error:
-        raise ConfigError(f"--root: {error}") from error
+        raise click.UsageError(f"--root: {error}") from error
     if len(endpoints) > MAX_ENDPOINTS:
-        raise ConfigError(f"--root: {len(endpoints)} endpoints, at most {MAX_ENDPOINTS}")
+        raise click.UsageError(f"--root: {len(endpoints)} endpoints, at most {MAX_ENDPOINTS}")
     return Root(identity, endpoints)
 
 
@@ -106,9 +106,9 @@ def _world_id(text: str | None, roots: tuple[Root, ...], *, moon: bool) -> int:
         try:
             chosen = int(text, 16)
         except ValueError as error:
-            raise ConfigError(f"--id: {text!r} is not hexadecimal") from error
+            raise click.UsageError(f"--id: {text!r} is not hexadecimal") from error
         if chosen in RESERVED_IDS or not 0 < chosen < 1 << 64:
-            raise ConfigError(f"--id: {text} is reserved or out of range")
+            raise click.UsageError(f"--id: {text} is reserved or out of range")
         return chosen
     if moon:
         return roots[0].identity.address

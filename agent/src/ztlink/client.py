@@ -53,7 +53,7 @@ class Client:
             connection.request(method, path, text, {"X-ZT1-Auth": token})
             answer = connection.getresponse()
             content = answer.read()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise NodeUnreachableError(
                 f"no node answers for {self.home} on port {port}: start one with "
                 f"'ztlink node --home {self.home}'"
@@ -61,14 +61,26 @@ class Client:
         finally:
             connection.close()
         parsed = _parse(content)
+        if answer.status == 404 and "/controller" in path and not self._has_controller(path):
+            raise RefusedError(404, "this node is no controller: start it with --controller")
         if answer.status != 200:
             raise RefusedError(answer.status, _reason(answer.status, path, parsed))
         return parsed
+
+    def _has_controller(self, asked: str) -> bool:
+        try:
+            return asked != "/controller" and bool(self.get("/controller"))
+        except RefusedError:
+            return False
 
     def _credentials(self) -> tuple[str, int]:
         try:
             token = (self.home / "authtoken.secret").read_text().strip()
             port = int((self.home / "zerotier-one.port").read_text())
+        except PermissionError as error:
+            raise NodeUnreachableError(
+                f"{error.filename} may not be read: use the account that the node runs as"
+            ) from error
         except (OSError, ValueError) as error:
             raise NodeUnreachableError(
                 f"{self.home} is not the home of a running node ({error}): start one, or name its "
@@ -89,8 +101,7 @@ def _reason(status: int, path: str, parsed: Answer) -> str:
         return str(parsed["description"])
     if status == 401:
         return "the node does not take the token: read authtoken.secret in its home"
-    if status == 404 and path.startswith("/controller") and path.count("/") <= 2:
-        return "this node is no controller: start it with --controller"
     if status == 404:
-        return f"there is no {path.strip('/').replace('/', ' ')}"
-    return f"the node answered {status}"
+        what = path.removeprefix("/unstable").removeprefix("/controller")
+        return f"there is no {what.strip('/').replace('/', ' ')}: see 'ztlink --help' for lists"
+    return f"the node answered {status} to {path}: its log says more"

@@ -1,11 +1,14 @@
 """`ztlink identity`: make, check and show identities."""
 
+import re
 from pathlib import Path
 from typing import Final
 
 import click
 
 from ztlink.errors import ConfigError, WireError, ZtError
+
+_BEGINS_AN_IDENTITY: Final = re.compile(r"\s*[0-9a-fA-F]{10}:[0-9]+:")
 
 
 class IdentityError(ZtError):
@@ -76,12 +79,15 @@ def show_identity(text_or_file: str) -> None:
 
 def read_identity(text_or_file: str) -> str:
     """Return the text of an identity that is given as such or as a file."""
-    if ":" in text_or_file and not Path(text_or_file).exists():
+    if _BEGINS_AN_IDENTITY.match(text_or_file):
         return text_or_file.strip()
     try:
         return Path(text_or_file).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read an identity from {text_or_file}: {error}") from error
+    except (OSError, ValueError) as error:
+        # Neither the argument nor the error as they are: private keys may be in them.
+        name = text_or_file.partition(":")[0]
+        why = error.strerror if isinstance(error, OSError) else "not text"
+        raise ConfigError(f"cannot read an identity from {name}: {why}") from None
 
 
 COMMANDS: Final = (identity,)

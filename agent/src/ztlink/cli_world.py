@@ -68,7 +68,9 @@ def create(
 def _root(text: str) -> Root:
     who, _, where = text.rpartition("@")
     if not who:
-        raise click.UsageError(f"--root: {text!r} is not IDENTITY@IP/PORT")
+        raise click.UsageError(
+            f"--root: {text.partition(':')[0]!r} is not followed by @IP/PORT, where it is found"
+        )
     try:
         identity = Identity.from_text(read_identity(who))
         endpoints = tuple(_endpoint(part) for part in where.split(",") if part)

@@ -1,11 +1,18 @@
 """Identities are checked in another process."""
 
 import dataclasses
+import os
 import queue
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.host.machine import wait_for
 from tests.unit.vl1.mesh import identity
 from ztlink.drivers.validator import Validator
 from ztlink.ids import Address
@@ -13,6 +20,13 @@ from ztlink.wire.identity import Identity
 
 GOOD = identity(0).public
 FORGED = dataclasses.replace(GOOD, address=Address(GOOD.address ^ 1))
+OWNER = f"""
+import time
+from ztlink.drivers.validator import Validator
+from ztlink.wire.identity import Identity
+Validator().submit(Identity.from_text("{GOOD}"), lambda *verdict: print("checked", flush=True))
+time.sleep(60)
+"""
 
 
 @pytest.fixture
@@ -22,15 +36,71 @@ def validator() -> Iterator[Validator]:
     made.close()
 
 
+def check(validator: Validator, checked: Identity) -> tuple[Identity, bool]:
+    verdicts: queue.SimpleQueue[tuple[Identity, bool]] = queue.SimpleQueue()
+    validator.submit(checked, lambda who, ok: verdicts.put((who, ok)))
+    return verdicts.get(timeout=60)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that any thread of a process has started."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for t in threads for child in (t / "children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
 @pytest.mark.parametrize(("checked", "is_good"), [(GOOD, True), (FORGED, False)])
 def test_the_verdict_comes_with_its_identity(
     validator: Validator, checked: Identity, is_good: bool
 ) -> None:
-    verdicts: queue.SimpleQueue[tuple[Identity, bool]] = queue.SimpleQueue()
-    validator.submit(checked, lambda who, ok: verdicts.put((who, ok)))
-    assert verdicts.get(timeout=60) == (checked, is_good)
+    assert check(validator, checked) == (checked, is_good)
 
 
-def test_a_validator_that_was_not_used_can_be_closed(validator: Validator) -> None:
+def test_a_process_that_ended_is_replaced(validator: Validator) -> None:
+    before = set(children(os.getpid()))
+    check(validator, GOOD)
+    for child in set(children(os.getpid())) - before:
+        os.kill(child, signal.SIGKILL)
+    assert check(validator, FORGED) == (FORGED, False)
+
+
+def test_the_process_ends_when_the_validator_is_closed(validator: Validator) -> None:
+    before = children(os.getpid())
+    check(validator, GOOD)
+    validator.close()
+    assert children(os.getpid()) == before
+
+
+def test_the_process_ends_although_the_node_was_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"checked\n"
+        helpers = children(owner.pid)
+        owner.kill()
+    assert helpers != []
+    wait_for(lambda: not any(is_running(helper) for helper in helpers))
+
+
+def test_closing_does_not_wait_for_what_is_not_checked_yet(validator: Validator) -> None:
+    verdicts: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    for _ in range(100):
+        validator.submit(GOOD, lambda who, ok: verdicts.put(ok))
+    validator.close()
+    assert verdicts.qsize() < 100
+
+
+def test_a_validator_that_was_closed_checks_nothing(validator: Validator) -> None:
+    validator.close()
+    validator.submit(GOOD, lambda who, ok: None)
+    assert "ztlink-validator" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_validator_that_was_not_used_can_be_closed_twice(validator: Validator) -> None:
+    before = children(os.getpid())
     validator.close()
     validator.close()
+    assert children(os.getpid()) == before

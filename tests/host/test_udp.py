@@ -1,5 +1,7 @@
 """Sockets that carry trains, over the loopback of a namespace."""
 
+import errno
+import os
 import select
 import socket
 import time
@@ -9,10 +11,11 @@ from ipaddress import ip_address
 import pytest
 
 from tests.host.machine import PATIENCE, ip
-from ztlink.batch import Transmit
-from ztlink.drivers.udp import UdpDriver, UdpSocket
+from ztlink.batch import MAX_TRAIN_DATAGRAMS, Transmit
+from ztlink.drivers.udp import BUFFER_WANTED, FILLING, UDP_SEGMENT, UdpDriver, UdpSocket
 from ztlink.errors import HostError
 from ztlink.ids import ALL_SOCKETS, Endpoint, IpAddress, SocketId
+from ztlink.stats import Drop, Stats
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
@@ -55,6 +58,35 @@ def arrivals(opened: UdpSocket, size: int) -> list[tuple[bytes, int]]:
         select.select([opened.fileno()], [], [], PATIENCE)
         found += [(bytes(t.buffer), t.segment_size) for t in opened.receive(4)]
     return found
+
+
+def trains(opened: UdpSocket) -> list[tuple[bytes, int]]:
+    """Return what has arrived, with the stride of each train."""
+    return [(bytes(t.buffer), t.segment_size) for t in opened.receive(8)]
+
+
+class Room:
+    """A socket whose buffer takes so many datagrams and no trains."""
+
+    def __init__(self, datagrams: int) -> None:
+        self.datagrams = datagrams
+
+    def sendmsg(
+        self,
+        buffers: list[memoryview],
+        controls: list[tuple[int, int, bytes]],
+        flags: int,
+        address: object,
+    ) -> int:
+        if any(kind == UDP_SEGMENT for _, kind, _ in controls):
+            raise OSError(errno.EINVAL, "no trains here")
+        if self.datagrams == 0:
+            raise BlockingIOError(errno.EAGAIN, "full")
+        self.datagrams -= 1
+        return len(buffers[0])
+
+    def close(self) -> None:
+        """Have nothing to give back."""
 
 
 # -- opening ---------------------------------------------------------------------------------
@@ -141,27 +173,102 @@ def test_the_longest_train_arrives(pair: tuple[UdpSocket, UdpSocket]) -> None:
     assert arrivals(pair[1], len(data)) == [(data, 1432)]
 
 
-def test_only_as_many_trains_are_read_as_asked_for(sender: UdpSocket, receiver: UdpSocket) -> None:
-    for number in range(3):
-        sender.send(train(receiver.endpoint, bytes([number])))
+def test_only_as_many_fillings_are_read_as_asked_for(
+    sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    for _ in range(3):
+        sender.send(train(receiver.endpoint, bytes(FILLING), 1024))
     assert len(list(receiver.receive(2))) == 2
+
+
+def test_datagrams_that_come_one_by_one_are_a_train(sender: UdpSocket, receiver: UdpSocket) -> None:
+    for letter in (b"abc", b"def", b"gh"):
+        sender.send(train(receiver.endpoint, letter))
+    assert trains(receiver) == [(b"abcdefgh", 3)]
+
+
+def test_a_longer_datagram_begins_another_train(sender: UdpSocket, receiver: UdpSocket) -> None:
+    for letters in (b"ab", b"cde"):
+        sender.send(train(receiver.endpoint, letters))
+    assert trains(receiver) == [(b"ab", 2), (b"cde", 3)]
+
+
+def test_a_shorter_datagram_ends_its_train(sender: UdpSocket, receiver: UdpSocket) -> None:
+    for letters in (b"abc", b"de", b"fg"):
+        sender.send(train(receiver.endpoint, letters))
+    assert trains(receiver) == [(b"abcde", 3), (b"fg", 2)]
+
+
+def test_another_source_begins_another_train(
+    driver: UdpDriver, sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    other = driver.open(HERE, 0)
+    sender.send(train(receiver.endpoint, b"ab"))
+    other.send(train(receiver.endpoint, b"cd"))
+    assert [(bytes(t.buffer), t.source) for t in receiver.receive(4)] == [
+        (b"ab", sender.endpoint),
+        (b"cd", other.endpoint),
+    ]
+
+
+def test_a_train_of_the_kernel_is_left_as_it_is(sender: UdpSocket, receiver: UdpSocket) -> None:
+    sender.send(train(receiver.endpoint, b"abcd", 2))
+    sender.send(train(receiver.endpoint, b"ef"))
+    assert trains(receiver) == [(b"abcd", 2), (b"ef", 2)]
+
+
+def test_a_train_has_no_more_datagrams_than_one_that_is_sent(
+    sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    for _ in range(MAX_TRAIN_DATAGRAMS + 1):
+        sender.send(train(receiver.endpoint, b"ab"))
+    assert trains(receiver) == [(b"ab" * MAX_TRAIN_DATAGRAMS, 2), (b"ab", 2)]
+
+
+def test_the_longest_datagrams_are_taken_side_by_side(
+    sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    pieces = [bytes([number]) * size for number, size in enumerate((32_000, 65_507, 65_507))]
+    for piece in pieces:
+        sender.send(train(receiver.endpoint, piece))
+    assert trains(receiver) == [(piece, len(piece)) for piece in pieces]
 
 
 def test_nothing_is_read_where_nothing_arrived(receiver: UdpSocket) -> None:
     assert list(receiver.receive(4)) == []
 
 
-def test_an_empty_datagram_is_passed_over(sender: UdpSocket, receiver: UdpSocket) -> None:
-    sender.send(train(receiver.endpoint, b""))
-    sender.send(train(receiver.endpoint, b"x"))
-    assert arrivals(receiver, 1) == [(b"x", 1)]
+def test_an_empty_datagram_is_passed_over(observer: socket.socket, receiver: UdpSocket) -> None:
+    for data in (b"", b"a", b"", b"b"):
+        observer.sendto(data, (str(HERE), receiver.endpoint.port))
+    assert trains(receiver) == [(b"ab", 1)]
 
 
-def test_datagrams_beyond_the_mtu_go_one_by_one(sender: UdpSocket, receiver: UdpSocket) -> None:
+def test_datagrams_beyond_the_mtu_go_one_by_one(sender: UdpSocket, observer: socket.socket) -> None:
     ip("link", "set", "lo", "mtu", "1280")
     data = bytes(range(250)) * 12
-    assert sender.send(train(receiver.endpoint, data, 1500))
-    assert arrivals(receiver, 3000) == [(data[:1500], 1500), (data[1500:], 1500)]
+    assert sender.send(train(endpoint_of(observer), data, 1500))
+    assert [observer.recv(4000), observer.recv(4000)] == [data[:1500], data[1500:]]
+
+
+def test_without_offload_datagrams_go_one_by_one() -> None:
+    driver = UdpDriver(has_offload=False)
+    one, two = driver.open(HERE, 0), driver.open(HERE, 0)
+    one.send(train(two.endpoint, b"abcdef", 2))
+    found = [bytes(t.buffer) for t in two.receive(4)]
+    driver.close_all()
+    assert found == [b"abcdef"]
+
+
+@pytest.mark.parametrize("ttl", [0, 2])
+def test_the_rest_of_what_does_not_go_as_a_train_is_left_when_the_buffer_is_full(
+    sender: UdpSocket, ttl: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender.close()
+    monkeypatch.setattr(sender, "_socket", Room(2))
+    transmit = train(Endpoint(HERE, 9993), b"a" * 1400 + b"b" * 1400 + b"c" * 1400, 1400, ttl)
+    assert not sender.send(transmit)
+    assert bytes(transmit.buffer) == b"c" * 1400
 
 
 def test_one_train_that_does_not_fit_does_not_end_all_trains(
@@ -213,6 +320,41 @@ def test_a_closed_port_does_not_disturb_the_sender(
     assert arrivals(receiver, 5) == [(b"hello", 5)]
 
 
+def test_what_cannot_be_sent_is_counted_for_the_node(driver: UdpDriver, sender: UdpSocket) -> None:
+    stats = Stats()
+    driver.count_in(stats)
+    sender.send(train(Endpoint(HERE, 0), b"x"))
+    driver.open(HERE, 0).send(train(Endpoint(HERE, 0), b"x"))
+    assert stats.drops[Drop.SEND_REFUSED] == 2
+
+
+def test_more_is_received_at_once_than_the_machines_limit_allows(receiver: UdpSocket) -> None:
+    with socket.socket(fileno=os.dup(receiver.fileno())) as copy:
+        assert copy.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * BUFFER_WANTED
+
+
+# -- addresses of one link -------------------------------------------------------------------
+
+
+@pytest.fixture
+def link_local(driver: UdpDriver) -> UdpSocket:
+    ip("address", "add", "fe80::77/64", "dev", "lo", "nodad")
+    return driver.open(ip_address("fe80::77%lo"), 0)
+
+
+def test_an_address_of_one_link_can_be_sent_to(link_local: UdpSocket) -> None:
+    assert link_local.send(train(link_local.endpoint, b"hello"))
+    assert arrivals(link_local, 5) == [(b"hello", 5)]
+
+
+def test_an_address_of_one_link_can_be_answered(link_local: UdpSocket) -> None:
+    link_local.send(train(link_local.endpoint, b"hello"))
+    select.select([link_local.fileno()], [], [], PATIENCE)
+    sources = [t.source for t in link_local.receive(1)]
+    link_local.send(train(sources[0], b"answer"))
+    assert arrivals(link_local, 6) == [(b"answer", 6)]
+
+
 # -- the time to live ------------------------------------------------------------------------
 
 
@@ -239,6 +381,13 @@ def test_a_punch_has_its_time_to_live(sender: UdpSocket, observer: socket.socket
     assert time_to_live(observer) == 2
 
 
+def test_each_datagram_of_a_punch_has_its_time_to_live(
+    sender: UdpSocket, observer: socket.socket
+) -> None:
+    sender.send(train(endpoint_of(observer), b"xy", 1, ttl=2))
+    assert [time_to_live(observer), time_to_live(observer)] == [2, 2]
+
+
 def test_what_follows_a_punch_lives_as_long_as_ever(
     sender: UdpSocket, observer: socket.socket
 ) -> None:
@@ -246,6 +395,40 @@ def test_what_follows_a_punch_lives_as_long_as_ever(
     observer.recv(1)
     sender.send(train(endpoint_of(observer), b"x"))
     assert time_to_live(observer) == 64
+
+
+# -- all sockets of a node -------------------------------------------------------------------
+
+
+def bound(driver: UdpDriver) -> set[Endpoint]:
+    return set(driver.endpoints().values())
+
+
+def test_every_port_is_bound_on_every_address(driver: UdpDriver) -> None:
+    assert driver.bind([HERE, HERE6], [9993, 29994]) == []
+    assert bound(driver) == {Endpoint(i, p) for i in (HERE, HERE6) for p in (9993, 29994)}
+
+
+def test_what_is_bound_stays_bound(driver: UdpDriver) -> None:
+    driver.bind([HERE], [9993])
+    before = dict(driver.endpoints())
+    driver.bind([HERE, HERE6], [9993])
+    assert before.items() <= driver.endpoints().items()
+
+
+def test_what_is_not_wanted_any_more_is_closed(driver: UdpDriver) -> None:
+    driver.bind([HERE, HERE6], [9993, 29994])
+    driver.bind([HERE6], [29994])
+    assert bound(driver) == {Endpoint(HERE6, 29994)}
+
+
+def test_what_cannot_be_bound_does_not_hold_up_the_rest(
+    driver: UdpDriver, observer: socket.socket
+) -> None:
+    used = observer.getsockname()[1]
+    failures = driver.bind([HERE, HERE6], [used])
+    assert [failure.errno for failure in failures] == [errno.EADDRINUSE]
+    assert bound(driver) == {Endpoint(HERE6, used)}
 
 
 # -- which socket ----------------------------------------------------------------------------

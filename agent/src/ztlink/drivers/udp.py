@@ -1,16 +1,22 @@
-"""UDP sockets that carry trains: many datagrams a system call, by UDP_SEGMENT and UDP_GRO."""
+"""UDP sockets that carry trains: many datagrams a system call, by UDP_SEGMENT and UDP_GRO.
+
+A peer that sends no trains is read datagram by datagram into one buffer, and neighbours of one
+source and size become a train here: what follows is paid by the train.
+"""
 
 import errno
 import logging
 import socket
 import struct
-from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
-from ztlink.batch import Train, Transmit
+from ztlink.batch import MAX_TRAIN_DATAGRAMS, Train, Transmit
 from ztlink.errors import HostError
 from ztlink.ids import ALL_SOCKETS, Endpoint, IpAddress, SocketId
+from ztlink.stats import Drop, Stats
 
 logger = logging.getLogger(__name__)
 
@@ -20,35 +26,42 @@ IP_MTU_DISCOVER: Final = 10
 IP_PMTUDISC_DONT: Final = 0
 IPV6_MTU_DISCOVER: Final = 23
 IPV6_PMTUDISC_DONT: Final = 0
-BUFFER_WANTED: Final = 4 << 20
+SO_RCVBUFFORCE: Final = 33
+BUFFER_WANTED: Final = 1 << 20
 MAX_RECEIVE: Final = 65_536
-DEFAULT_TTL: Final = 64
+FILLING: Final = 32_768
+"""Bytes from which on the buffer is full: less than a long train, more than 20 datagrams."""
 MAX_KNOWN_SOURCES: Final = 4096
 _CMSG_SPACE: Final = socket.CMSG_SPACE(4)
 _STRIDE: Final = struct.Struct("=i")
 _SEGMENT: Final = struct.Struct("=H")
-_WOULD_BLOCK: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
+_TTL: Final = struct.Struct("=i")
+_WOULD_BLOCK: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
 _NO_OFFLOAD: Final = frozenset({errno.EIO, errno.EOPNOTSUPP})
 """The way out cannot cut trains."""
 _NO_TRAIN: Final = frozenset({errno.EINVAL, errno.EMSGSIZE})
 """This train does not fit that way, as where the MTU is below its datagrams' size."""
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+Control = tuple[int, int, bytes]
 
 
 class UdpSocket:
     """One bound socket; non-blocking, never raises to its caller for what the network does."""
 
-    def __init__(self, socket_id: SocketId, ip: IpAddress, port: int) -> None:
+    def __init__(
+        self, socket_id: SocketId, ip: IpAddress, port: int, *, stats: Stats, has_offload: bool
+    ) -> None:
         self.socket_id = socket_id
+        self.stats = stats
         family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
         self.version = ip.version
         self.errors = 0
         """Sends that the kernel refused for good."""
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
-            self._configure()
-            self._socket.bind((str(ip), port))
+            self._configure(has_offload=has_offload)
+            self._socket.bind(_socket_address(Endpoint(ip, port)))
         except OSError as error:
             self._socket.close()
             raise HostError(
@@ -57,11 +70,10 @@ class UdpSocket:
                 "is another node running? Choose another port with --port",
             ) from error
         self.endpoint = Endpoint(ip, self._socket.getsockname()[1])
-        self._buffer = bytearray(MAX_RECEIVE)
-        self._view = memoryview(self._buffer)
+        self._view = memoryview(bytearray(FILLING + MAX_RECEIVE))
         self._sources: dict[SocketAddress, Endpoint] = {}
         self._addresses: dict[Endpoint, SocketAddress] = {}
-        self._segments = True
+        self._can_segment = has_offload and self._has_option(UDP_SEGMENT)
 
     def fileno(self) -> int:
         """Return the descriptor."""
@@ -72,32 +84,69 @@ class UdpSocket:
         self._socket.close()
 
     def receive(self, budget: int) -> Iterator[Train]:
-        """Yield up to `budget` trains; each is borrowed until the next is taken."""
+        """Yield the trains of up to `budget` fillings of the buffer, each borrowed until the next.
+
+        A filling is a long train of the kernel's, or some 20 datagrams that came one by one.
+        """
         for _ in range(budget):
-            try:
-                size, controls, _, address = self._socket.recvmsg_into([self._buffer], _CMSG_SPACE)
-            except BlockingIOError:
+            is_drained = yield from self._receive_filling()
+            if is_drained:
                 return
-            except OSError as error:  # an ICMP error for something sent before
-                logger.debug("receive failed socket=%s error=%s", self.endpoint, error)
-                continue
+
+    def _receive_filling(self) -> Generator[Train, None, bool]:
+        """Yield what fits into the buffer; return whether nothing is left in the socket."""
+        start = end = stride = 0  # of the train that still grows
+        is_open = False
+        source: SocketAddress | None = None
+        is_drained = False
+        for _ in range(MAX_TRAIN_DATAGRAMS):
+            try:
+                size, step, address = self._receive_one(end)
+            except BlockingIOError:
+                is_drained = True
+                break
             if size == 0:
                 continue
-            stride = size
-            for level, kind, data in controls:
-                if level == socket.SOL_UDP and kind == UDP_GRO:
-                    stride = _STRIDE.unpack(data[:4])[0]
-            yield Train(self._view[:size], stride, self._source(address), self.socket_id)
+            if is_open and size <= stride and size == step and address == source:
+                end += size
+                is_open = size == stride
+            else:
+                if source is not None:
+                    yield self._train(start, end, stride, source)
+                start, end, stride, source = end, end + size, step, address
+                is_open = size == step  # the kernel's own trains are as long as it can make them
+            if end >= FILLING:
+                break
+        if source is not None:
+            yield self._train(start, end, stride, source)
+        return is_drained
+
+    def _receive_one(self, start: int) -> tuple[int, int, SocketAddress]:
+        """Receive into the buffer; return size, stride and source, size 0 where nothing came."""
+        try:
+            size, controls, _, address = self._socket.recvmsg_into(
+                [self._view[start:]], _CMSG_SPACE
+            )
+        except BlockingIOError:
+            raise
+        except OSError as error:  # an ICMP error for something sent before
+            logger.debug("receive failed socket=%s error=%s", self.endpoint, error)
+            return 0, 0, ("", 0)
+        for level, kind, data in controls:
+            if level == socket.SOL_UDP and kind == UDP_GRO:
+                return size, _STRIDE.unpack(data[:4])[0], address
+        return size, size, address
+
+    def _train(self, start: int, end: int, stride: int, address: SocketAddress) -> Train:
+        return Train(self._view[start:end], stride, self._source(address), self.socket_id)
 
     def send(self, transmit: Transmit) -> bool:
-        """Send datagrams; False where the socket's buffer is full and nothing was sent."""
+        """Send datagrams; False where the buffer is full: what is left to send is in `transmit`."""
         address = self._address(transmit.destination)
         if transmit.ttl and self.version == 4:
-            return self._send_with_ttl(transmit, address)
-        size = len(transmit.buffer)
-        if size <= transmit.segment_size:
-            return self._send_one(transmit.buffer, address)
-        if self._segments:
+            ttl = (socket.IPPROTO_IP, socket.IP_TTL, _TTL.pack(transmit.ttl))
+            return self._send_piecewise(transmit, address, [ttl])
+        if len(transmit.buffer) > transmit.segment_size and self._can_segment:
             control = (socket.SOL_UDP, UDP_SEGMENT, _SEGMENT.pack(transmit.segment_size))
             try:
                 self._socket.sendmsg([transmit.buffer], [control], 0, address)
@@ -106,59 +155,64 @@ class UdpSocket:
                     return False
                 if error.errno in _NO_OFFLOAD:
                     logger.info("datagrams go one by one socket=%s error=%s", self.endpoint, error)
-                    self._segments = False
+                    self._can_segment = False
                 elif error.errno not in _NO_TRAIN:
                     return self._refused(error)
             else:
                 return True
-        return self._send_piecewise(transmit, address)
+        return self._send_piecewise(transmit, address, [])
 
-    def _send_piecewise(self, transmit: Transmit, address: SocketAddress) -> bool:
-        view, step = memoryview(transmit.buffer), transmit.segment_size
+    def _send_piecewise(
+        self, transmit: Transmit, address: SocketAddress, controls: list[Control]
+    ) -> bool:
+        view, step = memoryview(transmit.buffer), max(transmit.segment_size, 1)
         for start in range(0, len(view), step):
-            if not self._send_one(view[start : start + step], address) and start == 0:
-                return False  # later ones are lost, as the network loses datagrams
+            try:
+                self._socket.sendmsg([view[start : start + step]], controls, 0, address)
+            except OSError as error:
+                if error.errno in _WOULD_BLOCK:
+                    transmit.buffer = view[start:]
+                    return False
+                self._refused(error)
         return True
-
-    def _send_one(self, data: bytes | bytearray | memoryview, address: SocketAddress) -> bool:
-        try:
-            self._socket.sendto(data, address)
-        except OSError as error:
-            return error.errno not in _WOULD_BLOCK and self._refused(error)
-        return True
-
-    def _send_with_ttl(self, transmit: Transmit, address: SocketAddress) -> bool:
-        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, transmit.ttl)
-        try:
-            return self._send_one(transmit.buffer, address)
-        finally:
-            self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, DEFAULT_TTL)
 
     def _refused(self, error: OSError) -> bool:
         """Count a datagram that cannot be sent; the peer's path will show it by silence."""
         self.errors += 1
+        self.stats.drop(Drop.SEND_REFUSED)
         logger.debug("send failed socket=%s error=%s", self.endpoint, error)
         return True
 
-    def _configure(self) -> None:
+    def _configure(self, *, has_offload: bool) -> None:
         self._socket.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            self._socket.setsockopt(socket.SOL_SOCKET, option, BUFFER_WANTED)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_WANTED)
+        try:  # beyond the machine's limit, which holds few trains
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_WANTED)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_WANTED)
+        # What is not cut by us relies on the network's fragmentation.
         if self.version == 6:
             self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             self._socket.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DONT)
         else:
-            # Replies that are not cut by us rely on the network's fragmentation.
             self._socket.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+        if has_offload:
+            try:
+                self._socket.setsockopt(socket.SOL_UDP, UDP_GRO, 1)
+            except OSError as error:
+                logger.info("receiving datagrams one by one error=%s", error)
+
+    def _has_option(self, option: int) -> bool:
         try:
-            self._socket.setsockopt(socket.SOL_UDP, UDP_GRO, 1)
-        except OSError as error:
-            logger.info("receiving datagrams one by one error=%s", error)
+            self._socket.getsockopt(socket.SOL_UDP, option)
+        except OSError:
+            return False
+        return True
 
     def _source(self, address: SocketAddress) -> Endpoint:
         endpoint = self._sources.get(address)
         if endpoint is None:
-            endpoint = Endpoint(_parse_ip(address[0]), address[1])
+            endpoint = _endpoint(address)
             if len(self._sources) >= MAX_KNOWN_SOURCES:
                 self._sources.clear()
             self._sources[address] = endpoint
@@ -167,7 +221,7 @@ class UdpSocket:
     def _address(self, endpoint: Endpoint) -> SocketAddress:
         address = self._addresses.get(endpoint)
         if address is None:
-            address = (str(endpoint.ip), endpoint.port)
+            address = _socket_address(endpoint)
             if len(self._addresses) >= MAX_KNOWN_SOURCES:
                 self._addresses.clear()
             self._addresses[endpoint] = address
@@ -177,16 +231,46 @@ class UdpSocket:
 class UdpDriver:
     """All sockets of a node, by their number."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_offload: bool = True) -> None:
+        """Start without sockets; without offload they carry datagrams one by one."""
         self.sockets: dict[SocketId, UdpSocket] = {}
+        self._stats = Stats()
+        self._has_offload = has_offload
         self._next = 1
+
+    def count_in(self, stats: Stats) -> None:
+        """Count what the kernel refuses in a node's counters."""
+        self._stats = stats
+        for opened in self.sockets.values():
+            opened.stats = stats
 
     def open(self, ip: IpAddress, port: int) -> UdpSocket:
         """Bind a socket; HostError says what is wrong."""
-        opened = UdpSocket(SocketId(self._next), ip, port)
+        opened = UdpSocket(
+            SocketId(self._next), ip, port, stats=self._stats, has_offload=self._has_offload
+        )
         self._next += 1
         self.sockets[opened.socket_id] = opened
         return opened
+
+    def bind(self, ips: Collection[IpAddress], ports: Sequence[int]) -> list[HostError]:
+        """Bind every port on every address and close all other sockets; what is open stays.
+
+        Returns what could not be bound: the rest is.
+        """
+        wanted = {Endpoint(ip, port) for ip in ips for port in ports}
+        for socket_id, opened in list(self.sockets.items()):
+            if opened.endpoint not in wanted:
+                self.close(socket_id)
+        missing = wanted - {opened.endpoint for opened in self.sockets.values()}
+        failures: list[HostError] = []
+        order = {port: number for number, port in enumerate(ports)}
+        for one in sorted(missing, key=lambda e: (order[e.port], e.ip.version, int(e.ip))):
+            try:
+                self.open(one.ip, one.port)
+            except HostError as error:
+                failures.append(error)
+        return failures
 
     def close(self, socket_id: SocketId) -> None:
         """Close one socket."""
@@ -209,10 +293,21 @@ class UdpDriver:
         version = transmit.destination.ip.version
         for opened in self.sockets.values():
             if opened.version == version:
-                opened.send(transmit)
+                opened.send(replace(transmit))  # a copy: none may shorten it for the others
         return True
 
 
-def _parse_ip(text: str) -> IpAddress:
-    parsed: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
-    return parsed
+def _endpoint(address: SocketAddress) -> Endpoint:
+    """Return where a datagram came from; an address of one link names its device."""
+    scope = address[3] if len(address) == 4 else 0
+    text = address[0].partition("%")[0]
+    return Endpoint(ip_address(f"{text}%{scope}" if scope else text), address[1])
+
+
+def _socket_address(endpoint: Endpoint) -> SocketAddress:
+    ip = endpoint.ip
+    if not isinstance(ip, IPv6Address) or ip.scope_id is None:
+        return str(ip), endpoint.port
+    scope = ip.scope_id
+    number = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
+    return str(IPv6Address(int(ip))), endpoint.port, 0, number

@@ -63,8 +63,8 @@ class LocalApi:
         self._policies: dict[NetworkId, Policy] = {}
         """Of a node without devices: shown, and without effect."""
         self._runner: web.AppRunner | None = None
-        self._app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
-        self._app.add_routes(
+        self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
+        self.application.add_routes(
             [
                 web.get("/health", self._health),
                 web.get("/status", self._status),
@@ -78,11 +78,11 @@ class LocalApi:
             ]
         )
         if controller is not None:
-            self._app.add_routes(ControllerApi(controller, read_clock).routes())
+            self.application.add_routes(ControllerApi(controller, read_clock).routes())
 
     async def start(self, port: int) -> None:
         """Listen on loopback; HostError where the port is taken."""
-        self._runner = web.AppRunner(self._app, access_log=None)
+        self._runner = web.AppRunner(self.application, access_log=None)
         await self._runner.setup()
         bound = 0
         failure: OSError | None = None

@@ -1,0 +1,313 @@
+"""A running controller: who is answered, who is told of changes, and when."""
+
+import pytest
+
+from tests.unit.controller.rig import CONTROLLER, NETWORK, Refused, Rig, member
+from ztlink.controller import decide, service
+from ztlink.controller.records import FieldError
+from ztlink.controller.store import ControllerStore
+from ztlink.crypto.identity import verify
+from ztlink.ids import NetworkId, PacketId
+from ztlink.node.events import ConfigRequested
+from ztlink.wire.credentials import CredentialType
+from ztlink.wire.verbs import ErrorCode
+
+DENIED = ErrorCode.NETWORK_ACCESS_DENIED
+
+
+@pytest.fixture
+def rig() -> Rig:
+    rig = Rig()
+    rig.create()
+    return rig
+
+
+@pytest.fixture
+def joined(rig: Rig) -> Rig:
+    """Two members that were let in and have asked."""
+    for number in (1, 2):
+        rig.set_member(number, authorized=True)
+        rig.ask(number)
+    return rig
+
+
+# -- requests ------------------------------------------------------------------------------------
+
+
+def test_a_stranger_is_refused_in_answer_to_its_packet(rig: Rig) -> None:
+    packet_id = rig.ask(1)
+    assert rig.core.refusals == [Refused(member(1).address, DENIED, packet_id)]
+
+
+def test_a_stranger_becomes_a_member_that_is_not_authorised(rig: Rig) -> None:
+    rig.ask(1)
+    assert not rig.service.members[NETWORK][member(1).address].authorized
+
+
+def test_a_member_gets_its_configuration_in_answer_to_its_packet(rig: Rig) -> None:
+    rig.set_member(1, authorized=True)
+    packet_id = rig.ask(1)
+    assert [(s.member, s.in_reply_to) for s in rig.core.configs] == [(member(1).address, packet_id)]
+
+
+def test_a_network_that_is_not_there_is_not_found(rig: Rig) -> None:
+    rig.service.request(
+        ConfigRequested(NetworkId(NETWORK + 1), member(1), b"", PacketId(7)),
+    )
+    code = ErrorCode.OBJ_NOT_FOUND
+    assert rig.core.refusals == [Refused(member(1).address, code, PacketId(7))]
+
+
+def test_metadata_that_make_no_sense_are_answered_all_the_same(rig: Rig) -> None:
+    rig.set_member(1, authorized=True)
+    rig.service.request(ConfigRequested(NETWORK, member(1), b"\xff\0=\n==\\", PacketId(7)))
+    assert len(rig.core.configs) == 1
+
+
+def test_a_member_that_asks_again_within_a_second_is_not_answered(joined: Rig) -> None:
+    joined.pass_time(0.999)
+    joined.ask(1)
+    assert len(joined.core.configs) == 2
+
+
+def test_a_member_that_asks_again_after_a_second_is_answered(joined: Rig) -> None:
+    joined.pass_time(1.0)
+    joined.ask(1)
+    assert len(joined.core.configs) == 3
+
+
+def test_one_that_is_refused_is_refused_once_a_second(rig: Rig) -> None:
+    rig.ask(1)
+    rig.pass_time(0.5)
+    rig.ask(1)
+    assert len(rig.core.refusals) == 1
+
+
+def test_members_do_not_use_up_each_others_requests(joined: Rig) -> None:
+    joined.ask(3)
+    assert joined.core.refusals[-1].member == member(3).address
+
+
+def test_a_node_that_comes_with_other_keys_is_refused(joined: Rig) -> None:
+    joined.pass_time(2.0)
+    thief = type(member(1))(member(1).address, member(2).public_key)
+    joined.service.request(ConfigRequested(NETWORK, thief, b"", PacketId(9)))
+    assert joined.core.refusals[-1] == Refused(member(1).address, DENIED, PacketId(9))
+
+
+def test_strangers_are_refused_without_a_record_when_there_are_too_many(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_STRANGERS", 2)
+    for number in (1, 2, 3):
+        rig.ask(number)
+    assert (len(rig.core.refusals), len(rig.service.members[NETWORK])) == (3, 2)
+
+
+def test_whoever_has_a_token_comes_in_when_there_are_too_many_strangers(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MAX_STRANGERS", 0)
+    rig.service.update_network(NETWORK, {"authTokens": {"sesame": 0}})
+    rig.ask(1, a="token:sesame")
+    assert rig.service.members[NETWORK][member(1).address].credential == "sesame"
+
+
+def test_a_configuration_too_large_for_members_is_not_found_and_not_fatal(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decide, "MAX_CONFIG_SIZE", 1_000)
+    rig.set_member(1, authorized=True)
+    packet_id = rig.ask(1)
+    code = ErrorCode.OBJ_NOT_FOUND
+    assert rig.core.refusals == [Refused(member(1).address, code, packet_id)]
+
+
+# -- changes are told ----------------------------------------------------------------------------
+
+
+def test_a_change_of_the_network_is_pushed_to_its_members_at_once(joined: Rig) -> None:
+    joined.service.update_network(NETWORK, {"mtu": 1400})
+    pushed = joined.core.configs[2:]
+    assert [(s.config.mtu, s.in_reply_to) for s in pushed] == [(1400, None), (1400, None)]
+
+
+def test_what_changes_nothing_is_not_pushed(joined: Rig) -> None:
+    joined.service.update_network(NETWORK, {"mtu": 2800})
+    assert len(joined.core.configs) == 2
+
+
+def test_a_change_raises_the_revision(joined: Rig) -> None:
+    joined.service.update_network(NETWORK, {"mtu": 1400})
+    assert joined.last_config().revision == 2
+
+
+def test_members_that_were_silent_for_two_minutes_get_no_push(joined: Rig) -> None:
+    joined.pass_time(60.0)
+    joined.ask(2)
+    joined.pass_time(60.1)
+    joined.service.update_network(NETWORK, {"mtu": 1400})
+    assert [s.member for s in joined.core.configs[3:]] == [member(2).address]
+
+
+def test_a_change_of_a_member_is_pushed_to_that_member(joined: Rig) -> None:
+    joined.set_member(1, ipAssignments=["10.147.9.9"])
+    assert [s.member for s in joined.core.configs[2:]] == [member(1).address]
+
+
+def test_whoever_asked_lately_gets_its_configuration_when_it_is_authorised(rig: Rig) -> None:
+    rig.ask(1)
+    rig.pass_time(100.0)
+    rig.set_member(1, authorized=True)
+    assert [(s.member, s.in_reply_to) for s in rig.core.configs] == [(member(1).address, None)]
+
+
+def test_a_push_within_a_second_of_the_request_is_sent(rig: Rig) -> None:
+    rig.ask(1)
+    rig.set_member(1, authorized=True)
+    assert len(rig.core.configs) == 1
+
+
+def test_a_new_bridge_is_told_to_all(joined: Rig) -> None:
+    joined.set_member(1, activeBridge=True)
+    told = {s.member: s.config.active_bridges for s in joined.core.configs[2:]}
+    bridge = (member(1).address,)
+    assert told == {member(1).address: bridge, member(2).address: bridge}
+
+
+def test_a_bridge_that_is_deleted_is_told_to_the_others(joined: Rig) -> None:
+    joined.set_member(1, activeBridge=True)
+    joined.service.delete_member(NETWORK, member(1).address)
+    assert joined.last_config().active_bridges == ()
+
+
+# -- out -----------------------------------------------------------------------------------------
+
+
+def test_deauthorisation_sends_a_revocation_to_all_that_asked_lately(joined: Rig) -> None:
+    joined.set_member(1, authorized=False)
+    ((told, revocation),) = joined.core.revocations
+    assert (told, revocation.target) == (
+        [member(1).address, member(2).address],
+        member(1).address,
+    )
+
+
+def test_a_revocation_is_signed_and_voids_every_certificate_so_far(joined: Rig) -> None:
+    joined.set_member(1, authorized=False)
+    ((_, revocation),) = joined.core.revocations
+    signed = verify(CONTROLLER.public.public_key, revocation.signing_input(), revocation.signature)
+    issued = joined.core.configs[0].config.timestamp
+    assert (signed, revocation.credential_type, revocation.threshold >= issued) == (
+        True,
+        CredentialType.COM,
+        True,
+    )
+
+
+def test_the_deauthorised_is_refused_at_once(joined: Rig) -> None:
+    joined.set_member(1, authorized=False)
+    assert [(r.member, r.code) for r in joined.core.refusals] == [(member(1).address, DENIED)]
+
+
+def test_the_deauthorised_is_refused_when_it_asks_next(joined: Rig) -> None:
+    joined.set_member(1, authorized=False)
+    joined.pass_time(2.0)
+    packet_id = joined.ask(1)
+    assert joined.core.refusals[-1] == Refused(member(1).address, DENIED, packet_id)
+
+
+def test_the_deauthorised_gets_no_more_pushes(joined: Rig) -> None:
+    joined.set_member(1, authorized=False)
+    joined.service.update_network(NETWORK, {"mtu": 1400})
+    assert [s.member for s in joined.core.configs[2:]] == [member(2).address]
+
+
+def test_whoever_is_let_in_again_has_certificates_newer_than_the_revocation(joined: Rig) -> None:
+    joined.set_member(1, authorized=False)
+    joined.set_member(1, authorized=True)
+    ((_, revocation),) = joined.core.revocations
+    com = joined.last_config().com
+    assert com is not None
+    assert com.timestamp > revocation.threshold
+
+
+def test_a_member_that_is_deleted_is_revoked_and_its_address_is_free(joined: Rig) -> None:
+    first = joined.core.configs[0].config.addresses[0].ip
+    joined.service.delete_member(NETWORK, member(1).address)
+    joined.set_member(3, authorized=True, ipAssignments=[str(first)])
+    assert [r.target for _, r in joined.core.revocations] == [member(1).address]
+
+
+def test_deleting_whom_nobody_knows_does_nothing(joined: Rig) -> None:
+    assert joined.service.delete_member(NETWORK, member(5).address) is None
+
+
+def test_a_network_that_is_deleted_revokes_those_it_let_in(joined: Rig) -> None:
+    joined.ask(3)
+    joined.service.delete_network(NETWORK)
+    targets = {revocation.target for _, revocation in joined.core.revocations}
+    assert targets == {member(1).address, member(2).address}
+
+
+def test_a_network_that_was_deleted_is_not_found(joined: Rig) -> None:
+    joined.service.delete_network(NETWORK)
+    joined.pass_time(2.0)
+    joined.ask(1)
+    assert joined.core.refusals[-1].code == ErrorCode.OBJ_NOT_FOUND
+
+
+# -- addresses and time --------------------------------------------------------------------------
+
+
+def test_no_address_is_given_twice(rig: Rig) -> None:
+    rig.service.update_network(NETWORK, {"private": False})
+    for number in range(1, 400):
+        rig.ask(number)
+    given = [address.ip for sent in rig.core.configs for address in sent.config.addresses]
+    assert (len(given), len(set(given))) == (399, 399)
+
+
+def test_no_address_is_given_twice_in_a_small_pool_after_a_restart(rig: Rig) -> None:
+    pool = {"ipRangeStart": "10.147.0.1", "ipRangeEnd": "10.147.0.4"}
+    rig.service.update_network(NETWORK, {"private": False, "ipAssignmentPools": [pool]})
+    rig.ask(1)
+    rig.ask(2)
+    again = Rig(rig.store)
+    again.ask(3)
+    given = [sent.config.addresses[0] for sent in rig.core.configs + again.core.configs]
+    assert len(set(given)) == 3
+
+
+def test_an_address_that_another_has_is_refused(joined: Rig) -> None:
+    taken = str(joined.core.configs[0].config.addresses[0].ip)
+    with pytest.raises(FieldError, match=f"ipAssignments: {taken} belongs to"):
+        joined.set_member(2, ipAssignments=[taken])
+
+
+def test_timestamps_go_on_when_the_clock_is_set_back(joined: Rig) -> None:
+    before = joined.last_config().timestamp
+    joined.pass_time(-3600.0)
+    joined.now = joined.now._replace(mono=2000.0)
+    joined.ask(1)
+    assert joined.last_config().timestamp > before
+
+
+def test_timestamps_go_on_after_a_restart_with_a_clock_that_is_behind(joined: Rig) -> None:
+    before = joined.last_config().timestamp
+    again = Rig(joined.store)
+    again.pass_time(-3600.0)
+    again.ask(1)
+    assert again.last_config().timestamp > before
+
+
+def test_what_the_database_does_not_take_is_not_believed(
+    joined: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(ControllerStore, "put_member", refuse)
+    with pytest.raises(OSError, match="full"):
+        joined.set_member(1, name="new")
+    assert joined.service.members[NETWORK][member(1).address].name == ""

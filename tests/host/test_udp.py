@@ -5,13 +5,14 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 
 import pytest
 
 from tests.host.machine import PATIENCE, ip
 from ztlink.batch import MAX_TRAIN_DATAGRAMS, Transmit
+from ztlink.drivers.sockets import MIN_RANDOM_PORT, bind_with_random_port
 from ztlink.drivers.udp import BUFFER_WANTED, FILLING, UDP_SEGMENT, UdpDriver, UdpSocket
 from ztlink.errors import HostError
 from ztlink.ids import ALL_SOCKETS, Endpoint, IpAddress, SocketId
@@ -405,7 +406,7 @@ def bound(driver: UdpDriver) -> set[Endpoint]:
 
 
 def test_every_port_is_bound_on_every_address(driver: UdpDriver) -> None:
-    assert driver.bind([HERE, HERE6], [9993, 29994]) == []
+    assert driver.bind([HERE, HERE6], [9993, 29994]) == {}
     assert bound(driver) == {Endpoint(i, p) for i in (HERE, HERE6) for p in (9993, 29994)}
 
 
@@ -427,7 +428,7 @@ def test_what_cannot_be_bound_does_not_hold_up_the_rest(
 ) -> None:
     used = observer.getsockname()[1]
     failures = driver.bind([HERE, HERE6], [used])
-    assert [failure.errno for failure in failures] == [errno.EADDRINUSE]
+    assert failures[Endpoint(HERE, used)].errno == errno.EADDRINUSE
     assert bound(driver) == {Endpoint(HERE6, used)}
 
 
@@ -455,3 +456,39 @@ def test_what_is_for_a_socket_that_was_closed_is_gone(
 ) -> None:
     assert driver.send(Transmit(b"x", 1, receiver.endpoint, SocketId(77)))
     assert list(receiver.receive(1)) == []
+
+
+# -- a random port ---------------------------------------------------------------------------
+
+
+def chance(*ports: int) -> Callable[[int], bytes]:
+    """Draw these ports, one after the other."""
+    drawn = iter(ports)
+    return lambda size: (next(drawn) - MIN_RANDOM_PORT).to_bytes(size, "big")
+
+
+def test_a_random_port_is_bound_beside_the_others(driver: UdpDriver) -> None:
+    assert bind_with_random_port(driver, [HERE], [9993], chance(31_000)) == 31_000
+    assert bound(driver) == {Endpoint(HERE, 9993), Endpoint(HERE, 31_000)}
+
+
+def test_a_random_port_that_is_in_use_on_one_address_is_drawn_again(driver: UdpDriver) -> None:
+    other = UdpDriver()
+    other.open(HERE6, 31_000)
+    found = bind_with_random_port(driver, [HERE, HERE6], [9993], chance(31_000, 32_000))
+    other.close_all()
+    assert found == 32_000
+    assert bound(driver) == {Endpoint(i, p) for i in (HERE, HERE6) for p in (9993, 32_000)}
+
+
+def test_an_address_that_has_gone_meanwhile_is_passed_over(driver: UdpDriver) -> None:
+    gone: IpAddress = ip_address("10.1.2.3")
+    assert bind_with_random_port(driver, [HERE, gone], [], chance(31_000)) == 31_000
+
+
+def test_a_machine_without_a_free_port_is_an_error(driver: UdpDriver) -> None:
+    other = UdpDriver()
+    other.open(HERE, 31_000)
+    with pytest.raises(HostError, match="Address already in use"):
+        bind_with_random_port(driver, [HERE], [], chance(*[31_000] * 256))
+    other.close_all()

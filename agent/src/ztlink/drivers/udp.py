@@ -253,7 +253,7 @@ class UdpDriver:
         self.sockets[opened.socket_id] = opened
         return opened
 
-    def bind(self, ips: Collection[IpAddress], ports: Sequence[int]) -> list[HostError]:
+    def bind(self, ips: Collection[IpAddress], ports: Sequence[int]) -> dict[Endpoint, HostError]:
         """Bind every port on every address and close all other sockets; what is open stays.
 
         Returns what could not be bound: the rest is.
@@ -263,13 +263,13 @@ class UdpDriver:
             if opened.endpoint not in wanted:
                 self.close(socket_id)
         missing = wanted - {opened.endpoint for opened in self.sockets.values()}
-        failures: list[HostError] = []
+        failures: dict[Endpoint, HostError] = {}
         order = {port: number for number, port in enumerate(ports)}
         for one in sorted(missing, key=lambda e: (order[e.port], e.ip.version, int(e.ip))):
             try:
                 self.open(one.ip, one.port)
             except HostError as error:
-                failures.append(error)
+                failures[one] = error
         return failures
 
     def close(self, socket_id: SocketId) -> None:

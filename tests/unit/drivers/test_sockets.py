@@ -1,0 +1,76 @@
+"""Which addresses a node binds, and which random ports."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+from ztlink.drivers.sockets import MIN_RANDOM_PORT, SocketPolicy, eligible, random_port
+from ztlink.ids import IpAddress
+
+POLICY = SocketPolicy(excluded_prefixes=("lo", "zt", "cali"))
+ETHERNET: IpAddress = ip_address("10.1.2.3")
+
+
+def texts(policy: SocketPolicy, *addresses: tuple[str, str]) -> list[str]:
+    return [str(ip) for ip in eligible([(name, ip_address(ip)) for name, ip in addresses], policy)]
+
+
+@pytest.mark.parametrize("ip", ["10.1.2.3", "8.8.8.8", "25.1.2.3", "fd12::1", "2001:db8::1"])
+def test_private_and_global_addresses_are_bound(ip: str) -> None:
+    assert texts(POLICY, ("eth0", ip)) == [ip]
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1", "169.254.1.1", "fe80::1234", "0.0.0.0"])  # noqa: S104
+def test_addresses_of_this_machine_or_link_are_not_bound(ip: str) -> None:
+    assert texts(POLICY, ("eth0", ip)) == []
+
+
+@pytest.mark.parametrize("device", ["lo", "zt0", "ztabcdefgh", "cali12345"])
+def test_excluded_devices_are_not_bound(device: str) -> None:
+    assert texts(POLICY, (device, "10.1.2.3")) == []
+
+
+def test_a_device_whose_name_only_contains_an_excluded_one_is_bound() -> None:
+    assert texts(POLICY, ("eth-zt0", "10.1.2.3")) == ["10.1.2.3"]
+
+
+def test_nothing_is_excluded_without_prefixes() -> None:
+    assert texts(SocketPolicy(), ("zt0", "10.1.2.3")) == ["10.1.2.3"]
+
+
+def test_a_device_of_ours_is_not_bound_whatever_its_name() -> None:
+    policy = SocketPolicy(excluded_devices=frozenset({"office"}))
+    assert texts(policy, ("office", "10.1.2.3"), ("office2", "10.1.2.4")) == ["10.1.2.4"]
+
+
+def test_addresses_of_excluded_networks_are_not_bound() -> None:
+    policy = SocketPolicy(excluded_networks=(ip_network("10.1.0.0/16"), ip_network("fd00::/8")))
+    found = texts(policy, ("eth0", "10.1.2.3"), ("eth0", "fd12::1"), ("eth0", "10.2.0.1"))
+    assert found == ["10.2.0.1"]
+
+
+def test_loopback_is_bound_when_told() -> None:
+    policy = SocketPolicy(excluded_prefixes=("lo",), allow_loopback=True)
+    assert texts(policy, ("lo", "127.0.0.1"), ("lo", "::1")) == ["127.0.0.1", "::1"]
+
+
+def test_addresses_that_are_named_are_bound_and_no_others() -> None:
+    policy = SocketPolicy(bind=(ip_address("127.0.0.1"),), excluded_prefixes=("lo",))
+    assert texts(policy, ("eth0", "10.1.2.3")) == ["127.0.0.1"]
+
+
+def test_an_address_on_two_devices_is_bound_once() -> None:
+    assert texts(POLICY, ("eth0", "10.1.2.3"), ("eth1", "10.1.2.3")) == ["10.1.2.3"]
+
+
+def test_the_order_does_not_depend_on_the_machine() -> None:
+    found = texts(POLICY, ("a", "fd12::1"), ("b", "10.1.2.4"), ("c", "10.1.2.3"))
+    assert found == ["10.1.2.3", "10.1.2.4", "fd12::1"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "port"),
+    [("00000000", MIN_RANDOM_PORT), ("0000b1bb", 65_499), ("0000b1bc", MIN_RANDOM_PORT)],
+)
+def test_random_ports_are_between_20000_and_65499(drawn: str, port: int) -> None:
+    assert random_port(lambda size: bytes.fromhex(drawn)) == port

@@ -8,6 +8,7 @@ import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from ztlink.batch import SuperFrame
@@ -79,12 +80,19 @@ def routes(*selector: str) -> set[str]:
     }
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Wait until something is so; False where it never is."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.01)
+    return True
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait until something is so, which is not what is to be shown."""
+    assert comes_true(condition), "waited in vain"
 
 
 def wait_frame(tap: Tap, is_wanted: Callable[[SuperFrame], bool]) -> SuperFrame:
@@ -97,6 +105,23 @@ def wait_frame(tap: Tap, is_wanted: Callable[[SuperFrame], bool]) -> SuperFrame:
                 frame.buffer = memoryview(bytearray(frame.buffer))
                 return frame
     raise AssertionError("no such frame")
+
+
+@contextlib.contextmanager
+def dead_end() -> Iterator[None]:
+    """Have a device 10.66.0.1/24 whose neighbour 10.66.0.9 does not answer, and a long queue."""
+    tap = Tap("zttest9")
+    try:
+        bring_up(tap, "10.66.0.1/24")
+        Path(f"/proc/sys/net/ipv4/neigh/{tap.name}/unres_qlen_bytes").write_text("100000000")
+        yield
+    finally:
+        tap.close()
+
+
+def open_dead_end() -> None:
+    """Let what waits at the dead end go."""
+    ip("neigh", "replace", "10.66.0.9", "lladdr", NEIGHBOUR.hex(":"), "dev", "zttest9")
 
 
 def bring_up(tap: Tap, *own: str, mtu: int = 2800) -> None:

@@ -5,22 +5,32 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 
 from tests.host.cores import Runner, running
-from tests.host.machine import PATIENCE, bring_up, ip, wait_for
+from tests.host.machine import (
+    PATIENCE,
+    bring_up,
+    comes_true,
+    dead_end,
+    ip,
+    open_dead_end,
+    wait_for,
+)
 from tests.unit.vl1.mesh import endpoint, identity
 from ztlink.batch import SuperFrame, Transmit
 from ztlink.clock import Now
-from ztlink.drivers.loop import Pump
+from ztlink.drivers.loop import MAX_UNSENT, Pump
 from ztlink.drivers.tap import Tap
-from ztlink.drivers.udp import UdpDriver
+from ztlink.drivers.udp import UdpDriver, UdpSocket
 from ztlink.errors import HostError, LocalProtocolError
-from ztlink.ids import Address, Endpoint, NetworkId
+from ztlink.ids import ALL_SOCKETS, Address, Endpoint, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import NodeOnline
+from ztlink.stats import Drop
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
@@ -196,7 +206,7 @@ def test_a_socket_that_cannot_be_opened_does_not_end_the_pump(runner: Runner) ->
 
 def test_a_node_reaches_its_root() -> None:
     with running(0), running(1) as node:
-        node.wait_for(NodeOnline(online=True))
+        assert node.hears_of(NodeOnline(online=True))
 
 
 def test_a_root_hears_of_a_node_that_it_has_checked() -> None:
@@ -206,12 +216,12 @@ def test_a_root_hears_of_a_node_that_it_has_checked() -> None:
             views = root.pump.submit(lambda core, now: core.peer_views(now)).result(PATIENCE)
             return address in {view.identity.address for view in views}
 
-        wait_for(lambda: knows(identity(1).address))
+        assert comes_true(lambda: knows(identity(1).address))
 
 
 def test_a_node_reaches_its_root_by_a_socket_that_is_opened_later() -> None:
     with running(0), running(1) as node:
-        node.wait_for(NodeOnline(online=True))
+        assert node.hears_of(NodeOnline(online=True))
 
         def reopen(udp: UdpDriver) -> None:
             udp.close_all()
@@ -224,7 +234,7 @@ def test_a_node_reaches_its_root_by_a_socket_that_is_opened_later() -> None:
             numbers = set(node.udp.endpoints())
             return any(path.socket in numbers for view in views for path in view.paths)
 
-        wait_for(is_heard)
+        assert comes_true(is_heard)
 
 
 class Clogged(UdpDriver):
@@ -242,7 +252,61 @@ class Clogged(UdpDriver):
 
 def test_what_could_not_be_sent_at_once_is_sent_later() -> None:
     with running(0), running(1, Clogged()) as node:
-        node.wait_for(NodeOnline(online=True))
+        assert node.hears_of(NodeOnline(online=True))
+
+
+STUCK = Endpoint(ip_address("10.66.0.9"), 9993)
+
+
+@pytest.fixture
+def stuck(runner: Runner) -> Iterator[UdpSocket]:
+    """A second socket of the pump, which is full."""
+    with dead_end():
+        where = ip_address("10.66.0.1")
+        runner.pump.open_sockets(lambda udp: udp.open(where, 0)).result(PATIENCE)
+        opened = next(s for s in runner.udp.sockets.values() if s.endpoint.ip == where)
+        transmit = Transmit(bytes(1400), 1400, STUCK, opened.socket_id)
+        runner.pump.submit(
+            lambda core, now: any(not opened.send(transmit) for _ in range(10_000))
+        ).result(PATIENCE)
+        yield opened
+
+
+def test_what_a_full_socket_did_not_take_is_sent_when_it_has_room(
+    runner: Runner, stuck: UdpSocket
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as observer:
+        observer.bind(("127.0.0.1", 0))
+        observer.settimeout(PATIENCE)
+        here = Endpoint(ip_address("127.0.0.1"), observer.getsockname()[1])
+        runner.send(
+            Transmit(bytes(1400), 1400, STUCK, stuck.socket_id),
+            Transmit(b"after", 5, here, ALL_SOCKETS),
+        )
+        open_dead_end()
+        assert observer.recv(100) == b"after"
+
+
+def test_a_full_socket_does_not_keep_the_pump_awake(runner: Runner, stuck: UdpSocket) -> None:
+    runner.send(Transmit(bytes(1400), 1400, STUCK, stuck.socket_id))
+    before = cpu_time(runner.pump)
+    threading.Event().wait(0.5)
+    assert cpu_time(runner.pump) - before < 0.2
+
+
+def test_what_is_for_a_full_socket_goes_with_it(runner: Runner, stuck: UdpSocket) -> None:
+    runner.send(Transmit(bytes(1400), 1400, STUCK, stuck.socket_id))
+    runner.pump.open_sockets(lambda udp: udp.close(stuck.socket_id)).result(PATIENCE)
+    here = next(iter(runner.udp.sockets.values())).endpoint
+    refused = runner.core.stats.drops[Drop.SEND_REFUSED]
+    runner.send(Transmit(b"x", 1, Endpoint(here.ip, 0), ALL_SOCKETS))
+    assert runner.core.stats.drops[Drop.SEND_REFUSED] > refused
+
+
+def test_what_is_too_much_to_keep_is_counted(runner: Runner, stuck: UdpSocket) -> None:
+    much = Transmit(bytes(1400), 700, STUCK, stuck.socket_id)
+    runner.send(*[replace(much) for _ in range(MAX_UNSENT + 3)])
+    assert runner.core.stats.drops[Drop.QUEUE_FULL] == 6
 
 
 # -- devices ---------------------------------------------------------------------------------
@@ -293,7 +357,7 @@ def ask_for_neighbour() -> None:
 def test_frames_of_a_device_are_read(pump: Pump, counting: Counting) -> None:
     pump.add_port(NETWORK, counting).result(PATIENCE)
     ask_for_neighbour()
-    wait_for(lambda: counting.frames > 0)
+    assert comes_true(lambda: counting.frames > 0)
 
 
 def test_a_device_is_not_read_after_it_was_disconnected(pump: Pump, counting: Counting) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.machine import MAC, NEIGHBOUR, ask, bring_up, devices, ip, wait_for, wait_frame
+from tests.host.machine import MAC, NEIGHBOUR, ask, bring_up, comes_true, devices, ip, wait_frame
 from tests.unit.inet.frames import ACK, PSH, Packet, plain_checksum
 from ztlink.batch import Gso, SuperFrame
 from ztlink.drivers import tap as tap_module
@@ -274,7 +274,7 @@ def test_a_frame_that_is_no_frame_is_counted(up: Tap) -> None:
 
 def test_a_device_that_somebody_removed_is_seen_to_be_gone(up: Tap) -> None:
     ip("link", "delete", up.name)
-    wait_for(lambda: list(up.read(1)) == [] and up.is_gone)
+    assert comes_true(lambda: list(up.read(1)) == [] and up.is_gone)
 
 
 def test_a_device_that_is_down_is_not_gone(tap: Tap) -> None:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.host.machine import PATIENCE, ip
+from tests.host.machine import PATIENCE, dead_end, ip, open_dead_end
 from ztlink.batch import MAX_TRAIN_DATAGRAMS, Transmit
 from ztlink.drivers.sockets import MIN_RANDOM_PORT, bind_with_random_port
 from ztlink.drivers.udp import BUFFER_WANTED, FILLING, UDP_SEGMENT, UdpDriver, UdpSocket
@@ -332,6 +332,32 @@ def test_what_cannot_be_sent_is_counted_for_the_node(driver: UdpDriver, sender: 
 def test_more_is_received_at_once_than_the_machines_limit_allows(receiver: UdpSocket) -> None:
     with socket.socket(fileno=os.dup(receiver.fileno())) as copy:
         assert copy.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * BUFFER_WANTED
+
+
+@pytest.fixture
+def stuck(driver: UdpDriver) -> Iterator[UdpSocket]:
+    """A socket whose datagrams do not get away."""
+    with dead_end():
+        yield driver.open(ip_address("10.66.0.1"), 0)
+
+
+def fill(opened: UdpSocket, segment_size: int) -> bool:
+    """Send until no more is taken; tell whether that came to pass."""
+    where = Endpoint(ip_address("10.66.0.9"), 9993)
+    return any(not opened.send(train(where, bytes(1400), segment_size)) for _ in range(10_000))
+
+
+@pytest.mark.parametrize("segment_size", [1400, 700], ids=["datagram", "train"])
+def test_a_full_socket_takes_no_more(stuck: UdpSocket, segment_size: int) -> None:
+    assert fill(stuck, segment_size)
+    assert stuck.errors == 0
+
+
+def test_a_full_socket_takes_more_when_what_it_has_got_away(stuck: UdpSocket) -> None:
+    fill(stuck, 1400)
+    open_dead_end()
+    assert select.select([], [stuck.fileno()], [], PATIENCE)[1]
+    assert stuck.send(train(Endpoint(ip_address("10.66.0.9"), 9993), bytes(1400)))
 
 
 # -- addresses of one link -------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.machine import wait_for
+from tests.host.machine import comes_true
 from tests.unit.vl1.mesh import identity
 from ztlink.drivers.validator import Validator
 from ztlink.ids import Address
@@ -82,7 +82,7 @@ def test_the_process_ends_although_the_node_was_killed() -> None:
         helpers = children(owner.pid)
         owner.kill()
     assert helpers != []
-    wait_for(lambda: not any(is_running(helper) for helper in helpers))
+    assert comes_true(lambda: not any(is_running(helper) for helper in helpers))
 
 
 def test_closing_does_not_wait_for_what_is_not_checked_yet(validator: Validator) -> None:

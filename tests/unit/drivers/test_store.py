@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.vl1.mesh import planet
 from tests.vectors.loading import load
-from ztlink.drivers.store import Store
+from ztlink.drivers.store import LOCK, Store
 from ztlink.errors import ConfigError
 from ztlink.ids import Address, NetworkId
 from ztlink.wire.identity import SecretIdentity
@@ -153,7 +153,9 @@ def test_a_home_that_was_closed_can_be_opened(store: Store) -> None:
     store.close()
     other = Store(store.home)
     other.open()
+    holder = (store.home / LOCK).read_text()
     other.close()
+    assert holder == str(os.getpid())
 
 
 def test_a_lock_of_a_process_that_ended_is_taken_over(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
@@ -23,14 +24,15 @@ from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import UdpDriver, UdpSocket
 from ztlink.drivers.validator import Validator
 from ztlink.errors import ZtError
-from ztlink.ids import NetworkId
+from ztlink.ids import ALL_SOCKETS, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event
+from ztlink.stats import Drop
 
 logger = logging.getLogger(__name__)
 
 RX_BUDGET: Final = 4
-"""Trains per socket and wake-up; small, so that a ping is not held up by a bulk transfer."""
+"""Fillings per socket and wake-up; small, so that a ping is not held up by a bulk transfer."""
 TAP_BUDGET: Final = 4
 MAX_COMMANDS: Final = 10_000
 MAX_UNSENT: Final = 512
@@ -40,6 +42,29 @@ T = TypeVar("T")
 
 def _refusal() -> RuntimeError:
     return RuntimeError("the node does not take commands any more")
+
+
+class _Outcome:
+    """Ends a future as the block that it guards ends."""
+
+    def __init__(self, future: "Future[None]") -> None:
+        self._future = future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None:
+            self._future.set_result(None)
+        else:
+            logger.error("the pump failed", exc_info=error)
+            self._future.set_exception(error)
+        return True
 
 
 class Pump:
@@ -54,17 +79,18 @@ class Pump:
     ) -> None:
         self._core = core
         self._udp = udp
+        udp.count_in(core.stats)
         self._on_event = on_event
         self._validator = validator or Validator()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
-        self._commands: deque[tuple[Future[Any], Callable[[], None]]] = deque()
+        self._commands: deque[tuple[Future[Any], Callable[[Now], None]]] = deque()
         self._lock = threading.Lock()
         """Held by whoever adds a command or writes to the wake-up descriptor."""
         self._is_closed = False
         self._taps: dict[NetworkId, Tap] = {}
-        self._readers: dict[int, Callable[[], None]] = {self._wake: self._read_wake}
+        self._readers: dict[int, Callable[[Now], None]] = {self._wake: self._read_wake}
         self._unsent: deque[Transmit] = deque()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="ztlink-pump", daemon=True)
@@ -94,11 +120,11 @@ class Pump:
         """
         future: Future[T] = Future()
 
-        def run() -> None:
+        def run(now: Now) -> None:
             if not future.set_running_or_notify_cancel():
                 return
             try:
-                result = command(self._core, read_clock())
+                result = command(self._core, now)
             except ZtError as error:
                 logger.warning("a command failed error=%s", error)
                 future.set_exception(error)
@@ -133,7 +159,7 @@ class Pump:
 
         def add(core: Core, now: Now) -> None:
             self._taps[network_id] = tap
-            self._readers[tap.fileno()] = lambda: self._read_tap(network_id, tap)
+            self._readers[tap.fileno()] = partial(self._read_tap, network_id, tap)
             self._epoll.register(tap.fileno(), 0 if self._unsent else select.EPOLLIN)
 
         return self.submit(add)
@@ -157,21 +183,16 @@ class Pump:
     # -- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        failure: BaseException | None = None
-        try:
-            self._watch_sockets()
-            self._core.set_sockets(self._udp.endpoints(), read_clock())
-            self._drain()
-            while not self._is_stopping:
-                self._wake_up(self._epoll.poll(self._timeout()))
-        except BaseException as error:
-            logger.exception("the pump failed")
-            failure = error
-        self._close()
-        if failure is None:
-            self.finished.set_result(None)
-        else:
-            self.finished.set_exception(failure)
+        with _Outcome(self.finished):
+            try:
+                now = read_clock()
+                self._watch_sockets()
+                self._core.set_sockets(self._udp.endpoints(), now)
+                self._drain()
+                while not self._is_stopping:
+                    self._wake_up(self._epoll.poll(self._timeout()))
+            finally:
+                self._close()
 
     def _close(self) -> None:
         """Give back what is ours, and tell those who still wait that nothing will come."""
@@ -202,25 +223,23 @@ class Pump:
         for descriptor, _ in ready:
             reader = self._readers.get(descriptor)
             if reader is not None:
-                reader()
+                reader(now)
 
-    def _read_wake(self) -> None:
+    def _read_wake(self, now: Now) -> None:
         os.eventfd_read(self._wake)
-        while self._commands:
+        for _ in range(len(self._commands)):  # whatever comes meanwhile wakes us again
             _, run = self._commands.popleft()
-            run()
+            run(now)
             self._drain()
 
-    def _read_socket(self, opened: UdpSocket) -> None:
+    def _read_socket(self, opened: UdpSocket, now: Now) -> None:
         if self._unsent:
             self._send_unsent()
-        now = read_clock()
         for train in opened.receive(RX_BUDGET):
             self._core.receive_datagrams(train, now)
             self._drain()
 
-    def _read_tap(self, network_id: NetworkId, tap: Tap) -> None:
-        now = read_clock()
+    def _read_tap(self, network_id: NetworkId, tap: Tap, now: Now) -> None:
         for frame in tap.read(TAP_BUDGET):
             self._core.receive_frames(network_id, frame, now)
             self._drain()
@@ -254,26 +273,36 @@ class Pump:
 
     def _keep(self, transmit: Transmit) -> None:
         """Keep what could not be sent, and read no TAP until it is gone."""
-        if not self._unsent:
+        if len(self._unsent) >= MAX_UNSENT:
+            datagrams = -(-len(transmit.buffer) // max(transmit.segment_size, 1))
+            self._core.stats.drop(Drop.QUEUE_FULL, datagrams)
+            return
+        transmit.buffer = bytes(transmit.buffer)  # its buffer was lent for this drain only
+        self._unsent.append(transmit)
+        if len(self._unsent) == 1:
             self._pause_taps(is_paused=True)
-        if len(self._unsent) < MAX_UNSENT:
-            transmit.buffer = bytes(transmit.buffer)  # its buffer was lent for this drain only
-            self._unsent.append(transmit)
+            self._await_room()
 
     def _send_unsent(self) -> None:
         while self._unsent and self._udp.send(self._unsent[0]):
             self._unsent.popleft()
+        self._await_room()
         if not self._unsent:
             self._pause_taps(is_paused=False)
 
     def _pause_taps(self, *, is_paused: bool) -> None:
         for tap in self._taps.values():
-            if tap.is_gone:
-                continue
-            self._epoll.modify(tap.fileno(), 0 if is_paused else select.EPOLLIN)
+            if not tap.is_gone:
+                self._epoll.modify(tap.fileno(), 0 if is_paused else select.EPOLLIN)
+
+    def _await_room(self) -> None:
+        """Be told when the socket has room that the first of the unsent is for; of no other."""
         for opened in self._udp.sockets.values():
-            writable = select.EPOLLOUT if is_paused else 0
-            self._epoll.modify(opened.fileno(), select.EPOLLIN | writable)
+            self._epoll.modify(opened.fileno(), self._interest(opened))
+
+    def _interest(self, opened: UdpSocket) -> int:
+        waits = self._unsent and self._unsent[0].socket in (opened.socket_id, ALL_SOCKETS)
+        return select.EPOLLIN | (select.EPOLLOUT if waits else 0)
 
     def _watch_sockets(self) -> None:
         bound = {opened.fileno(): opened for opened in self._udp.sockets.values()}
@@ -284,8 +313,9 @@ class Pump:
         for descriptor, opened in bound.items():
             self._readers[descriptor] = partial(self._read_socket, opened)
             with contextlib.suppress(FileExistsError):
-                writable = select.EPOLLOUT if self._unsent else 0
-                self._epoll.register(descriptor, select.EPOLLIN | writable)
+                self._epoll.register(descriptor, self._interest(opened))
+        if self._unsent:  # what was for a socket that is closed now is gone
+            self._send_unsent()
 
     def _forget(self, descriptor: int) -> None:
         self._readers.pop(descriptor, None)

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import os
 import socket
 import struct
 import subprocess
@@ -14,7 +15,7 @@ from tests.host.machine import MAC, NEIGHBOUR, ask, bring_up, comes_true, device
 from tests.unit.inet.frames import ACK, PSH, Packet, plain_checksum
 from ztlink.batch import Gso, SuperFrame
 from ztlink.drivers import tap as tap_module
-from ztlink.drivers.tap import Tap
+from ztlink.drivers.tap import MAX_REFUSALS, VNET_HEADER, Tap
 from ztlink.errors import HostError
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
@@ -260,6 +261,77 @@ def test_a_super_frame_is_taken_in_one_piece(connection: Connection) -> None:
     payload = bytes(range(256)) * 16
     connection.write(ACK | PSH, payload, segment_size=MSS)
     assert connection.socket.recv(len(payload), socket.MSG_WAITALL) == payload
+
+
+class Refusal:
+    """Writing as on a kernel that takes no super-frames, the first few times or for ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, refused: int) -> None:
+        self.refused = refused
+        self.tried = 0
+        self._writev = os.writev
+        monkeypatch.setattr(os, "writev", self.writev)
+
+    def writev(self, descriptor: int, parts: list[bytes]) -> int:
+        if VNET_HEADER.unpack(parts[0])[1] != Gso.NONE:
+            self.tried += 1
+            if self.tried <= self.refused:
+                raise OSError(errno.EINVAL, "Invalid argument")
+        return self._writev(descriptor, parts)
+
+
+def send_often(connection: Connection, times: int) -> bytes:
+    """Write the host the same super-frame, which it takes once."""
+    payload = bytes(range(256)) * 16
+    for _ in range(times):
+        connection.write(ACK | PSH, payload, segment_size=MSS)
+    return connection.socket.recv(len(payload), socket.MSG_WAITALL)
+
+
+def test_a_super_frame_that_the_kernel_refuses_is_cut(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Refusal(monkeypatch, 1)
+    assert send_often(connection, 1) == bytes(range(256)) * 16
+    assert connection.tap.dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("refused", "tried"), [(MAX_REFUSALS, MAX_REFUSALS), (MAX_REFUSALS - 1, 20)]
+)
+def test_super_frames_that_are_always_refused_are_not_tried_any_more(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, refused: int, tried: int
+) -> None:
+    kernel = Refusal(monkeypatch, refused)
+    send_often(connection, 20)
+    assert kernel.tried == tried
+
+
+@pytest.fixture
+def plain() -> Iterator[Connection]:
+    """A connection over a device without offload."""
+    tap = Tap("zttest0", has_offload=False)
+    bring_up(tap, f"{OWN}/24")
+    ip("neigh", "add", OTHER, "lladdr", NEIGHBOUR.hex(":"), "dev", tap.name)
+    made = Connection(tap)
+    yield made
+    made.socket.close()
+    tap.close()
+
+
+def test_without_offload_the_host_cuts_and_checksums(plain: Connection) -> None:
+    plain.socket.sendall(bytes(8000))
+    frame = wait_frame(plain.tap, lambda f: is_tcp(f) and len(f.buffer) > MSS)
+    assert (frame.gso, frame.needs_checksum) == (Gso.NONE, False)
+    assert len(frame.buffer) == 14 + 20 + 20 + MSS
+
+
+def test_without_offload_no_super_frame_is_written(
+    plain: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = Refusal(monkeypatch, 99)
+    assert send_often(plain, 1) == bytes(range(256)) * 16
+    assert kernel.tried == 0
 
 
 def test_a_frame_for_a_device_that_is_down_is_counted(tap: Tap) -> None:

@@ -1,16 +1,22 @@
-"""A TAP device that carries super-frames: what we read in one piece the kernel has not cut."""
+"""A TAP device that carries super-frames: what we read in one piece the kernel has not cut.
+
+Some kernels refuse super-frames that are written. Such a one is cut here; where several in a row
+are refused, none is tried any more.
+"""
 
 import errno
 import fcntl
 import logging
 import os
 import struct
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ztlink.batch import Gso, SuperFrame
 from ztlink.errors import HostError
+from ztlink.inet import segment
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +35,8 @@ VNET_GSO_ECN: Final = 0x80
 VNET_HEADER: Final = struct.Struct("<BBHHHH")
 """Flags, gso type, header length, gso size, checksum start, checksum offset (virtio 1.2, 5.1.6)."""
 MAX_FRAME: Final = 65_536 + 64
+MAX_REFUSALS: Final = 8
+"""Super-frames refused in a row: one may be a sender's fault, so many are the kernel's way."""
 _IFREQ: Final = struct.Struct("16sH22x")
 _NO_HEADER: Final = bytes(VNET_HEADER.size)
 
@@ -36,7 +44,8 @@ _NO_HEADER: Final = bytes(VNET_HEADER.size)
 class Tap:
     """One TAP device; gone when closed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, has_offload: bool = True) -> None:
+        """Make the device; without offload it carries frames one by one."""
         self._fd = _open_device()
         try:
             request = _IFREQ.pack(name.encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
@@ -50,7 +59,9 @@ class Tap:
         """Frames that the kernel did not take."""
         self.is_gone = False
         """Somebody else removed the device."""
-        self._offload()
+        if has_offload:
+            self._offload()
+        self._refusals = 0 if has_offload else MAX_REFUSALS
         self._buffer = bytearray(VNET_HEADER.size + MAX_FRAME)
         self._view = memoryview(self._buffer)
 
@@ -81,11 +92,36 @@ class Tap:
 
     def write(self, frame: SuperFrame) -> None:
         """Hand a frame to the host; one that it does not take is counted."""
+        if frame.gso is Gso.NONE:
+            self._write_one(_vnet_header(frame), frame.buffer)
+        elif self._refusals >= MAX_REFUSALS:
+            self._write_cut(frame)
+        elif self._write_one(_vnet_header(frame), frame.buffer, refusal=errno.EINVAL):
+            self._refusals = 0
+        else:
+            self._refusals += 1
+            if self._refusals == MAX_REFUSALS:
+                logger.info("writing frames one by one device=%s", self.name)
+            self._write_cut(frame)
+
+    def _write_one(self, header: bytes, frame: memoryview, refusal: int = 0) -> bool:
+        """Write a frame; False where the error is the one that the caller sees to."""
         try:
-            os.writev(self._fd, [_vnet_header(frame), frame.buffer])
+            os.writev(self._fd, [header, frame])
         except OSError as error:
+            if error.errno == refusal:
+                return False
             self.dropped += 1
             logger.debug("write failed device=%s error=%s", self.name, error)
+        return True
+
+    def _write_cut(self, frame: SuperFrame) -> None:
+        sizes = segment.sizes_of(frame, 0)
+        starts = array("I", range(0, sizes[0] * len(sizes), sizes[0]))
+        pieces = memoryview(bytearray(sum(sizes)))
+        segment.cut(frame, pieces, starts, 0)
+        for start, size in zip(starts, sizes, strict=True):
+            self._write_one(_NO_HEADER, pieces[start : start + size])
 
     def _parse(self, size: int) -> SuperFrame:
         flags, kind, header, segment, start, offset = VNET_HEADER.unpack_from(self._buffer)

@@ -30,7 +30,8 @@ from ztlink.settings import Settings
 logger = logging.getLogger(__name__)
 
 MAX_BODY: Final = 4 << 20
-LOOPBACKS: Final = ("127.0.0.1", "::1")
+LOOPBACK: Final = "127.0.0.1"
+LOOPBACK_V6: Final = "::1"
 OPEN_PATHS: Final = frozenset({"/health"})
 POLICY_FIELDS: Final = {
     "allowManaged": "allow_managed",
@@ -81,23 +82,24 @@ class LocalApi:
             self.application.add_routes(ControllerApi(controller, read_clock).routes())
 
     async def start(self, port: int) -> None:
-        """Listen on loopback; HostError where the port is taken."""
+        """Listen on loopback; HostError where the port is taken.
+
+        Commands come to 127.0.0.1, with the token: nobody else may have that port.
+        """
         self._runner = web.AppRunner(self.application, access_log=None)
         await self._runner.setup()
-        bound = 0
-        failure: OSError | None = None
-        for host in LOOPBACKS:
-            try:
-                await web.TCPSite(self._runner, host, port).start()
-                bound += 1
-            except OSError as error:
-                failure = failure or error
-        if not bound and failure is not None:
+        try:
+            await web.TCPSite(self._runner, LOOPBACK, port).start()
+        except OSError as error:
             raise HostError(
-                failure.errno,
-                f"cannot bind TCP 127.0.0.1:{port} for the local API: is another node running? "
+                error.errno,
+                f"cannot bind TCP {LOOPBACK}:{port} for the local API: is another node running? "
                 "Choose another port with --port",
-            )
+            ) from error
+        try:
+            await web.TCPSite(self._runner, LOOPBACK_V6, port).start()
+        except OSError as error:
+            logger.info("the local API is not served on %s error=%s", LOOPBACK_V6, error.strerror)
 
     async def stop(self) -> None:
         """Close the server."""

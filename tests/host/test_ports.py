@@ -1,6 +1,7 @@
 """Devices that follow the networks."""
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
@@ -14,6 +15,7 @@ from ztlink.derive import group_for_ip, interface_names
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.host.desired import Policy
+from ztlink.host.netlink import AddressWatch
 from ztlink.host.ports import PortManager
 from ztlink.ids import Address, NetworkId
 from ztlink.node.status import NetworkView
@@ -204,6 +206,64 @@ async def test_the_core_hears_of_groups_that_a_device_joins(joined: Machine) -> 
     await joined.ports.scan_groups()
     groups = {group.mac.hex() for group in (await joined.network()).groups}
     assert "333300007777" in groups
+
+
+@pytest.mark.parametrize(
+    "what",
+    [("address", "flush", "dev", NAME), ("route", "flush", "proto", "90")],
+    ids=["addresses", "routes"],
+)
+async def test_what_somebody_took_away_is_set_again(joined: Machine, what: tuple[str, ...]) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip(*what)
+    await joined.ports.scan_groups()
+    assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+
+
+async def test_a_device_that_goes_this_moment_is_no_error(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    await asyncio.wrap_future(joined.pump.remove_port(NETWORK))  # so that nobody sees it go
+    ip("link", "delete", NAME)
+    await joined.ports.scan_groups()
+    assert not joined.ports.ports[NETWORK].tap.is_gone
+
+
+async def test_a_device_that_is_taken_down_is_left_alone(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip("link", "set", NAME, "down")
+    await joined.ports.scan_groups()
+    assert "UP" not in ask("link", "show", NAME)[0]["flags"]
+    assert (await joined.network()).status.name != "PORT_ERROR"
+
+
+async def test_a_device_that_is_taken_up_again_has_its_routes(joined: Machine) -> None:
+    both = (*CONFIG.addresses, ip_interface("fd12::3/64"))
+    await joined.ports.configured(NETWORK, replace(CONFIG, addresses=both))
+    ip("link", "set", NAME, "down")
+    ip("link", "set", NAME, "up")
+    await joined.ports.scan_groups()
+    assert addresses(NAME) == {"10.1.2.3/24", "fd12::3/64"}
+    assert routes("proto", "90") == {"10.9.0.0/16"}
+
+
+async def test_what_is_as_it_should_be_is_left_alone(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    watch = AddressWatch()
+    watch.drain()
+    await joined.ports.scan_groups()
+    news = select.select([watch.fileno()], [], [], 0.1)[0]
+    watch.close()
+    assert news == []
+
+
+async def test_what_cannot_be_applied_is_not_tried_at_every_look(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, replace(CONFIG, routes=(UNREACHABLE,)))
+    watch = AddressWatch()
+    watch.drain()
+    await joined.ports.scan_groups()
+    news = select.select([watch.fileno()], [], [], 0.1)[0]
+    watch.close()
+    assert news == []
 
 
 async def test_a_device_that_somebody_removed_is_made_again(joined: Machine) -> None:

@@ -98,6 +98,29 @@ def test_a_default_route_can_be_allowed(ip: str) -> None:
     assert may_manage(ip_address(ip), 0, Policy(allow_default=True))
 
 
+@pytest.mark.parametrize(
+    ("network", "is_allowed"),
+    [
+        ("10.1.2.3/24", True),
+        ("10.1.2.3/16", True),
+        ("10.1.2.3/15", False),
+        ("10.2.0.0/24", False),
+        ("fd12::1/64", True),
+        ("fd13::1/64", False),
+    ],
+)
+def test_managed_addresses_can_be_limited_to_ranges(network: str, is_allowed: bool) -> None:
+    policy = Policy(managed_only_in=(ip_network("10.1.0.0/16"), ip_network("fd12::/16")))
+    interface = ip_interface(network)
+    assert may_manage(interface.ip, interface.network.prefixlen, policy) is is_allowed
+
+
+def test_a_range_does_not_allow_what_else_is_refused() -> None:
+    policy = Policy(managed_only_in=(ip_network("0.0.0.0/0"),))
+    assert not may_manage(ip_address("8.8.8.8"), 24, policy)
+    assert not may_manage(ip_address(0), 0, policy)
+
+
 # -- addresses -------------------------------------------------------------------------------
 
 

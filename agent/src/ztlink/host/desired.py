@@ -20,6 +20,8 @@ class Policy:
     allow_global: bool = False
     allow_default: bool = False
     allow_dns: bool = False
+    managed_only_in: tuple[IpNetwork, ...] = ()
+    """Where `allow_managed` is limited to ranges: those; empty for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,18 @@ def may_manage(ip: IpAddress, bits: int, policy: Policy) -> bool:
     """Tell whether an address or route target may be applied."""
     if not policy.allow_managed:
         return False
+    if policy.managed_only_in and not _is_within(ip, bits, policy.managed_only_in):
+        return False
     if bits == 0:
         return policy.allow_default
     scope = ip_scope(ip)
     if scope in (IpScope.NONE, IpScope.MULTICAST, IpScope.LOOPBACK, IpScope.LINK_LOCAL):
         return False
     return scope is not IpScope.GLOBAL or policy.allow_global
+
+
+def _is_within(ip: IpAddress, bits: int, ranges: Sequence[IpNetwork]) -> bool:
+    return any(ip in one and one.prefixlen <= bits for one in ranges)
 
 
 def desire(config: NetworkConfig, mac: Mac, policy: Policy) -> Desired:

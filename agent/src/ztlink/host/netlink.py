@@ -7,14 +7,14 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 from typing import Any, Final
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from ztlink.errors import HostError
-from ztlink.host.desired import HostRoute
+from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.plan import Plan
 from ztlink.ids import IpAddress, IpInterface, Mac
 
@@ -31,6 +31,7 @@ RTNLGRP_IPV4_MCADDR: Final = 37
 RTNLGRP_IPV6_MCADDR: Final = 38
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
+IFF_UP: Final = 0x01
 IFA_F_NODAD: Final = 0x02
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL})
 
@@ -82,12 +83,25 @@ class Netlink:
         if failures:
             raise failures[0]
 
+    def lacks(self, name: str, desired: Desired) -> bool:
+        """Tell whether a device lacks what it should have; one that is down keeps no routes."""
+        index = self.index(name)
+        link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
+        if not link["flags"] & IFF_UP:
+            return False
+        there = {
+            ip_interface(f"{_address_of(message)}/{message['prefixlen']}")
+            for message in self._ipr.get_addr(index=index)
+        }
+        has_addresses = there.issuperset(desired.addresses)
+        return not has_addresses or not all(self._is_ours(index, r) for r in desired.routes)
+
     def local_addresses(self) -> list[tuple[str, IpAddress]]:
         """Return every address of the machine with its device's name."""
         links = {link["index"]: link.get_attr("IFLA_IFNAME") for link in self._ipr.get_links()}
         found: list[tuple[str, IpAddress]] = []
         for message in self._ipr.get_addr():
-            text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+            text = _address_of(message)
             name = links.get(message["index"])
             if text and name:
                 found.append((name, ip_address(text)))
@@ -143,6 +157,11 @@ class Netlink:
             return request(*arguments, **options)
         except NetlinkError as error:
             raise HostError(error.code, f"cannot {what}: {os.strerror(error.code)}") from error
+
+
+def _address_of(message: Any) -> str | None:
+    text: str | None = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    return text
 
 
 def _family(version: int) -> int:

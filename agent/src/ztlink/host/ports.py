@@ -89,11 +89,15 @@ class PortManager:
             await self._remove(network_id)
 
     async def scan_groups(self) -> None:
-        """Look at what every device listens to; a device that was taken away is made again."""
+        """Look at what every device listens to; what others took away is made again."""
         async with self._lock:
             for network_id, port in list(self.ports.items()):
                 if port.tap.is_gone:
                     await self._make_again(network_id, port.applied)
+                elif port.is_sure and await self._run(self._lacks, port):
+                    logger.info("device=%s lost addresses or routes", port.tap.name)
+                    port.is_sure = False
+                    await self._configure(network_id, port.applied)
                 else:
                     await self._scan(network_id, port)
 
@@ -153,6 +157,13 @@ class PortManager:
         port.applied, port.is_sure = _join(wanted, port.applied), False
         self._link().apply(port.tap.name, todo)
         port.applied, port.is_sure = wanted, True
+
+    def _lacks(self, port: Port) -> bool:
+        try:
+            return self._link().lacks(port.tap.name, port.applied)
+        except HostError as error:  # it is going this moment, which its descriptor will tell
+            logger.debug("device=%s error=%s", port.tap.name, error)
+            return False
 
     async def _scan(self, network_id: NetworkId, port: Port) -> None:
         groups = await self._run(self._groups, port.tap.name)

@@ -78,8 +78,8 @@ class Agent:
             self._store.close()
 
     async def _run(self) -> None:
+        planet = self._planet()  # first: without it, an identity would be made for nothing
         identity = self._identity()
-        planet = self._planet()
         core = Core(
             identity,
             planet,

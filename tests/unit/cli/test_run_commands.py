@@ -1,0 +1,145 @@
+"""node, root, controller: arguments become settings, and what cannot run is said."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.rig import run
+from ztlink import agent
+from ztlink.errors import HostError
+from ztlink.ids import NetworkId
+from ztlink.settings import Role, Settings
+
+ID = "8056c2e21c000001"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """What would have been run."""
+    found: list[Settings] = []
+
+    def note(settings: Settings, _: Callable[[str], None]) -> None:
+        found.append(settings)
+
+    monkeypatch.setattr(agent, "run", note)
+    return found
+
+
+def test_a_node_has_devices_and_no_controller(started: list[Settings], tmp_path: Path) -> None:
+    run("node", "--home", str(tmp_path), "--port", "29993")
+    assert started == [Settings(home=tmp_path, port=29993)]
+
+
+def test_a_node_may_do_without_devices(started: list[Settings]) -> None:
+    run("node", "--no-tap")
+    assert not started[0].has_taps
+
+
+def test_a_node_may_be_a_controller_too(started: list[Settings]) -> None:
+    run("node", "--controller")
+    assert (started[0].has_taps, started[0].has_controller) == (True, True)
+
+
+@pytest.mark.parametrize(("options", "has_controller"), [([], False), (["--controller"], True)])
+def test_a_root_has_no_devices_and_may_be_a_controller_too(
+    started: list[Settings], options: list[str], has_controller: bool
+) -> None:
+    run("root", *options)
+    settings = started[0]
+    assert (settings.role, settings.has_taps, settings.has_controller) == (
+        Role.ROOT,
+        False,
+        has_controller,
+    )
+
+
+def test_a_controller_has_no_devices(started: list[Settings]) -> None:
+    run("controller")
+    settings = started[0]
+    assert (settings.role, settings.has_taps, settings.has_controller) == (
+        Role.CONTROLLER,
+        False,
+        True,
+    )
+
+
+def test_further_options_are_settings(started: list[Settings], tmp_path: Path) -> None:
+    planet = tmp_path / "planet"
+    options = ["--planet", str(planet), "--bind", "10.0.0.1", "--bind", "fd00::1"]
+    run("node", *options, "--interface", f"{ID}=zt0", "--suite", "salsa", "--log-level", "debug")
+    settings = started[0]
+    assert (settings.planet, settings.bind) == (
+        planet,
+        (ip_address("10.0.0.1"), ip_address("fd00::1")),
+    )
+    assert (settings.interface_names, settings.protocol, settings.log_level) == (
+        {NetworkId(int(ID, 16)): "zt0"},
+        11,
+        "DEBUG",
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--port", "0"],
+        ["--port", "65536"],
+        ["--port", "x"],
+        ["--bind", "x"],
+        ["--bind", "10.0.0.1/24"],
+        ["--interface", "zt0"],
+        ["--interface", f"{ID}="],
+        ["--interface", f"{ID}=much-too-long-a-name"],
+        ["--interface", f"{ID}=a/b"],
+        ["--interface", "123=zt0"],
+        ["--log-level", "loud"],
+        ["--suite", "none"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_that_makes_no_sense_is_wrong_usage(
+    started: list[Settings], options: list[str]
+) -> None:
+    assert (run("node", *options).exit_code, started) == (2, [])
+
+
+def test_an_identity_that_is_none_stops_the_start_and_is_left_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "identity.secret"
+    file.write_text("half an identi")
+    result = run("node", "--home", str(tmp_path), "--no-tap")
+    assert (result.exit_code, str(file) in result.stderr) == (78, True)
+    assert file.read_text() == "half an identi"
+
+
+def test_a_planet_that_is_none_stops_the_start(tmp_path: Path) -> None:
+    planet = tmp_path / "planet.bin"
+    planet.write_text("no world")
+    result = run("node", "--home", str(tmp_path / "home"), "--planet", str(planet), "--no-tap")
+    assert (result.exit_code, f"{planet} is not a world file" in result.stderr) == (78, True)
+    assert not (tmp_path / "home" / "identity.secret").exists()
+
+
+def test_a_home_that_cannot_be_made_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("node", "--home", str(tmp_path / "file" / "home"), "--no-tap")
+    assert (result.exit_code, "cannot use the home" in result.stderr) == (78, True)
+
+
+def test_what_the_kernel_refuses_is_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(settings: Settings, _: Callable[[str], None]) -> None:
+        raise HostError(98, "cannot bind UDP 10.0.0.1/9993")
+
+    monkeypatch.setattr(agent, "run", refuse)
+    result = run("node")
+    assert (result.exit_code, result.stderr) == (1, "ztlink: cannot bind UDP 10.0.0.1/9993\n")
+
+
+def test_commands_do_not_load_what_only_a_node_needs() -> None:
+    heavy = "{'aiohttp', 'asyncio', 'numpy', 'pyroute2', 'sqlite3', 'nacl', 'Crypto'}"
+    code = f"import sys, ztlink.cli; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603 - ourselves
+    assert done.stdout == "[]\n"

@@ -34,7 +34,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands)
-@click.version_option(package_name="ztlink")
+@click.version_option(package_name="ztlink", prog_name="ztlink")
 def main() -> None:
     """Run and steer a ZeroTier node."""
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.api.rig import FakeCore, Speaker, controller_api, make_api, speak_to
 from tests.unit.controller.rig import CONTROLLER, NETWORK, Rig, member
+from ztlink.api.controller import API_VERSION
 from ztlink.ids import format_address, format_network_id
 
 OWN = format_address(CONTROLLER.address)
@@ -37,7 +38,7 @@ def rig(both: tuple[Speaker, Rig]) -> Rig:
 async def test_a_controller_says_that_it_is_one(speaker: Speaker) -> None:
     answer = await speaker.ask("GET", "/controller")
     assert answer.json == {
-        "apiVersion": 4,
+        "apiVersion": API_VERSION,
         "clock": 1_700_000_000_000,
         "controller": True,
         "databaseReady": True,

@@ -118,7 +118,7 @@ class LocalApi:
         except web.HTTPRequestEntityTooLarge:
             return _failure(413, f"the body is larger than {MAX_BODY} bytes")
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
-            return _nothing()
+            return web.Response(status=404)  # no body, as the original
         except ZtError as error:
             return _failure(500, str(error))
 
@@ -221,13 +221,6 @@ class LocalApi:
         await self._ask(lambda core, now: core.leave(network_id, now))
         self._policies.pop(network_id, None)
         return web.json_response({"result": True})
-
-
-def _nothing() -> web.Response:
-    """Return 404 as the original does: no body, and so no type of it."""
-    response = web.Response(status=404)
-    response.headers.pop("Content-Type", None)
-    return response
 
 
 def _failure(status: int, description: str) -> web.Response:

@@ -33,11 +33,11 @@ async def test_no_body_is_an_empty_object(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b"x", b"\xff", b"{", b"[" * 100_000, b"9" * 5_000])
 async def test_what_is_not_json_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError, match="^the body is not JSON: "):
+    with pytest.raises(ValueError, match=r"^the body is not JSON: "):
         await read(body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"1", b'"x"'])
 async def test_json_that_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(ValueError, match="^the body is not a JSON object$"):
+    with pytest.raises(ValueError, match=r"^the body is not a JSON object$"):
         await read(body)

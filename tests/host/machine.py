@@ -5,10 +5,10 @@ import ctypes
 import json
 import os
 import select
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from ztlink.batch import SuperFrame
@@ -109,14 +109,19 @@ def wait_frame(tap: Tap, is_wanted: Callable[[SuperFrame], bool]) -> SuperFrame:
 
 @contextlib.contextmanager
 def dead_end() -> Iterator[None]:
-    """Have a device 10.66.0.1/24 whose neighbour 10.66.0.9 does not answer, and a long queue."""
+    """Have a device 10.66.0.1/24 whose neighbour 10.66.0.9 does not answer."""
     tap = Tap("zttest9")
     try:
         bring_up(tap, "10.66.0.1/24")
-        Path(f"/proc/sys/net/ipv4/neigh/{tap.name}/unres_qlen_bytes").write_text("100000000")
         yield
     finally:
         tap.close()
+
+
+def shrink(descriptor: int) -> None:
+    """Give a socket less room than what waits for a neighbour may take."""
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        copy.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20_000)
 
 
 def open_dead_end() -> None:

@@ -1,6 +1,9 @@
 """Links, addresses and routes, as the kernel tells them afterwards."""
 
+import platform
+import re
 import select
+import socket
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 
@@ -287,6 +290,17 @@ def test_an_address_that_goes_is_news(watch: AddressWatch) -> None:
 def test_a_link_that_goes_down_is_news(watch: AddressWatch) -> None:
     ip("link", "set", "lo", "down")
     assert has_news(watch, 5)
+
+
+@pytest.mark.skipif(
+    tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2]) < (6, 14),
+    reason="this kernel does not tell of groups: they are looked at once a minute",
+)
+def test_a_group_that_is_joined_is_news(watch: AddressWatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member:
+        group = socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1")
+        member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+        assert has_news(watch, 5)
 
 
 def test_news_are_passed_over_at_once(watch: AddressWatch) -> None:

@@ -18,6 +18,7 @@ from tests.host.machine import (
     dead_end,
     ip,
     open_dead_end,
+    shrink,
     wait_for,
 )
 from tests.unit.vl1.mesh import endpoint, identity
@@ -265,9 +266,10 @@ def stuck(runner: Runner) -> Iterator[UdpSocket]:
         where = ip_address("10.66.0.1")
         runner.pump.open_sockets(lambda udp: udp.open(where, 0)).result(PATIENCE)
         opened = next(s for s in runner.udp.sockets.values() if s.endpoint.ip == where)
+        shrink(opened.fileno())
         transmit = Transmit(bytes(1400), 1400, STUCK, opened.socket_id)
         runner.pump.submit(
-            lambda core, now: any(not opened.send(transmit) for _ in range(10_000))
+            lambda core, now: any(not opened.send(transmit) for _ in range(100))
         ).result(PATIENCE)
         yield opened
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,23 @@ def check(validator: Validator, checked: Identity) -> tuple[Identity, bool]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that any thread of a process has started."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for t in threads for child in (t / "children").read_text().split()]
+    """Return the processes that a process has started, by whichever of its threads."""
+    return [child for child, (_, parent) in processes().items() if parent == pid]
 
 
 def is_running(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    state, _ = processes().get(pid, ("Z", 0))
+    return state != "Z"
+
+
+def processes() -> dict[int, tuple[str, int]]:
+    """Return state and parent of every process; those that end meanwhile are left out."""
+    found = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            state, parent, *_ = status.read_text().rsplit(")", 1)[1].split()
+            found[int(status.parent.name)] = (state, int(parent))
+    return found
 
 
 @pytest.mark.parametrize(("checked", "is_good"), [(GOOD, True), (FORGED, False)])

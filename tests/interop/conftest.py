@@ -6,6 +6,7 @@ import pytest
 
 from tests.lab.fixtures import NewLab, lab, new_lab, workshop
 from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.ours import ZtlinkNode
 
 __all__ = ["lab", "new_lab", "workshop"]
 
@@ -23,6 +24,28 @@ def pair(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) ->
     """Two members of different kinds, under a root and controller of one kind, joined."""
     with new_lab() as lab:
         mesh = build_mesh(lab, request.param, workshop)
+        mesh.start()
+        mesh.create_network(NETWORK)
+        mesh.join_all()
+        yield mesh
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="ours-under-theirs"),
+        pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="theirs-under-ours"),
+    ],
+)
+def salsa_pair(
+    request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop
+) -> Iterator[Mesh]:
+    """The same, where our member asks for the older suite."""
+    with new_lab() as lab:
+        mesh = build_mesh(lab, request.param, workshop)
+        for member in mesh.members:
+            if isinstance(member, ZtlinkNode):
+                member.options = ("--suite", "salsa")
         mesh.start()
         mesh.create_network(NETWORK)
         mesh.join_all()

@@ -10,7 +10,9 @@ class ZtlinkNode(LabNode):
     """`ztlink node|root|controller` on a host."""
 
     kind: ClassVar[str] = "ztlink"
+    options: tuple[str, ...] = ()
+    """More of the command line; for the next start."""
 
     def command(self) -> tuple[str, ...]:
         where = ("--home", str(self.home), "--port", str(self.port))
-        return (sys.executable, "-m", "ztlink", self.role, *where)
+        return (sys.executable, "-m", "ztlink", self.role, *where, *self.options)

@@ -1,6 +1,7 @@
 """Fixtures of the interoperability tests."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,42 +14,39 @@ __all__ = ["lab", "new_lab", "workshop"]
 OURS, REFERENCE = Side.OURS, Side.REFERENCE
 
 
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="ours-under-theirs"),
-        pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="theirs-under-ours"),
-    ],
-)
-def pair(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
-    """Two members of different kinds, under a root and controller of one kind, joined."""
+PAIRS = [
+    pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="ours-under-theirs"),
+    pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="theirs-under-ours"),
+]
+
+
+@contextmanager
+def joined(new_lab: NewLab, workshop: Workshop, layout: Layout, *options: str) -> Iterator[Mesh]:
+    """Yield members that have joined; `options` are for those of ours."""
     with new_lab() as lab:
-        mesh = build_mesh(lab, request.param, workshop)
+        mesh = build_mesh(lab, layout, workshop)
+        for member in mesh.members:
+            if isinstance(member, ZtlinkNode):
+                member.options = options
         mesh.start()
         mesh.create_network(NETWORK)
         mesh.join_all()
         yield mesh
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(Layout(REFERENCE, REFERENCE, (OURS, REFERENCE)), id="ours-under-theirs"),
-        pytest.param(Layout(OURS, OURS, (REFERENCE, OURS)), id="theirs-under-ours"),
-    ],
-)
+@pytest.fixture(scope="session", params=PAIRS)
+def pair(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
+    """Two members of different kinds, under a root and controller of one kind, joined."""
+    with joined(new_lab, workshop, request.param) as mesh:
+        yield mesh
+
+
+@pytest.fixture(scope="module", params=PAIRS)
 def salsa_pair(
     request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop
 ) -> Iterator[Mesh]:
     """The same, where our member asks for the older suite."""
-    with new_lab() as lab:
-        mesh = build_mesh(lab, request.param, workshop)
-        for member in mesh.members:
-            if isinstance(member, ZtlinkNode):
-                member.options = ("--suite", "salsa")
-        mesh.start()
-        mesh.create_network(NETWORK)
-        mesh.join_all()
+    with joined(new_lab, workshop, request.param, "--suite", "salsa") as mesh:
         yield mesh
 
 
@@ -67,9 +65,5 @@ def salsa_pair(
 )
 def four(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
     """Four members, joined: the first and the last are ours."""
-    with new_lab() as lab:
-        mesh = build_mesh(lab, request.param, workshop)
-        mesh.start()
-        mesh.create_network(NETWORK)
-        mesh.join_all()
+    with joined(new_lab, workshop, request.param) as mesh:
         yield mesh

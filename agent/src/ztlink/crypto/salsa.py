@@ -1,13 +1,11 @@
-"""Salsa20/12 keystreams: by libsodium where it is reachable.
-
-Else by numpy over many blocks at once.
+"""Salsa20/12 keystreams: by libsodium where it is reachable, else by numpy over many at once.
 
 Packages of libsodium for Python leave the twelve-round variant out, but the library itself has it.
 """
 
 import ctypes
 import ctypes.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -21,10 +19,16 @@ Keystream = Callable[[Sequence[bytes], Sequence[bytes], Sequence[int]], "list[by
 """Keys (32 bytes each), nonces (8 each) and wanted sizes -> keystreams from block 0."""
 
 
+def _sodium_names() -> Iterator[str]:
+    """Yield what the library may be called; asking the system, a process of its own, comes last."""
+    yield from ("libsodium.so.23", "libsodium.so.26")
+    found = ctypes.util.find_library("sodium")
+    if found is not None:
+        yield found
+
+
 def _load_sodium() -> Callable[..., int] | None:
-    for name in (ctypes.util.find_library("sodium"), "libsodium.so.23", "libsodium.so.26"):
-        if name is None:
-            continue
+    for name in _sodium_names():
         try:
             function = ctypes.CDLL(name).crypto_stream_salsa2012
         except (OSError, AttributeError):

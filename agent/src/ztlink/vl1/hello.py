@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from ztlink.batch import CipherSuite
+from ztlink.batch import CipherSuite, Verdict
 from ztlink.clock import Now
 from ztlink.crypto.armor import crypt_hello_tail, dearmor_one
 from ztlink.crypto.identity import agree
@@ -185,6 +185,21 @@ class Introductions:
         self.welcome(peer, hello, packet, tail_offset, arrival, now)
         return peer
 
+    def receive_sealed_hello(
+        self, peer: Peer, packet: bytearray, arrival: Arrival, now: Now
+    ) -> Verdict:
+        """Handle a HELLO that came under another suite than 0; raises nothing."""
+        try:
+            hello, tail_offset = Hello.decode_packet(packet)
+        except WireError:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return Verdict.DROPPED
+        if hello.protocol < MIN_PROTOCOL_VERSION or hello.identity != peer.identity:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return Verdict.DROPPED
+        self.welcome(peer, hello, packet, tail_offset, arrival, now)
+        return Verdict.ACCEPTED
+
     def welcome(
         self,
         peer: Peer,
@@ -330,12 +345,11 @@ class Introductions:
         self, peer: Peer, arrival: Arrival, packet_id: int, payload: memoryview, now: Now
     ) -> bool:
         """Answer an ECHO where it came from, a few times a second at most."""
-        path = peer.paths.get((arrival.socket, arrival.endpoint))
-        if path is not None:
-            if now.mono - path.last_echo_served < ECHO_INTERVAL:
-                self._ctx.stats.drop(Drop.RATE_LIMITED)
-                return False
-            path.last_echo_served = now.mono
+        gate = peer.paths.get((arrival.socket, arrival.endpoint)) or peer
+        if now.mono - gate.last_echo_served < ECHO_INTERVAL:
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
+            return False
+        gate.last_echo_served = now.mono
         if len(payload) > MAX_ECHO_PAYLOAD:
             self._ctx.stats.drop(Drop.MALFORMED)
             return False

@@ -60,7 +60,8 @@ class Peer:
         """When we last told it our addresses."""
         self.last_hello = float("-inf")
         self.last_whois_served = float("-inf")
-        self.last_credential_request = float("-inf")
+        self.last_echo_served = float("-inf")
+        """Of those that came through a root, or from where there is no path."""
         self.push_gate = 0
         self.last_push_received = float("-inf")
         self.last_confirm: dict[PathKey, float] = {}

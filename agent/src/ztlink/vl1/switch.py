@@ -51,6 +51,9 @@ ONE_FRAGMENT: Final = 0x21
 FRAME_PREFIX_SIZE: Final = 10
 """Network id and ethertype of a FRAME: packets that share them form a run."""
 PUNCH_SIZE: Final = 4
+_OPENED_BY_ENGINES: Final = frozenset(
+    {CipherSuite.SALSA_POLY << SHIFT_SUITE, CipherSuite.GMAC_SIV << SHIFT_SUITE}
+)
 
 
 @dataclass(slots=True)
@@ -141,11 +144,13 @@ class Switch:
                     stats.drop(Drop.TOO_SHORT)
             elif buffer[start + 8 : start + 13] != me:
                 self._relay.forward(buffer[start:end], now)
+            elif end - start > MAX_PACKET_SIZE:
+                stats.drop(Drop.MALFORMED)
             elif buffer[start + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER:
                 self._piece(self._fragments.add_fragment(buffer[start:end], now), at, now)
             elif not buffer[start + OFFSET_FLAGS] & FLAG_FRAGMENTED:
                 self._whole(batches, buffer, start, end, at, now)
-            elif self._next_completes(buffer, start, end, stride):
+            elif self._next_completes(buffer, start, end):
                 if scratch is None:
                     scratch = memoryview(bytearray(size - start))
                 after = min(end + stride, size)
@@ -190,10 +195,14 @@ class Switch:
             batch = batches[key] = PacketBatch(buffer)
         batch.append(start, end - start)
 
-    def _next_completes(self, buffer: memoryview, start: int, end: int, stride: int) -> bool:
-        """Tell whether the datagram behind a head is its only fragment."""
+    def _next_completes(self, buffer: memoryview, start: int, end: int) -> bool:
+        """Tell whether the datagram behind a head is its only fragment.
+
+        What engines do not open, or what is not sealed, goes the long way.
+        """
         return (
-            len(buffer) - end > SIZE_FRAGMENT_HEADER
+            buffer[start + OFFSET_FLAGS] & MASK_SUITE in _OPENED_BY_ENGINES
+            and len(buffer) - end > SIZE_FRAGMENT_HEADER
             and buffer[end + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
             and buffer[end + OFFSET_FRAGMENT_COUNTS] == ONE_FRAGMENT
             and buffer[end : end + 8] == buffer[start : start + 8]
@@ -216,10 +225,7 @@ class Switch:
             self._received(peer, Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS), now)
 
     def _trusted(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
-        """Take a packet without protection.
-
-        If its source is in a network that was configured so.
-        """
+        """Take a packet without protection, if its source is in a network configured so."""
         _, trusted_path_id = self._ctx.path_mtu(at[1].ip)
         claimed = int.from_bytes(packet[OFFSET_AUTH_TAG:OFFSET_VERB], "big")
         if not trusted_path_id or claimed != trusted_path_id:
@@ -232,6 +238,7 @@ class Switch:
             self._hold(address, packet, arrival, now, is_open=True)
         else:
             self._dispatch_one(peer, packet, arrival, now)
+            self._received(peer, arrival, now)
 
     def _open(
         self, source: bytes, batch: PacketBatch, at: tuple[SocketId, Endpoint], now: Now
@@ -317,6 +324,12 @@ class Switch:
             stats.drop(Drop.BAD_COMPRESSION)
             return Verdict.DROPPED
         packet_id = PacketId(int.from_bytes(packet[:8], "big"))
+        if verb == Verb.FRAME:
+            self._lone_frame(peer, packet, payload, arrival, now)
+            return Verdict.ACCEPTED
+        if verb == Verb.HELLO:
+            whole = bytearray(packet[:OFFSET_PAYLOAD]) + payload
+            return self._introductions.receive_sealed_hello(peer, whole, arrival, now)
         message = Message(peer, arrival, verb, packet_id, payload)
         try:
             verdict = self._upper.handle_message(message, now)
@@ -328,6 +341,24 @@ class Switch:
         elif verdict is not Verdict.DROPPED:
             stats.packets_in[verb] += 1
         return verdict
+
+    def _lone_frame(
+        self,
+        peer: Peer,
+        packet: bytearray | memoryview,
+        payload: memoryview,
+        arrival: Arrival,
+        now: Now,
+    ) -> None:
+        """Hand up a FRAME that cannot stay where it lies, as a run of one: it was compressed, say.
+
+        Releases before 1.4.8 compress frames.
+        """
+        whole = bytearray(packet[:OFFSET_PAYLOAD]) + payload
+        whole[OFFSET_VERB] = Verb.FRAME
+        batch = PacketBatch(memoryview(whole))
+        batch.append(0, len(whole))
+        self._flush(peer, arrival, batch, now)
 
     def _received(self, peer: Peer, arrival: Arrival, now: Now) -> None:
         """Note that an authentic packet came.

@@ -52,7 +52,8 @@ class Requests:
 
     def remove_older(self, now: Now) -> None:
         """Drop what nobody will answer any more; called when adding is frequent."""
-        for packet_id, request in list(self._requests.items()):
-            if now.mono - request.sent <= LIFETIME:
+        while self._requests:
+            packet_id = next(iter(self._requests))
+            if now.mono - self._requests[packet_id].sent <= LIFETIME:
                 return
             del self._requests[packet_id]

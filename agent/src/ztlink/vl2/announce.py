@@ -25,6 +25,10 @@ LIKES_PER_PACKET: Final = 400
 """7,200 bytes: well below what seven datagrams carry."""
 MAX_GATHERED: Final = 1000
 MAX_FOREIGN_NETWORKS: Final = 4096
+MAX_FOREIGN_LIKES: Final = 500_000
+"""Memberships of groups that a root keeps for others, some 100 bytes each: anybody may send it
+such, so the networks that were not heard of for the longest time give way."""
+SWEEP_INTERVAL: Final = 60.0
 
 
 class Groups:
@@ -42,8 +46,11 @@ class Groups:
         self._underlay = underlay
         self._networks = networks
         self._controller = controller
-        self._foreign: dict[NetworkId, GroupTable] = {}
-        """Groups of networks that we serve as a root or controller without being a member."""
+        self.foreign: dict[NetworkId, GroupTable] = {}
+        """Groups of networks that we serve as a root or controller without being a member, the one
+        not heard of for the longest time first."""
+        self._foreign_likes = 0
+        self._last_sweep = float("-inf")
 
     # -- ours --------------------------------------------------------------------------------
 
@@ -61,14 +68,14 @@ class Groups:
 
     def announce_to(self, network: Network, peer: Address, now: Now) -> None:
         """Tell one member, at most once a minute."""
-        last = network.last_announced.get(peer, float("-inf"))
+        last = network.last_announced.last(peer)
         if now.mono - last >= ANNOUNCE_INTERVAL:
             self._send(network, network.own_groups(), [peer], now)
 
     def _everybody(self, network: Network) -> list[Address]:
         config = network.config
-        anchors = config.anchors if config else ()
-        upstream = [*self._underlay.roots(), network.controller, *anchors]
+        informed = config.informed if config else ()
+        upstream = [*self._underlay.roots(), network.controller, *informed]
         members = [
             address
             for address in network.members
@@ -92,7 +99,7 @@ class Groups:
         for first in range(0, len(likes), LIKES_PER_PACKET):
             payload = MulticastLike(tuple(likes[first : first + LIKES_PER_PACKET])).to_bytes()
             for target in targets:
-                network.last_announced[target] = now.mono
+                network.last_announced.note(target, now)
                 if self._underlay.identity_of(target) is not None:
                     self._underlay.send(target, Verb.MULTICAST_LIKE, payload, now, compress=True)
 
@@ -112,12 +119,28 @@ class Groups:
                     verdict = Verdict.TRUSTED
             table = tables[like.network_id]
             if table is not None and is_multicast(like.group.mac):
+                before = table.size
                 waiting = table.add(like.group, peer.address, now)
                 network = self._networks.get(like.network_id)
+                if network is None:
+                    self._foreign_likes += table.size - before
                 if network is not None:
                     for queued in waiting:
                         self._late_member(network, queued, peer.address, now)
+        self._bound_foreign(now)
         return verdict
+
+    def _bound_foreign(self, now: Now) -> None:
+        """Forget what aged of other people's networks, once a minute, and what is too much."""
+        if now.mono - self._last_sweep >= SWEEP_INTERVAL:
+            self._last_sweep = now.mono
+            for network_id, table in list(self.foreign.items()):
+                if table.expire(now) is None:
+                    del self.foreign[network_id]
+            self._foreign_likes = sum(table.size for table in self.foreign.values())
+        while self._foreign_likes > MAX_FOREIGN_LIKES:
+            oldest = self.foreign.pop(next(iter(self.foreign)))
+            self._foreign_likes -= oldest.size
 
     def _table(self, network_id: NetworkId, peer: Identity, now: Now) -> GroupTable | None:
         """Return the groups of a network, if this peer may tell us or ask us about them."""
@@ -129,11 +152,12 @@ class Groups:
             return None
         if network is not None:
             return network.groups
-        table = self._foreign.get(network_id)
+        table = self.foreign.pop(network_id, None)
         if table is None:
-            if len(self._foreign) >= MAX_FOREIGN_NETWORKS:
-                del self._foreign[next(iter(self._foreign))]
-            table = self._foreign[network_id] = GroupTable(self._underlay.identity.address)
+            if len(self.foreign) >= MAX_FOREIGN_NETWORKS:
+                self._foreign_likes -= self.foreign.pop(next(iter(self.foreign))).size
+            table = GroupTable(self._underlay.identity.address)
+        self.foreign[network_id] = table
         return table
 
     def receive_gather(

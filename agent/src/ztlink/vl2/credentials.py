@@ -7,7 +7,7 @@ from ztlink.clock import Now
 from ztlink.ids import Address, NetworkId, controller_of
 from ztlink.stats import Drop
 from ztlink.vl2.membership import AddResult, Membership
-from ztlink.vl2.network import PUSH_INTERVAL, Network
+from ztlink.vl2.network import PUSH_INTERVAL, Network, Unsent
 from ztlink.vl2.underlay import Underlay
 from ztlink.vl2.verification import make_verifier
 from ztlink.wire.credentials import (
@@ -29,6 +29,9 @@ MIN_RECEIVE_INTERVAL: Final = 0.02
 honest ones."""
 RECEIVE_BURST: Final = 8
 MIN_REPUSH_INTERVAL: Final = 1.0
+MAX_WAITING: Final = 256
+PUSH_SPACING: Final = 1.1
+"""Seconds between packets of one push: the original takes one a second of each sender."""
 
 
 class Credentials:
@@ -38,12 +41,14 @@ class Credentials:
         self._underlay = underlay
         self._networks = networks
         self._gates: dict[Address, tuple[float, float]] = {}
+        self._waiting: dict[Address, dict[Address, None]] = {}
+        """Controllers whose identity is not known yet -> who showed us credentials of theirs."""
 
     # -- ours --------------------------------------------------------------------------------
 
     def push_if_due(self, network: Network, peer: Address, now: Now) -> None:
         """Show our credentials before a frame, where the peer has not seen the present ones."""
-        last = network.last_push.get(peer, float("-inf"))
+        last = network.last_push.last(peer)
         if last < network.config_time or now.mono - last > PUSH_INTERVAL:
             self.push(network, peer, now)
 
@@ -52,7 +57,7 @@ class Credentials:
 
         So that nobody makes us a flood.
         """
-        last = network.last_push.get(peer, float("-inf"))
+        last = network.last_push.last(peer)
         if last < network.config_time or now.mono - last > MIN_REPUSH_INTERVAL:
             self.push(network, peer, now)
 
@@ -61,11 +66,27 @@ class Credentials:
         config = network.config
         if config is None or config.com is None:
             return
-        network.last_push[peer] = now.mono
-        for packet in _pack(config.com, config.capabilities, config.tags, config.coos):
-            self._underlay.send(
-                peer, Verb.NETWORK_CREDENTIALS, packet.to_bytes(), now, compress=True
-            )
+        network.last_push.note(peer, now)
+        packets = _pack(config.com, config.capabilities, config.tags, config.coos)
+        self._send(peer, packets[0], now)
+        if len(packets) > 1:
+            network.unsent[peer] = Unsent(now.mono + PUSH_SPACING, packets[1:])
+            network.wake()
+        else:
+            network.unsent.pop(peer, None)
+
+    def continue_pushes(self, network: Network, now: Now) -> None:
+        """Send what is due of pushes that take several packets."""
+        for peer, unsent in list(network.unsent.items()):
+            if unsent.due > now.mono:
+                continue
+            self._send(peer, unsent.packets.pop(0), now)
+            unsent.due = now.mono + PUSH_SPACING
+            if not unsent.packets:
+                del network.unsent[peer]
+
+    def _send(self, peer: Address, packet: NetworkCredentials, now: Now) -> None:
+        self._underlay.send(peer, Verb.NETWORK_CREDENTIALS, packet.to_bytes(), now, compress=True)
 
     # -- theirs ------------------------------------------------------------------------------
 
@@ -92,18 +113,30 @@ class Credentials:
         if network is None:
             return Verdict.ACCEPTED
         subject = credential.target if isinstance(credential, Revocation) else credential.issued_to
-        record = network.membership(subject)
+        record = network.members.get(subject) or Membership(network.network_id, subject)
         result = record.add(credential, make_verifier(self._identity_of))
         if result is AddResult.NEED_IDENTITY:
+            self._wait_for(controller_of(network.network_id), sender)
             self._underlay.ask_identity(controller_of(network.network_id), now)
             return Verdict.RETRY
         if result is AddResult.REJECTED:
             self._underlay.stats.drop(Drop.BAD_CREDENTIAL)
             return Verdict.ACCEPTED
         if result is AddResult.NEW:
+            network.keep(record)
             network.forget_party(subject)
             self._on_new(network, record, credential, sender, now)
         return Verdict.TRUSTED
+
+    def signer_known(self, signer: Address, now: Now) -> None:
+        """Take up what could not be judged before: whose signature it bears is known now."""
+        for sender in self._waiting.pop(signer, {}):
+            self._underlay.retry_held(sender, now)
+
+    def _wait_for(self, signer: Address, sender: Address) -> None:
+        waiting = self._waiting.setdefault(signer, {})
+        if len(waiting) < MAX_WAITING:
+            waiting[sender] = None
 
     def _identity_of(self, address: Address) -> Identity | None:
         if address == self._underlay.identity.address:

@@ -127,6 +127,7 @@ class Vl2:
         elif network.request_if_due(now):
             self.controller.ask_ourselves(network.network_id, network.metadata())
         self.outbound.gather_again(network, now)
+        self.credentials.continue_pushes(network, now)
         if network.announcement_is_due(now):
             self.groups.announce(network, now)
             network.groups.expire(now)
@@ -142,7 +143,8 @@ class Vl2:
         network.postpone_request(now)
 
     def identity_known(self, address: Address, now: Now) -> None:
-        """Ask a controller as soon as its identity is known."""
+        """Ask a controller as soon as its identity is known, and judge what it signed."""
+        self.credentials.signer_known(address, now)
         for network in self.joined():
             if network.controller == address:
                 network.request_now(now)

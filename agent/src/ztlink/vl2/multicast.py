@@ -53,16 +53,19 @@ class GroupTable:
     def __init__(self, own: Address) -> None:
         self._own = own
         self._groups: dict[MulticastGroup, _Group] = {}
+        self.size = 0
+        """How many memberships of groups are kept."""
 
     def add(self, group: MulticastGroup, member: Address, now: Now) -> list[QueuedFrame]:
         """Note that `member` listens; return the waiting frames that it is to get."""
         if member == self._own:
             return []
         entry = self._open(group)
-        entry.members.pop(member, None)
+        self._drop(entry, member)
         if len(entry.members) >= MAX_MEMBERS:
-            del entry.members[next(iter(entry.members))]
+            self._drop(entry, next(iter(entry.members)))
         entry.members[member] = now.mono
+        self.size += 1
         entry.queued = [
             q for q in entry.queued if q.deadline >= now.mono and len(q.sent_to) < q.limit
         ]
@@ -75,7 +78,7 @@ class GroupTable:
         """Note that `member` does not want this group."""
         entry = self._groups.get(group)
         if entry is not None:
-            entry.members.pop(member, None)
+            self._drop(entry, member)
 
     def members(self, group: MulticastGroup, now: Now) -> list[Address]:
         """Return who listens, least recently mentioned first."""
@@ -85,7 +88,7 @@ class GroupTable:
         for member, time in list(entry.members.items()):
             if now.mono - time <= MEMBER_LIFETIME:
                 break
-            del entry.members[member]
+            self._drop(entry, member)
         return list(entry.members)
 
     def queue(self, group: MulticastGroup, queued: QueuedFrame) -> None:
@@ -135,11 +138,16 @@ class GroupTable:
                 del self._groups[group]
         return now.mono + GATHER_INTERVAL if self._groups else None
 
+    def _drop(self, entry: _Group, member: Address) -> None:
+        if entry.members.pop(member, None) is not None:
+            self.size -= 1
+
     def _open(self, group: MulticastGroup) -> _Group:
         entry = self._groups.get(group)
         if entry is None:
             if len(self._groups) >= MAX_GROUPS:
-                del self._groups[next(iter(self._groups))]
+                oldest = self._groups.pop(next(iter(self._groups)))
+                self.size -= len(oldest.members)
             entry = self._groups[group] = _Group()
         return entry
 

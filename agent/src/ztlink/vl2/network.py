@@ -7,6 +7,7 @@ minute, because certificates age.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -28,7 +29,7 @@ from ztlink.stats import Drop
 from ztlink.vl2.events import NetworkConfigured, NetworkStatus, NetworkStatusChanged, Vl2Event
 from ztlink.vl2.mactable import MacTable
 from ztlink.vl2.membership import Membership
-from ztlink.vl2.multicast import GroupTable
+from ztlink.vl2.multicast import MEMBER_LIFETIME, GroupTable
 from ztlink.vl2.netconf import ConfigAssembler
 from ztlink.vl2.rule_context import NOBODY, RemoteParty, things_of
 from ztlink.vl2.rules import Program
@@ -37,7 +38,7 @@ from ztlink.vl2.underlay import Underlay
 from ztlink.wire.dictionary import Dictionary
 from ztlink.wire.identity import Identity
 from ztlink.wire.netconf import NetworkConfig
-from ztlink.wire.network import ConfigChunk, NetworkConfigRequest
+from ztlink.wire.network import ConfigChunk, NetworkConfigRequest, NetworkCredentials
 from ztlink.wire.verbs import PROTOCOL_VERSION, SOFTWARE_VERSION, ErrorCode, Verb
 
 RETRY_INTERVAL: Final = 2.0
@@ -51,6 +52,36 @@ lost."""
 PUSH_INTERVAL: Final = 500.0
 """Seconds after which our credentials are shown again although they did not change."""
 MAX_MEMBERSHIPS: Final = 65_536
+MAX_BRIDGED_GROUPS: Final = 4096
+
+
+class Times:
+    """When something was last done for each of many peers; the longest ago is forgotten first."""
+
+    def __init__(self) -> None:
+        self._times: dict[Address, float] = {}
+
+    def note(self, peer: Address, now: Now) -> None:
+        """Remember that it is done now."""
+        self._times.pop(peer, None)
+        if len(self._times) >= MAX_MEMBERSHIPS:
+            del self._times[next(iter(self._times))]
+        self._times[peer] = now.mono
+
+    def last(self, peer: Address) -> float:
+        """Return when it was done; minus infinity for never."""
+        return self._times.get(peer, float("-inf"))
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+
+@dataclass(slots=True)
+class Unsent:
+    """Packets that follow one that was sent."""
+
+    due: float
+    packets: list[NetworkCredentials]
 
 
 class Refusal(Enum):
@@ -98,9 +129,11 @@ class Network:
         self.subscriptions: frozenset[MulticastGroup] = frozenset()
         """What the port listens to."""
         self.bridged_groups: dict[MulticastGroup, float] = {}
-        """What hosts behind us listen to, by the time of their last frame."""
-        self.last_push: dict[Address, float] = {}
-        self.last_announced: dict[Address, float] = {}
+        """What hosts behind us listen to, by the time of their last frame, the oldest first."""
+        self.last_push = Times()
+        self.last_announced = Times()
+        self.unsent: dict[Address, Unsent] = {}
+        """The rest of our credentials, for peers to whom they do not go in one packet."""
         self.refusal: Refusal | None = None
         self.port_error: str | None = None
         self.rules = RuleSet.none(self.own, underlay.random_bytes)
@@ -172,7 +205,12 @@ class Network:
 
     def deadline(self) -> float:
         """Return when `handle_timer` is due."""
-        return min(self._next_request, self._next_announcement, self.groups.next_gather())
+        return min(
+            self._next_request,
+            self._next_announcement,
+            self.groups.next_gather(),
+            *(unsent.due for unsent in self.unsent.values()),
+        )
 
     def request_now(self, now: Now) -> None:
         """Have the controller asked at the next timer: something has changed in our favour."""
@@ -334,14 +372,18 @@ class Network:
 
     # -- members -----------------------------------------------------------------------------
 
-    def membership(self, address: Address) -> Membership:
-        """Return the record of a member, made if there is none."""
-        record = self.members.get(address)
-        if record is None:
-            if len(self.members) >= MAX_MEMBERSHIPS:
-                del self.members[next(iter(self.members))]
-            record = self.members[address] = Membership(self.network_id, address)
-        return record
+    def keep(self, record: Membership) -> None:
+        """Keep the record of somebody who has shown a credential that is good.
+
+        Only the controller can make such, so nobody else can make us keep or forget records.
+        """
+        if record.address in self.members:
+            return
+        if len(self.members) >= MAX_MEMBERSHIPS:
+            oldest = next(iter(self.members))
+            del self.members[oldest]
+            self.forget_party(oldest)
+        self.members[record.address] = record
 
     def allows(self, peer: Identity) -> bool:
         """Tell whether a peer may talk on this network: the gate (wire.adoc#gate)."""
@@ -361,7 +403,7 @@ class Network:
 
     def own_groups(self) -> list[MulticastGroup]:
         """Return all groups that are to reach us, in a stable order."""
-        groups = set(self.subscriptions) | set(self.bridged_groups)
+        groups = set(self.subscriptions) | self.bridged_groups.keys()
         if self.config is not None and self.config.allows_broadcast:
             groups.add(MulticastGroup(Mac(b"\xff" * 6), 0))
         return sorted(groups)
@@ -375,7 +417,21 @@ class Network:
             interval = ANNOUNCE_AGAIN[self._announcements]
             self._announcements += 1
         self._next_announcement = now.mono + interval
+        self._expire_bridged_groups(now)
         return True
+
+    def learn_bridged_group(self, group: MulticastGroup, now: Now) -> None:
+        """Note that a host behind us has to do with a group: what is for it is to reach us."""
+        self.bridged_groups.pop(group, None)
+        if len(self.bridged_groups) >= MAX_BRIDGED_GROUPS:
+            del self.bridged_groups[next(iter(self.bridged_groups))]
+        self.bridged_groups[group] = now.mono
+
+    def _expire_bridged_groups(self, now: Now) -> None:
+        for group, time in list(self.bridged_groups.items()):
+            if now.mono - time <= MEMBER_LIFETIME:
+                break
+            del self.bridged_groups[group]
 
     def announced(self, now: Now) -> None:
         """Note that something new was announced: it is repeated soon."""

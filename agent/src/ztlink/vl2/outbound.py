@@ -34,6 +34,8 @@ from ztlink.wire.verbs import Verb
 SIZE_ETHERNET: Final = 14
 MAX_BRIDGES: Final = 32
 MAX_GATHER_TARGETS: Final = 16
+MAX_GATHER_LIMIT: Final = 0xFFFF_FFFF
+"""What the field of 32 bits can say, whatever the configuration does."""
 _EXT_FRAME_FLAGS: Final = b"\0"
 _FLAG_GATHER: Final = 0x02
 _FLAG_SOURCE_MAC: Final = 0x04
@@ -172,7 +174,7 @@ class Outbound:
                 )
                 return
         if is_bridged:
-            network.bridged_groups[group] = now.mono
+            network.learn_bridged_group(group, now)
         if config.multicast_limit == 0:
             self._underlay.stats.drop(Drop.FILTERED)
             return
@@ -192,7 +194,7 @@ class Outbound:
         known = network.groups.members(group, now)
         bridges = [b for b in config.active_bridges if b != network.own]
         others = [m for m in known if m not in bridges]
-        gather = 1 if len(known) >= limit else limit - len(known) + 1
+        gather = 1 if len(known) >= limit else min(limit - len(known) + 1, MAX_GATHER_LIMIT)
         queued = QueuedFrame(frame, group.adi, limit, now.mono + QUEUED_LIFETIME)
         chosen = [*bridges, *sample(others, limit, self._underlay.random_bytes)][:limit]
         for member in chosen:
@@ -208,13 +210,14 @@ class Outbound:
         """Ask again for groups to which a frame waits to be sent."""
         for group in network.groups.due_gathers(now):
             if network.config is not None:
-                self._gather(network, group, network.config.multicast_limit + 1, now)
+                limit = min(network.config.multicast_limit + 1, MAX_GATHER_LIMIT)
+                self._gather(network, group, limit, now)
 
     def _gather(self, network: Network, group: MulticastGroup, limit: int, now: Now) -> None:
         """Ask the roots and the controller who listens."""
         config = network.config
         assert config is not None
-        targets = dict.fromkeys([*self._underlay.roots(), network.controller, *config.anchors])
+        targets = dict.fromkeys([*self._underlay.roots(), network.controller, *config.informed])
         targets.pop(network.own, None)
         writer = Writer()
         MulticastGather(network.network_id, group, limit, config.com).encode(writer)

@@ -251,8 +251,13 @@ class NetworkConfig:
 
     @property
     def anchors(self) -> tuple[Address, ...]:
-        """Members that are asked for groups, and told of ours."""
+        """Members that are always kept in touch with."""
         return self._with_role(SpecialistRole.ANCHOR)
+
+    @property
+    def informed(self) -> tuple[Address, ...]:
+        """Members that are asked for groups and told of ours: anchors and replicators."""
+        return self._with_role(SpecialistRole.ANCHOR | SpecialistRole.REPLICATOR)
 
     @property
     def replicators(self) -> tuple[Address, ...]:

@@ -1,0 +1,171 @@
+"""Frames from a port: whom they go to, and in what form."""
+
+import pytest
+
+from tests.unit.vl2.rig import (
+    CONTROLLER,
+    NETWORK,
+    OWN,
+    PEER,
+    STRANGER,
+    Member,
+    make_com,
+    make_config,
+)
+from ztlink.batch import SuperFrame
+from ztlink.ids import BROADCAST_MAC, Mac, MulticastGroup, member_mac
+from ztlink.stats import Drop
+from ztlink.vl2 import outbound
+from ztlink.wire.buffer import Reader
+from ztlink.wire.netconf import ConfigFlag, Specialist, SpecialistRole
+from ztlink.wire.network import ExtFrame, MulticastFrame, MulticastGather
+from ztlink.wire.rules import Rule, RuleType
+from ztlink.wire.verbs import Verb
+
+ACCEPT = (Rule(RuleType.ACTION_ACCEPT),)
+ETHERTYPE = b"\x88\xb5"
+GROUP = Mac(bytes.fromhex("333300000001"))
+OWN_MAC = member_mac(OWN.address, NETWORK)
+PEER_MAC = member_mac(PEER.address, NETWORK)
+HOST_MAC = Mac(bytes.fromhex("060000000099"))
+"""Of a host behind a bridge; its first byte is no member's."""
+
+
+def bridge(address: int) -> Specialist:
+    return Specialist(address, SpecialistRole.ACTIVE_BRIDGE)  # type: ignore[arg-type]
+
+
+def send(member: Member, destination: Mac, source: Mac = OWN_MAC, data: bytes = b"data") -> None:
+    frame = SuperFrame(memoryview(bytearray(destination + source + ETHERTYPE + data)))
+    member.underlay.sent = []
+    member.underlay.frames = []
+    member.vl2.receive_frame(NETWORK, frame, member.now)
+
+
+def test_a_frame_for_a_member_goes_to_it_without_macs() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    send(member, PEER_MAC)
+    body = bytes([Verb.FRAME]) + NETWORK.to_bytes(8, "big") + ETHERTYPE + b"data"
+    assert member.underlay.frames == [(PEER.address, body)]
+
+
+def test_our_certificate_goes_before_the_first_frame_only() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    send(member, PEER_MAC)
+    assert len(member.underlay.take(Verb.NETWORK_CREDENTIALS)) == 1
+    send(member, PEER_MAC)
+    assert not member.underlay.take(Verb.NETWORK_CREDENTIALS)
+
+
+def test_a_frame_for_ourselves_comes_back() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    send(member, OWN_MAC)
+    (delivery,) = member.vl2.take_deliveries()
+    assert bytes(delivery.frame.buffer).endswith(b"data")
+
+
+def test_a_foreign_source_is_refused_where_we_are_no_bridge() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    send(member, PEER_MAC, HOST_MAC)
+    assert member.underlay.stats.drops[Drop.NOT_A_BRIDGE] == 1
+    assert not member.underlay.frames
+
+
+def test_a_bridge_sends_with_both_macs() -> None:
+    member = Member(make_config(rules=ACCEPT, specialists=(bridge(OWN.address),)))
+    send(member, PEER_MAC, HOST_MAC)
+    ((to, body),) = member.underlay.frames
+    ext = ExtFrame.decode(Reader(body[1:]))
+    assert (to, ext.source, ext.destination) == (PEER.address, HOST_MAC, PEER_MAC)
+
+
+def test_a_bridge_listens_to_what_hosts_behind_it_send_to() -> None:
+    member = Member(make_config(rules=ACCEPT, specialists=(bridge(OWN.address),)))
+    send(member, GROUP, HOST_MAC)
+    assert MulticastGroup(GROUP, 0) in member.network.own_groups()
+
+
+def test_a_foreign_destination_goes_to_all_bridges() -> None:
+    bridges = (bridge(PEER.address), bridge(STRANGER.address))
+    member = Member(make_config(rules=ACCEPT, specialists=bridges))
+    send(member, HOST_MAC)
+    assert {to for to, _ in member.underlay.frames} == {PEER.address, STRANGER.address}
+
+
+def test_a_foreign_destination_goes_to_the_bridge_that_it_is_behind() -> None:
+    bridges = (bridge(PEER.address), bridge(STRANGER.address))
+    member = Member(make_config(rules=ACCEPT, specialists=bridges))
+    member.network.bridges.learn(HOST_MAC, PEER.address)
+    send(member, HOST_MAC)
+    assert [to for to, _ in member.underlay.frames] == [PEER.address]
+
+
+def test_a_foreign_destination_without_bridges_is_lost() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    send(member, HOST_MAC)
+    assert not member.underlay.frames
+
+
+def test_broadcast_is_refused_where_the_network_does_not_allow_it() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    send(member, BROADCAST_MAC)
+    assert member.underlay.stats.drops[Drop.FILTERED] == 1
+
+
+def test_a_multicast_of_unknown_listeners_asks_for_them() -> None:
+    member = Member(make_config(rules=ACCEPT, multicast_limit=32))
+    send(member, GROUP)
+    asked = member.underlay.take(Verb.MULTICAST_GATHER)
+    assert CONTROLLER.address in {message.to for message in asked}
+    assert MulticastGather.from_bytes(asked[0].payload).limit == 33
+
+
+def test_replicators_are_asked_for_listeners() -> None:
+    role = Specialist(STRANGER.address, SpecialistRole.REPLICATOR)
+    member = Member(make_config(rules=ACCEPT, specialists=(role,)))
+    send(member, GROUP)
+    asked = member.underlay.take(Verb.MULTICAST_GATHER)
+    assert STRANGER.address in {message.to for message in asked}
+
+
+@pytest.mark.parametrize("limit", [0xFFFF_FFFF, 1 << 32, (1 << 64) - 1])
+def test_a_multicast_limit_of_any_size_is_asked_for_as_far_as_the_field_reaches(
+    limit: int,
+) -> None:
+    member = Member(make_config(rules=ACCEPT, multicast_limit=limit))
+    send(member, GROUP)
+    asked = member.underlay.take(Verb.MULTICAST_GATHER)
+    assert MulticastGather.from_bytes(asked[0].payload).limit == outbound.MAX_GATHER_LIMIT
+    member.later(2.0)
+    assert member.underlay.take(Verb.MULTICAST_GATHER)
+
+
+def test_without_multicast_nothing_is_sent_to_groups() -> None:
+    member = Member(make_config(rules=ACCEPT, multicast_limit=0))
+    send(member, GROUP)
+    assert not member.underlay.sent
+
+
+def test_a_multicast_goes_to_bridges_before_others() -> None:
+    member = Member(make_config(rules=ACCEPT, multicast_limit=1, specialists=(bridge(9),)))
+    member.network.groups.add(MulticastGroup(GROUP, 0), PEER.address, member.now)
+    send(member, GROUP)
+    assert [m.to for m in member.underlay.take(Verb.MULTICAST_FRAME)] == [9]
+
+
+def test_a_listener_that_turns_up_late_gets_what_waits() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    member.vl2.credentials.add(make_com(PEER), PEER.address, member.now)
+    send(member, GROUP)
+    member.underlay.sent = []
+    group = MulticastGroup(GROUP, 0)
+    member.vl2.outbound.members_found(member.network, group, [PEER.address], member.now)
+    (message,) = member.underlay.take(Verb.MULTICAST_FRAME)
+    assert MulticastFrame.from_bytes(message.payload).payload == b"data"
+
+
+def test_frames_wait_for_nothing_where_there_is_no_configuration() -> None:
+    member = Member(make_config(rules=ACCEPT, flags=ConfigFlag.BROADCAST))
+    member.network.config = None
+    send(member, PEER_MAC)
+    assert member.underlay.stats.drops[Drop.NO_CONFIG] == 1

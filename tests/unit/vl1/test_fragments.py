@@ -4,6 +4,7 @@ import pytest
 
 from tests.vectors.loading import load
 from ztlink.clock import Now
+from ztlink.stats import Drop, Stats
 from ztlink.vl1.fragments import LIFETIME, MAX_INCOMPLETE, Reassembler, split
 from ztlink.wire.packet import FLAG_FRAGMENTED, FRAGMENT_MARKER, OFFSET_FLAGS
 
@@ -49,6 +50,23 @@ def test_a_repeated_piece_changes_nothing() -> None:
     reassembler = Reassembler()
     head, second, third = split(PACKET, 1432)
     assert [feed(reassembler, d) for d in (head, second, second, third)][-1] == PACKET
+
+
+def test_pieces_of_more_than_a_packet_are_not_kept() -> None:
+    stats = Stats()
+    reassembler = Reassembler(stats)
+    head, second, _ = split(PACKET, 1432)
+    feed(reassembler, head)
+    feed(reassembler, second[:16] + bytes(9000))
+    assert len(reassembler) == 0
+    assert stats.drops[Drop.REASSEMBLY_OVERFLOW] == 1
+
+
+def test_a_fragment_that_cannot_be_is_counted() -> None:
+    stats = Stats()
+    _, second, _ = split(PACKET, 1432)
+    feed(Reassembler(stats), second[:14] + bytes([0x99]) + second[15:])
+    assert stats.drops[Drop.BAD_FRAGMENT] == 1
 
 
 def test_fragments_that_disagree_on_their_number_do_not_join() -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ztlink.clock import Now
+from ztlink.stats import Drop, Stats
 from ztlink.wire.packet import (
     FRAGMENT_HEADER,
     FRAGMENT_MARKER,
@@ -40,6 +41,8 @@ class _Incomplete:
     created: float
     total: int = 0
     """0 until a fragment told."""
+    size: int = 0
+    """Bytes of all pieces."""
     pieces: dict[int, bytes] = field(default_factory=dict)
     """By number; the head is number 0."""
 
@@ -48,10 +51,13 @@ class Reassembler:
     """Pieces of packets, by packet id, until all are there.
 
     Nothing here is authenticated: the packet's own tag, checked afterwards, covers all of it. So
-    the table is bounded, the oldest goes first, and what is too old is not completed any more.
+    the table is bounded, in packets and in the bytes of each, the oldest goes first, and what is
+    too old is not completed any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stats: Stats | None = None) -> None:
+        """Make it; what is refused is counted in `stats`."""
+        self._stats = stats or Stats()
         self._incomplete: dict[bytes, _Incomplete] = {}
 
     def __len__(self) -> int:
@@ -66,6 +72,7 @@ class Reassembler:
         counts = datagram[OFFSET_FRAGMENT_COUNTS]
         total, number = counts >> 4, counts & 0x0F
         if not 1 <= number < total <= MAX_FRAGMENTS or len(datagram) <= SIZE_FRAGMENT_HEADER:
+            self._stats.drop(Drop.BAD_FRAGMENT)
             return None
         piece = bytes(datagram[SIZE_FRAGMENT_HEADER:])
         return self._add(bytes(datagram[:8]), number, total, piece, now)
@@ -81,19 +88,24 @@ class Reassembler:
             entry = self._open(packet_id, now)
         if total:
             if entry.total not in (0, total):
+                self._stats.drop(Drop.BAD_FRAGMENT)
                 return None
             entry.total = total
-        entry.pieces.setdefault(number, piece)
+        if number not in entry.pieces:
+            entry.pieces[number] = piece
+            entry.size += len(piece)
+        if entry.size > MAX_PACKET_SIZE:
+            self._stats.drop(Drop.REASSEMBLY_OVERFLOW)
+            del self._incomplete[packet_id]
+            return None
         if not entry.total or len(entry.pieces) < entry.total:
             return None
         del self._incomplete[packet_id]
-        if any(part >= entry.total for part in entry.pieces):
-            return None
-        packet = bytearray().join(entry.pieces[part] for part in range(entry.total))
-        return packet if len(packet) <= MAX_PACKET_SIZE else None
+        return bytearray().join(entry.pieces[part] for part in range(entry.total))
 
     def _open(self, packet_id: bytes, now: Now) -> _Incomplete:
         if len(self._incomplete) >= MAX_INCOMPLETE:
             del self._incomplete[next(iter(self._incomplete))]
+            self._stats.drop(Drop.REASSEMBLY_OVERFLOW)
         entry = self._incomplete[packet_id] = _Incomplete(now.mono)
         return entry

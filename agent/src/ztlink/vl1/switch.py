@@ -116,7 +116,7 @@ class Switch:
         self._relay = relay
         self._upper = upper
         self._me = ctx.address.to_bytes(5, "big")
-        self._fragments = Reassembler()
+        self._fragments = Reassembler(ctx.stats)
         self._held: dict[Address, list[_Held]] = {}
         self._held_count = 0
 

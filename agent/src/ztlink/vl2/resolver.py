@@ -2,7 +2,7 @@
 
 from ipaddress import IPv6Interface
 
-from ztlink.derive import derived_member
+from ztlink.derive import SIXPLANE_PREFIX, derived_member, sixplane_address
 from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, member_mac
 from ztlink.inet.arp import requested_ip
 from ztlink.inet.ether import ETHERTYPE_IPV6, SIZE_ETHERNET, group_mac
@@ -26,9 +26,12 @@ def answer_solicitation(
     target = solicitation_target(frame[SIZE_ETHERNET:])
     if target is None:
         return None
+    sixplane = sixplane_address(network_id, own).network
     for address in config.addresses:
         if not isinstance(address, IPv6Interface):
             continue
+        if address.network.prefixlen == SIXPLANE_PREFIX and address.network != sixplane:
+            continue  # that of another network: nothing says who has what in it
         node = derived_member(address, target)
         if node and node != own:
             mac = member_mac(node, network_id)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.loading import load
+from tests.vectors.loading import DIRECTORY, load
 from ztlink.batch import CipherSuite, PacketBatch
 from ztlink.crypto.armor import armor, armor_one, check_hellos, dearmor, dearmor_one
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
@@ -89,3 +89,16 @@ def test_hellos_of_several_senders_are_checked_together() -> None:
     packets[2][-1] ^= 1
     verdicts = check_hellos(packets, [cipher_of(c) for c in cases])
     assert [index for index, good in enumerate(verdicts) if not good] == [2]
+
+
+VERBS = [path.stem for path in sorted(DIRECTORY.glob("*.json")) if "packets" in load(path.name)]
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_recorded_packet_opens(name: str) -> None:
+    packets = [p for p in load(f"{name}.json")["packets"] if "packet" in p and "payload" in p]
+    for case in packets:
+        packet = bytearray.fromhex(case["packet"])
+        assert dearmor_one(packet, cipher_of(case))
+        if not case["compressed"] and name != "hello":
+            assert packet[OFFSET_VERB + 1 :].hex() == case["payload"]

@@ -4,6 +4,8 @@ import pytest
 
 from tests.vectors.loading import load
 from ztlink.clock import Now
+from ztlink.crypto.armor import dearmor_one
+from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.stats import Drop, Stats
 from ztlink.vl1.fragments import LIFETIME, MAX_INCOMPLETE, Reassembler, split
 from ztlink.wire.packet import FLAG_FRAGMENTED, FRAGMENT_MARKER, OFFSET_FLAGS
@@ -34,6 +36,24 @@ def test_packets_are_cut_as_the_reference_cuts_them(case: dict[str, Any]) -> Non
     packet = bytes.fromhex(case["packet"])
     expected = [expand(case, d) for d in case["datagrams"]]
     assert split(packet, case["path_mtu"]) == expected
+
+
+@pytest.mark.parametrize(
+    "case", load("fragments.json")["reassembly"], ids=lambda case: str(case["name"])
+)
+def test_packets_are_joined_as_the_reference_joins_them(case: dict[str, Any]) -> None:
+    reassembler = Reassembler()
+    cipher = PeerCipher(derive_session_keys(bytes.fromhex(case["key_48"])))
+    destination = bytes.fromhex(case["packet"])[8:13]
+    completed = [
+        number
+        for number, described in enumerate(case["sequence"])
+        if (datagram := expand(case, described))[8:13] == destination
+        and (packet := feed(reassembler, datagram)) is not None
+        and dearmor_one(bytearray(packet), cipher)
+    ]
+    expected = case["completes_at"]
+    assert completed == ([] if expected is None else [expected])
 
 
 def test_pieces_in_order_give_the_packet() -> None:

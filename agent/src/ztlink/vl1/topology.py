@@ -93,7 +93,8 @@ class Topology:
                 elif listed.identity.address != self._ctx.address:
                     known = roots.get(listed.identity.address)
                     endpoints = (*known.endpoints, *listed.endpoints) if known else listed.endpoints
-                    is_planet = world.world_type is WorldType.PLANET or bool(known)
+                    is_planet = world.world_type is WorldType.PLANET
+                    is_planet = is_planet or (known is not None and known.is_planet)
                     roots[listed.identity.address] = Root(listed.identity, endpoints, is_planet)
         self.roots = roots
         for peer in self.peers.values():

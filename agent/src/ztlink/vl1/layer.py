@@ -12,6 +12,7 @@ from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Egress
 from ztlink.vl1.events import StateChanged
 from ztlink.vl1.hello import Introductions
+from ztlink.vl1.moons import MoonSeeker
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.relay import Relay
 from ztlink.vl1.switch import Switch, Upper
@@ -37,6 +38,7 @@ class Vl1:
         relay = Relay(ctx, self.topology, self.discovery)
         self.switch = Switch(ctx, self.topology, self.egress, self.introductions, relay, upper)
         self._contacts: dict[Address, RootContact] = {}
+        self._moons = MoonSeeker(ctx, self.topology, self.introductions)
         self.topology.prober = self.introductions
         self.topology.ask = self.introductions.ask_whois
         self.topology.peer_known = self._peer_known
@@ -74,19 +76,11 @@ class Vl1:
             contact.lost(now)
 
     def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
-        """Ask a seed for a moon."""
+        """Ask a seed for a moon, until it is here."""
         if moon_id in self.topology.moons:
             return
         self.topology.wanted_moons[moon_id] = seed
-        peer = self.topology.peers.get(seed)
-        if peer is None:
-            self.topology.when_known(seed, now, lambda later: self.orbit(moon_id, seed, later))
-            return
-        path = peer.best_path()
-        if path is not None:
-            self.introductions.send_hello(peer, path.socket, path.endpoint, now)
-        else:
-            self.introductions.send_hello_relayed(peer, now)
+        self._moons.begin(now)
 
     def deorbit(self, moon_id: int, now: Now) -> None:
         """Forget a moon, wanted or here."""

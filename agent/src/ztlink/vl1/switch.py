@@ -21,7 +21,7 @@ from ztlink.vl1.fragments import Reassembler
 from ztlink.vl1.hello import Introductions
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.relay import Relay
-from ztlink.vl1.topology import Topology
+from ztlink.vl1.topology import MAX_PENDING_OF_STRANGERS, Topology
 from ztlink.wire.compress import decompress
 from ztlink.wire.packet import (
     FLAG_FRAGMENTED,
@@ -387,7 +387,9 @@ class Switch:
         self, address: Address, packet: bytearray, arrival: Arrival, now: Now, *, is_open: bool
     ) -> None:
         """Keep a packet for a few seconds; ask for its sender where that is unknown."""
-        if address not in self._topology.peers and not self._topology.when_known(address, now):
+        if address not in self._topology.peers and not self._topology.when_known(
+            address, now, most=MAX_PENDING_OF_STRANGERS
+        ):
             self._ctx.stats.drop(Drop.UNKNOWN_SOURCE)
             return
         waiting = self._held.setdefault(address, [])

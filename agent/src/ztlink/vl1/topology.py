@@ -19,6 +19,9 @@ from ztlink.wire.world import World, WorldType
 MAX_PEERS: Final = 65_536
 MAX_PENDING_PER_PEER: Final = 32
 MAX_PENDING: Final = 1024
+MAX_PENDING_OF_STRANGERS: Final = 512
+"""Questions that packets of unknown senders may cause: nothing proves that these exist, and what we
+want to know ourselves must not wait for them."""
 PENDING_LIFETIME: Final = 5.0
 WHOIS_INTERVALS: Final = (0.25, 0.5, 1.0, 1.0, 1.0, 1.0)
 """Seconds until an unanswered WHOIS is repeated; after the last the query ends."""
@@ -208,19 +211,22 @@ class Topology:
     # -- WHOIS -------------------------------------------------------------------------------
 
     def when_known(
-        self, address: Address, now: Now, resume: Callable[[Now], None] | None = None
+        self,
+        address: Address,
+        now: Now,
+        resume: Callable[[Now], None] | None = None,
+        *,
+        most: int = MAX_PENDING,
     ) -> bool:
-        """Ask the roots who `address` is; call `resume` once it is known.
+        """Ask the roots who `address` is; call `resume` once it is known, within PENDING_LIFETIME.
 
-        Within `PENDING_LIFETIME`.
-
-        False where too much waits already.
+        False where as many as `most` questions are under way already.
         """
         if is_reserved(address) or address == self._ctx.address:
             return False
         query = self._queries.get(address)
         if query is None:
-            if len(self._queries) >= MAX_PENDING:
+            if len(self._queries) >= most:
                 return False
             query = self._queries[address] = Query(address, self)
             self.query_is_due(query, now)

@@ -1,9 +1,11 @@
 """Datagrams in: what is held, what is refused, and what nobody can make a node keep."""
 
+from unittest.mock import patch
+
 import pytest
 
 from tests.unit.vl1.mesh import Mesh, endpoint, identity
-from ztlink.batch import CipherSuite, Train
+from ztlink.batch import CipherSuite, Train, Verdict
 from ztlink.crypto.armor import armor_one
 from ztlink.crypto.identity import agree
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
@@ -111,3 +113,15 @@ def test_a_train_of_several_senders_is_sorted_by_sender(mesh: Mesh) -> None:
     train = Train(memoryview(data), len(packets[0]), endpoint(9), next(iter(node.ctx.sockets)))
     node.vl1.receive(train, mesh.now)
     assert node.ctx.stats.packets_in[Verb.ECHO] == before + 2
+
+
+def test_a_frame_that_is_tried_again_in_vain_waits_no_longer_for_that(mesh: Mesh) -> None:
+    node = mesh.nodes[1]
+    root = identity(0).address
+    with patch.object(node.upper, "receive_run", return_value=Verdict.RETRY):
+        mesh.inject(1, sealed(0, 1, Verb.FRAME, bytes(20)), endpoint(0))
+        mesh.run(3.0)
+        node.vl1.switch.retry_held(root, mesh.now)
+        mesh.run(3.0)
+    node.vl1.switch.retry_held(root, mesh.now)
+    assert node.ctx.stats.drops[Drop.EXPIRED] == 1

@@ -119,6 +119,8 @@ class Switch:
         self._fragments = Reassembler(ctx.stats)
         self._held: dict[Address, list[_Held]] = {}
         self._held_count = 0
+        self._retried_until: float | None = None
+        """The deadline of the packet that is being tried again; it may have to wait on."""
 
     # -- the walk over a train ---------------------------------------------------------------
 
@@ -400,7 +402,8 @@ class Switch:
         if self._held_count >= MAX_HELD:
             self._drop_oldest_held()
             waiting = self._held.setdefault(address, [])
-        waiting.append(_Held(packet, is_open, arrival, now.mono + HELD_LIFETIME))
+        deadline = self._retried_until or now.mono + HELD_LIFETIME
+        waiting.append(_Held(packet, is_open, arrival, deadline))
         self._held_count += 1
 
     def _drop_oldest_held(self) -> None:
@@ -417,20 +420,23 @@ class Switch:
         peer = self._topology.peers.get(address)
         if peer is None:
             return
+        outer = self._retried_until
         for held in waiting:
             if held.deadline < now.mono:
                 self._ctx.stats.drop(Drop.EXPIRED)
-            elif held.is_open:
-                self._retry_open(peer, held, now)
-            else:
-                batch = PacketBatch(memoryview(held.packet))
-                batch.append(0, len(held.packet))
-                authentic = self._egress.engine.inbound(batch, peer.cipher)
-                at = (held.arrival.socket, held.arrival.endpoint)
-                self._dispatch(peer, batch, authentic, at, now)
+                continue
+            self._retried_until = held.deadline
+            self._retry(peer, held, now)
+        self._retried_until = outer
 
-    def _retry_open(self, peer: Peer, held: _Held, now: Now) -> None:
-        if held.packet[OFFSET_VERB] == Verb.FRAME:
+    def _retry(self, peer: Peer, held: _Held, now: Now) -> None:
+        if not held.is_open:
+            batch = PacketBatch(memoryview(held.packet))
+            batch.append(0, len(held.packet))
+            authentic = self._egress.engine.inbound(batch, peer.cipher)
+            at = (held.arrival.socket, held.arrival.endpoint)
+            self._dispatch(peer, batch, authentic, at, now)
+        elif held.packet[OFFSET_VERB] == Verb.FRAME:
             batch = PacketBatch(memoryview(held.packet))
             batch.append(0, len(held.packet))
             self._upper.handle_frames(FrameRun(peer, held.arrival, batch), now)

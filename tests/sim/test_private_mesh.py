@@ -269,3 +269,37 @@ def test_strangers_with_a_private_network_id_get_no_frame_in() -> None:
     stranger.port(mesh.network).ping(address)
     mesh.run(5.0)
     assert a.port(mesh.network).frames_received == received
+
+
+def test_a_node_on_two_networks_keeps_them_apart() -> None:
+    mesh = PrivateMesh(seed=61)
+    a, b, c = (mesh.add_member(name) for name in "abc")
+    second = mesh.controller.create(2)
+    for node in (a, b):
+        mesh.controller.authorise(second, node.address)
+        node.join(second)
+    mesh.wait_joined(mesh.network)
+    mesh.wait_joined(second, (a, b))
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+    assert mesh.ping_and_wait(a, b, second) is not None
+    assert mesh.ping_and_wait(a, c, mesh.network) is not None
+    a.leave(second)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_credentials_of_many_packets_let_the_tagged_member_through() -> None:
+    mesh = PrivateMesh(seed=62)
+    a, b = mesh.add_member("a"), mesh.add_member("b")
+    tags = [[number, 1] for number in range(100)]
+    for node in (a, b):
+        mesh.controller.service.update_member(mesh.network, node.address, {"tags": tags})
+    rules = [
+        {"type": "MATCH_TAGS_EQUAL", "id": 99, "value": 1, "not": True},
+        {"type": "ACTION_DROP"},
+        {"type": "ACTION_ACCEPT"},
+    ]
+    mesh.controller.update(mesh.network, rules=rules)
+    mesh.wait_joined(mesh.network)
+    pings = mesh.keep_pinging(a, b, mesh.network)
+    mesh.run(10.0)
+    assert pings[-2].answered is not None

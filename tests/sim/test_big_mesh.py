@@ -78,7 +78,8 @@ def test_no_machine_ever_got_a_bad_frame(played: BigMesh) -> None:
 
 def test_one_seed_gives_the_same_bytes_in_every_process(played: BigMesh) -> None:
     expected = f"{played.world.datagrams} {played.world.digest()}"
-    environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT_OF_REPOSITORY)}
+    path = os.pathsep.join(map(str, (ROOT_OF_REPOSITORY, ROOT_OF_REPOSITORY / "agent" / "src")))
+    environment = {**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": path}
     run = subprocess.run(  # noqa: S603 - our own module, in a process with other hashes
         [sys.executable, "-m", "tests.sim.big", str(SEED)],
         capture_output=True,

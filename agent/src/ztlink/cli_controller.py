@@ -77,9 +77,10 @@ def _pool(cidr: str) -> Json:
 
 def _parse(text: str) -> Json:
     try:
-        content = Path(text[1:]).read_text() if text.startswith("@") else text
-        body = json.loads(content)
-    except (OSError, ValueError) as error:
+        body = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except OSError as error:
+        raise click.UsageError(f"cannot read {text[1:]}: {error.strerror}") from error
+    except ValueError as error:
         raise click.UsageError(f"the fields are not JSON: {error}") from error
     if not isinstance(body, dict):
         raise click.UsageError("the fields are not a JSON object, such as '{\"mtu\": 2800}'")
@@ -162,6 +163,15 @@ def list_members(network_id: str, home: Path, as_json: bool) -> None:
         for m in answer["data"]
     ]
     table(head, rows)
+
+
+@member.command("show")
+@click.argument("network_id", type=network_id_argument)
+@click.argument("address", type=address_argument)
+@home_option
+def show_member(network_id: str, address: str, home: Path) -> None:
+    """Show a member as JSON."""
+    show(Client(home).get(f"/controller/network/{network_id}/member/{address}"))
 
 
 def _change(home: Path, network_id: str, addresses: tuple[str, ...], body: Json) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, TypedDict, Unpack
 import click
 
 from ztlink.cli_options import home_option
+from ztlink.errors import ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
 from ztlink.settings import DEFAULT_PORT, Role, Settings
 
@@ -18,6 +19,10 @@ LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 PROTOCOL_OF_SUITE: Final = {"aes": 12, "salsa": 11}
 _DEVICE_NAME: Final = re.compile(r"[^\s/:%]{1,15}")
 """What the kernel takes."""
+
+
+class MissingPackageError(ZtError):
+    """The package was installed without what a node needs of others."""
 
 
 class Options(TypedDict):
@@ -97,7 +102,15 @@ def _names(texts: tuple[str, ...]) -> dict[NetworkId, str]:
 
 
 def _run(settings: Settings) -> None:
-    from ztlink.agent import run
+    try:
+        from ztlink.agent import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "ztlink":
+            raise
+        raise MissingPackageError(
+            f"a running node needs the package {error.name}, which is not installed: "
+            "pip install 'ztlink[agent]'"
+        ) from error
 
     run(settings, lambda text: click.echo(text, err=True))
 

@@ -82,8 +82,9 @@ class Client:
                 f"{error.filename} may not be read: use the account that the node runs as"
             ) from error
         except (OSError, ValueError) as error:
+            why = f"no {Path(error.filename).name}" if isinstance(error, OSError) else str(error)
             raise NodeUnreachableError(
-                f"{self.home} is not the home of a running node ({error}): start one, or name its "
+                f"{self.home} is not the home of a running node ({why}): start one, or name its "
                 "home with --home"
             ) from error
         return token, port
@@ -96,12 +97,27 @@ def _parse(content: bytes) -> Answer:
         return None
 
 
+def _absence(path: str) -> str:
+    """Say what is not there, and what lists the things that are."""
+    match path.strip("/").split("/"):
+        case [*_, "controller", "network", network_id, "member", address]:
+            return (
+                f"there is no member {address} of {network_id}: 'ztlink member list "
+                f"{network_id}' lists them"
+            )
+        case [*_, "controller", "network", network_id] | [*_, "network", network_id, "member"]:
+            return f"there is no network {network_id} here: 'ztlink network list' lists them"
+        case ["network", network_id]:
+            return f"{network_id} is not joined: 'ztlink networks' lists what is"
+        case _:
+            return f"the node knows no {path}: is it older than this command?"
+
+
 def _reason(status: int, path: str, parsed: Answer) -> str:
     if isinstance(parsed, dict) and parsed.get("description"):
         return str(parsed["description"])
     if status == 401:
         return "the node does not take the token: read authtoken.secret in its home"
     if status == 404:
-        what = path.removeprefix("/unstable").removeprefix("/controller")
-        return f"there is no {what.strip('/').replace('/', ' ')}: see 'ztlink --help' for lists"
+        return _absence(path)
     return f"the node answered {status} to {path}: its log says more"

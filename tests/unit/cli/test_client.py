@@ -15,7 +15,11 @@ def refuse(_: http.client.HTTPConnection) -> None:
 
 def test_a_home_that_is_none_is_1(tmp_path: Path) -> None:
     result = run("status", "--home", str(tmp_path))
-    assert (result.exit_code, "name its home with --home" in result.stderr) == (1, True)
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"ztlink: {tmp_path} is not the home of a running node (no authtoken.secret): "
+        "start one, or name its home with --home\n",
+    )
 
 
 def test_a_node_that_does_not_run_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

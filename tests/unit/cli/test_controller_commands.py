@@ -12,6 +12,7 @@ from ztlink.ids import NetworkId, format_address, format_network_id
 ID = format_network_id(NETWORK)
 ADDRESS = format_address(member(1).address)
 OTHER = format_address(member(2).address)
+OTHER_ID = f"{ID[:10]}0000ff"
 
 
 @pytest.fixture
@@ -111,6 +112,27 @@ def test_a_network_that_is_not_there_is_1_and_named(controller: Node, rig: Rig) 
 
 
 @pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["network", "delete", OTHER_ID], f"no network {OTHER_ID} here: 'ztlink network list'"),
+        (["member", "list", OTHER_ID], f"no network {OTHER_ID} here: 'ztlink network list'"),
+        (["member", "show", ID, OTHER], f"no member {OTHER} of {ID}: 'ztlink member list {ID}'"),
+        (["member", "delete", ID, OTHER], f"no member {OTHER} of {ID}: 'ztlink member list {ID}'"),
+    ],
+)
+def test_what_is_not_there_is_named_with_the_command_that_lists_what_is(
+    controller: Node, rig: Rig, arguments: list[str], complaint: str
+) -> None:
+    result = controller.run(*arguments)
+    assert (result.exit_code, complaint in result.stderr) == (1, True)
+
+
+def test_a_file_of_fields_that_cannot_be_read_is_named(controller: Node, rig: Rig) -> None:
+    result = controller.run("network", "set", ID, "@/nonexistent")
+    assert "cannot read /nonexistent: No such file or directory\n" in result.stderr
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["network", "create"],
@@ -160,6 +182,12 @@ def test_members_for_programs_are_the_apis(controller: Node, rig: Rig) -> None:
 def test_fields_of_a_member_are_set(controller: Node, rig: Rig) -> None:
     controller.run("member", "set", ID, ADDRESS, '{"tags": [[1, 2]]}')
     assert rig.service.members[NETWORK][member(1).address].tags == ((1, 2),)
+
+
+def test_a_member_is_shown_as_json(controller: Node, rig: Rig) -> None:
+    rig.set_member(1)
+    shown = json.loads(controller.run("member", "show", ID, ADDRESS).output)
+    assert (shown["address"], shown["nwid"]) == (ADDRESS, ID)
 
 
 def test_a_member_is_deleted(controller: Node, rig: Rig) -> None:

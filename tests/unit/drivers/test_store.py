@@ -399,3 +399,13 @@ def test_a_moon_that_is_no_world_is_named(store: Store) -> None:
     store.write("moons.d/000000ba52bb0e23.moon", b"foreign")
     with pytest.raises(ConfigError, match=r"/000000ba52bb0e23\.moon is not a world file"):
         store.load_moons()
+
+
+def test_a_link_that_leads_to_nothing_is_no_reason_for_a_new_identity(
+    store: Store, tmp_path: Path
+) -> None:
+    link = store.home / "identity.secret"
+    link.symlink_to(tmp_path / "not mounted")
+    with pytest.raises(ConfigError, match=r"secret leads to nothing: bring back .*mounted"):
+        store.load_identity()
+    assert link.is_symlink()

@@ -94,14 +94,17 @@ class Store:
     def load_identity(self) -> SecretIdentity | None:
         """Return the identity, None where there is none yet; ConfigError where it is not good."""
         content = self.read(IDENTITY_SECRET)
+        where = self.home / IDENTITY_SECRET
+        if content is None and where.is_symlink():  # to what is not mounted yet, for instance
+            raise ConfigError(f"{where} leads to nothing: bring back {where.readlink()}")
         if content is None:
             return None
-        where = self.home / IDENTITY_SECRET
         try:
             secret = SecretIdentity.from_text(content.decode("ascii").strip())
         except (UnicodeDecodeError, WireError) as error:
+            why = "not text" if isinstance(error, UnicodeDecodeError) else error
             raise ConfigError(
-                f"{where} is not an identity ({error}); it was left as it is: "
+                f"{where} is not an identity ({why}); it was left as it is: "
                 "restore it from a backup, or move it away to get a new address"
             ) from error
         if not has_matching_keys(secret) or not validate(secret.public):

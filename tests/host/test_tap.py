@@ -89,6 +89,11 @@ def test_a_name_that_is_in_use_is_an_error(tap: Tap) -> None:
         Tap(tap.name)
 
 
+def test_a_name_of_a_device_of_another_kind_is_an_error() -> None:
+    with pytest.raises(HostError, match="TAP lo: a device of another kind has that name"):
+        Tap("lo")
+
+
 def refuse(*_: object) -> None:
     raise PermissionError(errno.EPERM, "Operation not permitted")
 

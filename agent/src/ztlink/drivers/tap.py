@@ -181,4 +181,8 @@ def _explain(error: OSError, name: str) -> HostError:
         return HostError(error.errno, f"cannot make the TAP {name}: NET_ADMIN is missing")
     if error.errno == errno.EBUSY:
         return HostError(error.errno, f"cannot make the TAP {name}: the name is in use")
+    if error.errno == errno.EINVAL:  # a name that the kernel takes, but not for a TAP
+        return HostError(
+            error.errno, f"cannot make the TAP {name}: a device of another kind has that name"
+        )
     return HostError(error.errno, f"cannot make the TAP {name}: {error.strerror}")

@@ -115,8 +115,9 @@ class PortManager:
         try:
             port = await self._run(self._open, network_id, mac)
         except HostError as error:
-            logger.warning("network=%s port error=%s", format_network_id(network_id), error)
-            await self._report(network_id, str(error.strerror or error))
+            reason = str(error.strerror or error)
+            logger.warning("network=%s port error=%s", format_network_id(network_id), reason)
+            await self._report(network_id, reason)
             return False
         self.ports[network_id] = port
         await asyncio.wrap_future(self._pump.add_port(network_id, port.tap))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
@@ -17,7 +17,7 @@ from ztlink.crypto.identity import generate
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
-from ztlink.drivers.store import PLANET, PORT, Store
+from ztlink.drivers.store import IDENTITY_PUBLIC, PLANET, PORT, Store
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import ConfigError, HostError, WireError
 from ztlink.host.netlink import AddressWatch, Netlink
@@ -39,7 +39,7 @@ from ztlink.node.events import (
     StateChanged,
     UserMessageReceived,
 )
-from ztlink.settings import Settings, is_excluded
+from ztlink.settings import Role, Settings, is_excluded
 from ztlink.wire.buffer import Reader
 from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.identity import SecretIdentity
@@ -80,12 +80,15 @@ class Agent:
     async def _run(self) -> None:
         planet = self._planet()  # first: without it, an identity would be made for nothing
         identity = self._identity()
+        moons = self._store.load_moons()
+        if self._settings.role is Role.ROOT:
+            check_root(identity, self._settings.home, [planet, *moons])
         core = Core(
             identity,
             planet,
             random_bytes=random_bytes,
             now=read_clock(),
-            moons=self._store.load_moons(),
+            moons=moons,
             settings=CoreSettings(
                 controller_enabled=self._settings.has_controller,
                 protocol=self._settings.protocol,
@@ -284,6 +287,16 @@ def _read_planet(file: Path) -> World:
     if world.world_type is not WorldType.PLANET:
         raise ConfigError(f"{file} is a moon, not a planet")
     return world
+
+
+def check_root(identity: SecretIdentity, home: Path, worlds: Iterable[World]) -> None:
+    """Raise ConfigError where no world names us: nobody would look for us, nor take our word."""
+    if not any(root.identity == identity.public for world in worlds for root in world.roots):
+        raise ConfigError(
+            f"no world names {format_address(identity.address)} as a root: make one with 'ztlink "
+            f"world create --root {home / IDENTITY_PUBLIC}@IP/PORT --out FILE', then start with "
+            "--planet FILE, here and on the nodes"
+        )
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:

@@ -3,18 +3,23 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
 from tests.unit.cli.rig import run
+from tests.unit.vl1.mesh import identity, planet
 from ztlink import agent
 from ztlink.errors import HostError
 from ztlink.ids import NetworkId
 from ztlink.settings import Role, Settings
+from ztlink.wire.default_planet import DEFAULT_PLANET
+from ztlink.wire.world import WorldType
 
 ID = "8056c2e21c000001"
+IDENTITY = identity(0).to_text()
 
 
 @pytest.fixture
@@ -143,3 +148,36 @@ def test_commands_do_not_load_what_only_a_node_needs() -> None:
     code = f"import sys, ztlink.cli; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)  # noqa: S603 - ourselves
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("command", ["node", "root", "controller"])
+def test_without_the_packages_of_a_running_node_it_is_said_what_to_install(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delitem(sys.modules, "ztlink.agent")
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    monkeypatch.delitem(sys.modules, "ztlink.api.app")
+    result = run(command, "--home", str(tmp_path / "home"))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "ztlink: a running node needs the package aiohttp, which is not installed: "
+        "pip install 'ztlink[agent]'\n",
+    )
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_root_that_no_world_names_is_told_how_to_make_one(tmp_path: Path) -> None:
+    (tmp_path / "identity.secret").write_text(IDENTITY)
+    result = run("root", "--home", str(tmp_path))
+    assert (result.exit_code, result.stderr) == (
+        78,
+        f"ztlink: no world names {IDENTITY[:10]} as a root: make one with 'ztlink world create "
+        f"--root {tmp_path}/identity.public@IP/PORT --out FILE', then start with --planet FILE, "
+        "here and on the nodes\n",
+    )
+
+
+def test_a_root_may_be_named_by_a_moon(tmp_path: Path) -> None:
+    secret = identity(0)
+    moon = replace(planet(0), world_type=WorldType.MOON)
+    agent.check_root(secret, tmp_path, [DEFAULT_PLANET, moon])

@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ci.demo_lab import ZTLINK, DemoError, Lab, load, remove, run, save, say, wait_for
+from ci.demo_lab import ZTLINK, DemoError, Lab, load, remove, run, say, wait_for
 from ci.demo_measure import measure_pairs, measure_throughput
 from ci.demo_report import (
     Member,
@@ -35,7 +35,7 @@ ROOT: Final = "root"
 CONTROLLER: Final = "control"
 NODES: Final = ("a", "b", "c")
 RANGE: Final = "10.147.17.0/24"
-LIMIT: Final = 60  # seconds for all but the removal, which takes ten at most
+LIMIT: Final = 75  # seconds for all but the removal, which takes ten at most
 TUN: Final = "/dev/net/tun"
 
 
@@ -187,10 +187,10 @@ def show(lab: Lab, *, keep: bool, inside: bool) -> int:
         print(f"\n{members_table(members)}\n\n{pairs_table(pairs)}\n")
         if keep:
             signal.alarm(0)
-            save(lab.directory, lab.namespaces)
+            lab.keep()
+            kept = True
             explain_keep(lab, members, inside=inside)
             print()
-            kept = True
         print(verdict(members, pairs, rate))
         return 1 if find_problems(members, pairs, rate) else 0
     finally:

@@ -18,6 +18,7 @@ PATIENCE: Final = 20.0  # seconds for each step
 NAMESPACES: Final = "namespaces.json"
 MARK: Final = "ZTLINK_DEMO"  # in the environment of all that a demo starts: its directory
 SWITCH: Final = "switch"
+DISMISSED: Final = b"."
 GRACE: Final = 5.0  # seconds that a node has to end before it is killed
 
 
@@ -70,6 +71,35 @@ def remove(directory: Path, namespaces: Sequence[str]) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
+class Guard:
+    """A process that removes a demo whose script was killed: it sees the end of a pipe."""
+
+    def __init__(self, directory: Path) -> None:
+        """Start it; what is to be removed is noted in the directory (see `save`)."""
+        script = "import sys; from ci.demo_lab import guard; guard(sys.argv[1])"
+        self._process: Final = subprocess.Popen(
+            [sys.executable, "-c", script, str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=Path(__file__).parents[1],
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Tell it that there is nothing to remove, or that it is to stay."""
+        with suppress(BrokenPipeError):
+            self._process.communicate(DISMISSED)
+
+
+def guard(directory: str) -> None:
+    """Wait for the script to end; without a word from it, remove what it made."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.stdin.buffer.read() != DISMISSED:
+        remove(Path(directory), load(Path(directory)))
+
+
 def say(text: str) -> None:
     """Print a line of progress, with the seconds since the start."""
     print(f"{time.monotonic() - START:5.1f} s  {text}")
@@ -104,6 +134,9 @@ class Lab:
         self.names: Final = names
         self.namespaces: Final[list[str]] = []
         self.daemons: Final[dict[str, subprocess.Popen[bytes]]] = {}
+        save(directory, [self.namespace(name) for name in (SWITCH, *names)])
+        self._guard: Final = Guard(directory)
+        os.environ[MARK] = str(directory)  # for all that is started from here on
 
     def namespace(self, name: str) -> str:
         return f"ztdemo{os.getpid()}-{name}"
@@ -144,7 +177,6 @@ class Lab:
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
-                env={**os.environ, MARK: str(self.directory)},
                 start_new_session=True,  # an interrupt of the terminal is ours to handle
             )
 
@@ -181,3 +213,8 @@ class Lab:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
             signal.signal(number, signal.SIG_IGN)
         remove(self.directory, self.namespaces)
+        self._guard.dismiss()
+
+    def keep(self) -> None:
+        """Leave everything up: `load` tells a later end what there is."""
+        self._guard.dismiss()

@@ -10,7 +10,7 @@ import click
 from ztlink.cli_identity import read_identity
 from ztlink.drivers.chance import random_bytes
 from ztlink.errors import ConfigError, WireError
-from ztlink.ids import Endpoint
+from ztlink.ids import Endpoint, format_address
 from ztlink.wire.buffer import Reader
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.world import MAX_ENDPOINTS, MAX_ROOTS, Root, World, WorldType
@@ -32,11 +32,17 @@ def world() -> None:
     metavar="IDENTITY@IP/PORT[,IP/PORT]",
     help="A root: its public identity or the file of it, and where it is found.",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The world file to write.",
+)
 @click.option(
     "--key",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The secret identity that signs this world and its next revisions; made if absent.",
+    help="The secret identity that signs this world and its next revisions, made if the file is "
+    "absent; without it the world has no next revision.",
 )
 @click.option("--moon", is_flag=True, help="Make a moon; its id is the first root's address.")
 @click.option("--id", "world_id", metavar="HEX", help="The world's id; drawn if left out.")
@@ -51,6 +57,12 @@ def create(
     listed = tuple(_root(text) for text in roots)
     if len(listed) > MAX_ROOTS:
         raise click.UsageError(f"--root: {len(listed)} roots, a world has at most {MAX_ROOTS}")
+    for number, root in enumerate(listed):
+        if root.identity in [other.identity for other in listed[:number]]:
+            raise click.UsageError(
+                f"--root: {format_address(root.identity.address)} is given twice: "
+                "name all its endpoints at once, IP/PORT,IP/PORT"
+            )
     signer = _signer(key)
     bare = World(
         WorldType.MOON if moon else WorldType.PLANET,
@@ -123,8 +135,10 @@ def show_world(file: Path) -> None:
     """Print what a world file says."""
     try:
         found = World.decode(Reader(file.read_bytes()))
-    except (OSError, WireError) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    except WireError as error:
+        raise ConfigError(f"{file} is not a world file: {error}") from error
     kind = found.world_type.name.lower()
     click.echo(f"{kind} {found.world_id:016x} timestamp {found.timestamp}")
     for listed in found.roots:

@@ -189,3 +189,25 @@ def test_a_file_that_is_no_world_is_78(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "planet"
     file.write_bytes(content)
     assert run("world", "show", str(file)).exit_code == 78
+
+
+def test_a_root_that_is_given_twice_is_wrong_usage(tmp_path: Path) -> None:
+    roots = ["--root", f"{PUBLIC}@10.0.0.1/9993", "--root", f"{PUBLIC}@10.0.0.2/9993"]
+    out = tmp_path / "planet"
+    result = run("world", "create", *roots, "--out", str(out))
+    assert (result.exit_code, out.exists()) == (2, False)
+    assert f"{PUBLIC[:10]} is given twice" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(None, "cannot read {}: No such file or directory"), ("text", "{} is not a world file: ")],
+)
+def test_what_is_no_world_file_is_named(
+    tmp_path: Path, content: str | None, complaint: str
+) -> None:
+    file = tmp_path / "planet"
+    if content is not None:
+        file.write_text(content)
+    result = run("world", "show", str(file))
+    assert (result.exit_code, complaint.format(file) in result.stderr) == (78, True)

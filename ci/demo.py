@@ -97,8 +97,9 @@ def start_nodes(lab: Lab) -> None:
     """Make a planet of the one root, start everyone, and wait until all have found the root."""
     planet = lab.directory / "planet"
     endpoints = ",".join(f"{address}/9993" for address in lab.endpoints(ROOT))
-    public = lab.home(ROOT) / "identity.public"
-    run(*ZTLINK, "world", "create", "--root", f"{public}@{endpoints}", "--out", str(planet))
+    public, key = (lab.home(ROOT) / f"identity.{half}" for half in ("public", "secret"))
+    named = ("--root", f"{public}@{endpoints}", "--key", str(key))  # without it, one more is drawn
+    run(*ZTLINK, "world", "create", *named, "--out", str(planet))
     for name in lab.names:
         shutil.copy(planet, lab.home(name) / "planet")
         lab.start_node(name, {ROOT: "root", CONTROLLER: "controller"}.get(name, "node"))

@@ -114,7 +114,7 @@ def wait_for(what: str, done: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def run(*command: str, timeout: float = 10.0) -> str:
+def run(*command: str, timeout: float = PATIENCE) -> str:
     """Run a command and return what it printed; DemoError with its complaint where it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
@@ -184,7 +184,7 @@ class Lab:
         command_line = (*ZTLINK, command, "--home", str(self.home(name)))
         self.daemons[name] = self.start(name, *command_line, log=self.directory / f"{name}.log")
 
-    def inside(self, name: str, *command: str, timeout: float = 10.0) -> str:
+    def inside(self, name: str, *command: str, timeout: float = PATIENCE) -> str:
         """Run a command in a node's namespace and return what it printed."""
         return run("ip", "netns", "exec", self.namespace(name), *command, timeout=timeout)
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ci.demo_lab import DemoError, Lab, say, wait_for
-from ci.demo_report import Member, Pair, endpoint_of, parse_iperf, parse_ping
+from ci.demo_report import Member, Pair, endpoint_of, parse_iperf, parse_ping, shorten
 
 TRANSFER: Final = 3  # seconds of TCP
 LISTENING: Final = 5  # seconds that the receiver has to open its port
@@ -102,8 +102,9 @@ def measure_throughput(lab: Lab, source: Member, target: Member) -> float | None
         try:
             output = lab.inside(source.name, *client)
             break
-        except DemoError:
+        except DemoError as error:
             if time.monotonic() > deadline:
+                say(f"  nothing came: {shorten(str(error))}")
                 return None
             time.sleep(0.2)
     if iperf:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 ROUND_TRIP: Final = re.compile(r"(?:rtt|round-trip) min/avg/max(?:/mdev)? = [\d.]+/([\d.]+)/")
 
+COMPLAINT: Final = re.compile(r'"error":\s*"((?:[^"\\]|\\.)*)"')
+
 
 @dataclass(frozen=True)
 class Member:
@@ -47,6 +49,12 @@ def parse_iperf(output: str) -> float | None:
     except (ValueError, KeyError, TypeError):
         return None
     return rate or None
+
+
+def shorten(complaint: str) -> str:
+    """Return what a tool complained of in one line; iperf3 has it in the midst of JSON."""
+    found = COMPLAINT.search(complaint)
+    return json.loads(f'"{found[1]}"') if found else complaint.strip().splitlines()[-1]
 
 
 def endpoint_of(peers: Iterable[Mapping[str, Any]], address: str) -> str | None:

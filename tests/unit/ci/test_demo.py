@@ -19,6 +19,7 @@ from ci.demo_report import (
     pairs_table,
     parse_iperf,
     parse_ping,
+    shorten,
     split_families,
     verdict,
 )
@@ -63,6 +64,12 @@ def test_throughput_is_what_arrived() -> None:
 @pytest.mark.parametrize("output", ["", "no JSON", "[]", '{"end": {}, "error": "refused"}'])
 def test_without_a_result_of_iperf_there_is_no_throughput(output: str) -> None:
     assert parse_iperf(output) is None
+
+
+def test_a_complaint_is_one_line() -> None:
+    of_iperf = 'iperf3 -J: {\n\t"start":\t{},\n\t"error":\t"unable to connect: \\"b\\" refused"\n}'
+    assert shorten(of_iperf) == 'unable to connect: "b" refused'
+    assert shorten("Traceback:\n  somewhere\nOSError: refused\n") == "OSError: refused"
 
 
 def test_the_preferred_path_is_the_one_shown() -> None:

@@ -107,6 +107,8 @@ def measure_throughput(lab: Lab, source: Member, target: Member) -> float | None
                 say(f"  nothing came: {shorten(str(error))}")
                 return None
             time.sleep(0.2)
+            if serving.poll() is not None:  # it takes one connection, and that one went wrong
+                serving = lab.start(target.name, *server, log=log)
     if iperf:
         return parse_iperf(output)
     try:

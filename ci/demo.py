@@ -79,7 +79,7 @@ def make_identities(lab: Lab) -> dict[str, str]:
     """Draw an identity for everyone, two at a time: each costs a second of one core."""
 
     def generate(name: str) -> str:
-        run(*ZTLINK, "identity", "generate", str(lab.home(name) / "identity.secret"), timeout=30)
+        run(*ZTLINK, "identity", "generate", str(lab.home(name) / "identity.secret"), timeout=LIMIT)
         return (lab.home(name) / "identity.public").read_text().partition(":")[0]
 
     addresses: dict[str, str] = {}

@@ -67,6 +67,22 @@ async def joined(machine: Machine) -> Machine:
     return machine
 
 
+def has_settled() -> bool:
+    """Tell whether the kernel has told all of a new device: at last, that its own address holds."""
+    (device,) = ask("-6", "address", "show", NAME, "scope", "link")
+    return [address.get("tentative", False) for address in device["addr_info"]] == [False]
+
+
+async def changes_of_a_look(machine: Machine) -> list[int]:
+    """Look at the devices; return what tells that something was changed by that."""
+    await asyncio.to_thread(wait_for, has_settled)
+    watch = AddressWatch()
+    await machine.ports.scan_groups()
+    news: list[int] = select.select([watch.fileno()], [], [], 0.1)[0]
+    watch.close()
+    return news
+
+
 # -- the device ------------------------------------------------------------------------------
 
 
@@ -248,22 +264,12 @@ async def test_a_device_that_is_taken_up_again_has_its_routes(joined: Machine) -
 
 async def test_what_is_as_it_should_be_is_left_alone(joined: Machine) -> None:
     await joined.ports.configured(NETWORK, CONFIG)
-    watch = AddressWatch()
-    watch.drain()
-    await joined.ports.scan_groups()
-    news = select.select([watch.fileno()], [], [], 0.1)[0]
-    watch.close()
-    assert news == []
+    assert await changes_of_a_look(joined) == []
 
 
 async def test_what_cannot_be_applied_is_not_tried_at_every_look(joined: Machine) -> None:
     await joined.ports.configured(NETWORK, replace(CONFIG, routes=(UNREACHABLE,)))
-    watch = AddressWatch()
-    watch.drain()
-    await joined.ports.scan_groups()
-    news = select.select([watch.fileno()], [], [], 0.1)[0]
-    watch.close()
-    assert news == []
+    assert await changes_of_a_look(joined) == []
 
 
 async def test_a_device_that_somebody_removed_is_made_again(joined: Machine) -> None:

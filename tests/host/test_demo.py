@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ci.demo_lab import processes_of
-from tests.host.machine import comes_true
+from tests.host.machine import comes_true, wait_for
 
 pytestmark = pytest.mark.netadmin
 
@@ -45,7 +45,7 @@ def is_gone(directory: Path) -> bool:
 def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     directory = tmp_path / "demo"
     with start(directory) as demo:
-        assert len(processes_of(directory)) == 1
+        wait_for(lambda: len(processes_of(directory)) == 1)  # it has become what it runs
         demo.kill()
     assert comes_true(lambda: is_gone(directory))
 
@@ -60,6 +60,7 @@ def test_a_demo_that_ends_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_demo_that_is_kept_stays(tmp_path: Path) -> None:
     directory = tmp_path / "demo"
     with start(directory) as demo:
+        wait_for(lambda: len(processes_of(directory)) == 1)
         demo.communicate("keep\n")
     (left,) = processes_of(directory)
     try:

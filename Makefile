@@ -22,9 +22,9 @@ endif
 export PYTHONPATH := $(CURDIR)
 
 export ZEROTIER_ONE
-
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
 ON_MACHINE := netadmin or interop
+ELSEWHERE := $(ON_MACHINE) or chart
 
 help: ## say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -34,11 +34,11 @@ demo: $(STAMP) ## a root, a controller and three nodes on this machine (KEEP=1: 
 	@ci/packages demo
 	@$(PYTHON) ci/demo.py $(if $(KEEP),--keep)
 
-test: lint types test-core test-machine ## all that CI runs; long counts shortened to a tenth
+test: lint types test-core test-machine test-chart ## all that CI runs; long counts shortened to a tenth
 
 soak: $(STAMP) ## the tests with their full counts
 	@ci/packages test || true
-	ZTLINK_SOAK=1 $(PYTEST) -n $(JOBS) -m "not ($(ON_MACHINE))" tests
+	ZTLINK_SOAK=1 $(PYTEST) -n $(JOBS) -m "not ($(ELSEWHERE))" tests
 	ZTLINK_SOAK=1 ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
 
 check: lint types test-core ## what passes without root and without a network
@@ -53,12 +53,23 @@ types: $(STAMP) ## mypy, strict, on the package and the tests
 
 # Counts, bytes and virtual time: no rights, no sockets, any number of processes.
 test-core: $(STAMP)
-	$(PYTEST) -n $(JOBS) --dist worksteal -m "not ($(ON_MACHINE))" tests
+	$(PYTEST) -n $(JOBS) --dist worksteal -m "not ($(ELSEWHERE))" tests
 
 # Real interfaces and real time: one after the other.
 test-machine: $(STAMP)
 	@ci/packages test || true
 	ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
+
+chart: test-chart ## lint and tests of the chart and the Dockerfile, with pinned tools
+
+test-chart: tools
+	$(PYTEST) -rs -m chart tests/chart
+
+tools: $(STAMP) ## build the tools of the chart, where they are not built yet (5 minutes; needs Go)
+	@$(PYTHON) ci/toolchain.py
+
+chart-readme: tools ## write the chart's README from its values
+	$$($(PYTHON) ci/toolchain.py --path helm-docs) --chart-search-root=charts --sort-values-order=file --log-level=warning
 
 untested: $(STAMP) ## name the modules that no test imports
 	$(PYTHON) ci/check_tests.py
@@ -91,4 +102,5 @@ clean: ## remove what the other targets made
 	rm -rf agent/.ruff_cache agent/.import_linter_cache .mypy_cache .import_linter_cache
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test soak check lint types test-core test-machine untested bench format venv lock clean
+.PHONY: help demo test soak check lint types test-core test-machine test-chart chart chart-readme
+.PHONY: tools untested bench format venv lock clean

@@ -1,0 +1,53 @@
+{{/* The configuration files, in the words of the program that reads them. */}}
+
+{{- define "zerotier-k8s-link.agentConfig" -}}
+{{- $networks := .Values.networks }}
+{{- if .Values.controller.enabled }}
+{{- $file := dict "idFile" "/etc/zerotier-k8s-link-network/networkId" }}
+{{- $networks = append $networks (merge $file .Values.controller.join) }}
+{{- end }}
+{{- if include "zerotier-k8s-link.networkSecretName" . }}
+{{- $file := dict "idFile" "/etc/zerotier-k8s-link-network-secret/networkId" }}
+{{- $networks = append $networks (merge $file .Values.networkSecret.join) }}
+{{- end -}}
+home: /var/lib/zerotier-k8s-link
+port: {{ .Values.agent.port }}
+{{- if include "zerotier-k8s-link.worldConfigMapName" . }}
+planet: /etc/zerotier-k8s-link-world/planet
+{{- end }}
+{{- /* As JSON: some ids look like numbers to some readers of YAML. */}}
+networks:
+{{- range $networks }}
+  - {{ toJson . }}
+{{- end }}
+health:
+  {{- toYaml .Values.agent.health | nindent 2 }}
+logLevel: {{ .Values.logLevel }}
+{{- end }}
+
+{{- define "zerotier-k8s-link.controllerConfig" -}}
+home: /var/lib/zerotier-k8s-link
+port: {{ .Values.controller.port }}
+planet: /etc/zerotier-k8s-link-world/planet
+identity: /etc/zerotier-k8s-link-identity/identity.secret
+health:
+  {{- toYaml .Values.controller.health | nindent 2 }}
+logLevel: {{ .Values.logLevel }}
+controller:
+  autoAuthorize: {{ .Values.controller.autoAuthorize }}
+  networks:
+    - idFile: /etc/zerotier-k8s-link-network/networkId
+      settings:
+        {{- toYaml .Values.controller.network | nindent 8 }}
+{{- end }}
+
+{{- define "zerotier-k8s-link.bootstrapConfig" -}}
+namespace: {{ .Release.Namespace }}
+secretName: {{ include "zerotier-k8s-link.identitySecretName" . }}
+worldConfigMapName: {{ include "zerotier-k8s-link.bootstrapWorldName" . }}
+networkConfigMapName: {{ include "zerotier-k8s-link.networkConfigMapName" . }}
+endpoints:
+  {{- toYaml .Values.controller.endpoints | nindent 2 }}
+labels:
+  {{- include "zerotier-k8s-link.podLabels" (dict "root" . "component" "bootstrap") | nindent 2 }}
+{{- end }}

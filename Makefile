@@ -4,6 +4,12 @@
 # JOBS=2                  processes that run the tests
 # KEEP=1                  `make demo` leaves its network up
 # ZEROTIER_ONE=/path      the reference node: runs the tests against it, too
+#
+# deploy, authorize-nodes and mesh-status work on the cluster of kubectl's current context:
+# ZEROTIER_NETWORK_ID=ID  a network whose controller is elsewhere
+# CONTROLLER_NODE=NAME    a node of the cluster for a root and a controller of one's own
+# IMAGE=, VALUES=         another image, a file of further values
+# NAMESPACE=, RELEASE=    both zerotier-k8s-link
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -22,6 +28,8 @@ endif
 export PYTHONPATH := $(CURDIR)
 
 export ZEROTIER_ONE
+export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE
+
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
 ON_MACHINE := netadmin or interop
 ELSEWHERE := $(ON_MACHINE) or chart
@@ -71,6 +79,16 @@ tools: $(STAMP) ## build the tools of the chart, where they are not built yet (5
 chart-readme: tools ## write the chart's README from its values
 	$$($(PYTHON) ci/toolchain.py --path helm-docs) --chart-search-root=charts --sort-values-order=file --log-level=warning
 
+deploy: $(STAMP) ## put the chart on a cluster: ZEROTIER_NETWORK_ID= or CONTROLLER_NODE=
+	@$(PYTHON) ci/deploy.py install
+
+authorize-nodes: $(STAMP) ## let the cluster's nodes into the network of its own controller
+	@$(PYTHON) ci/deploy.py authorize
+
+mesh-status: $(STAMP) ## who sees whom, how, and what is wrong
+	@$(PYTHON) -m ztlink mesh-status --namespace $(or $(NAMESPACE),zerotier-k8s-link) \
+	    --release $(or $(RELEASE),zerotier-k8s-link)
+
 untested: $(STAMP) ## name the modules that no test imports
 	$(PYTHON) ci/check_tests.py
 
@@ -103,4 +121,4 @@ clean: ## remove what the other targets made
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
 .PHONY: help demo test soak check lint types test-core test-machine test-chart chart chart-readme
-.PHONY: tools untested bench format venv lock clean
+.PHONY: tools deploy authorize-nodes mesh-status untested bench format venv lock clean

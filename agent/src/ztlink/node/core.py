@@ -9,7 +9,7 @@ comes out until the next input.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ztlink.batch import Delivery, SuperFrame, Train, Transmit
 from ztlink.clock import Now
@@ -43,6 +43,8 @@ class CoreSettings:
     """What we say that we speak; below 12, peers and we use suite 1 (Salsa20/12)."""
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demos on one machine."""
+    hints: Mapping[Address, tuple[Endpoint, ...]] = field(default_factory=dict)
+    """Where peers may be found, in an operator's words."""
 
 
 class Core:
@@ -66,6 +68,7 @@ class Core:
             settings.physical,
             protocol=settings.protocol,
             allow_loopback=settings.allow_loopback,
+            hints=settings.hints,
         )
         self._events: deque[Event] = deque()
         self._tie = Tie(self._ctx)
@@ -144,6 +147,15 @@ class Core:
     def sockets(self) -> Mapping[SocketId, Endpoint]:
         """Return the local endpoints that are bound."""
         return self._ctx.sockets
+
+    def set_physical(
+        self,
+        physical: tuple[PhysicalNetwork, ...],
+        hints: Mapping[Address, tuple[Endpoint, ...]],
+        now: Now,
+    ) -> None:
+        """Take what an operator says of physical networks, and of where peers may be found."""
+        self._vl1.set_physical(physical, hints, now)
 
     def join(self, network_id: NetworkId, now: Now, cached: NetworkConfig | None = None) -> None:
         """Join a network; a configuration kept from last time serves until a fresh one is here."""

@@ -45,6 +45,8 @@ class Context:
     """What we say that we speak; below 12, peers and we use suite 1 (Salsa20/12)."""
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demos on one machine."""
+    hints: Mapping[Address, tuple[Endpoint, ...]] = field(default_factory=dict)
+    """Where peers may be found, in an operator's words."""
     stats: Stats = field(default_factory=Stats)
     timers: DeadlineQueue = field(default_factory=DeadlineQueue)
     transmits: list[Transmit] = field(default_factory=list)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ztlink.batch import Train
 from ztlink.clock import Now
-from ztlink.ids import Address, Endpoint, SocketId
+from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
 from ztlink.lane.engine import Engine
 from ztlink.vl1.contact import RootContact
-from ztlink.vl1.context import Context
+from ztlink.vl1.context import Context, PhysicalNetwork
 from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Egress
 from ztlink.vl1.events import StateChanged
@@ -75,6 +75,23 @@ class Vl1:
         for contact in self._contacts.values():
             contact.lost(now)
 
+    def set_physical(
+        self,
+        physical: tuple[PhysicalNetwork, ...],
+        hints: Mapping[Address, tuple[Endpoint, ...]],
+        now: Now,
+    ) -> None:
+        """Take an operator's word on physical networks and peers; paths follow it."""
+        self._ctx.physical, self._ctx.hints = physical, hints
+        for peer in list(self.topology.peers.values()):
+            if peer.follow_physical():
+                self._paths_changed(peer, now)
+            self._try_hints(peer, now)
+
+    def _try_hints(self, peer: Peer, now: Now) -> None:
+        for endpoint in self._ctx.hints.get(peer.address, ()):
+            self.discovery.try_endpoint(peer, ALL_SOCKETS, endpoint, now)
+
     def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
         """Ask a seed for a moon, until it is here."""
         if moon_id in self.topology.moons:
@@ -106,11 +123,14 @@ class Vl1:
             if peer.protocol == 0 and not peer.is_provisional:
                 self.introductions.send_hello_relayed(peer, now)
             self.discovery.peer_known(peer, now)
+            self._try_hints(peer, now)
         self.switch.retry_held(peer.address, now)
         self.on_peer_known(peer, now)
 
     def _paths_changed(self, peer: Peer, now: Now) -> None:
         if not peer.is_upstream:
+            if peer.best_path() is None:
+                self._try_hints(peer, now)
             return
         was_online = self.topology.online
         self.topology.update_online()

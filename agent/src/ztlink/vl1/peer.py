@@ -151,6 +151,15 @@ class Peer:
             if path.socket != ALL_SOCKETS and path.socket not in sockets:
                 self._remove(key, path)
 
+    def follow_physical(self) -> bool:
+        """Take MTU and trust of paths anew; return whether paths went, as not to be used."""
+        refused = [key for key in self.paths if not self._ctx.may_be_path(key[1])]
+        for key in refused:
+            self._remove(key, self.paths[key])
+        for path in self.paths.values():
+            path.mtu, path.trusted_path_id = self._ctx.path_mtu(path.endpoint.ip)
+        return bool(refused)
+
     def handle_timer(self, now: Now) -> None:
         """Probe the paths that are due and forget dead ones."""
         for key, path in list(self.paths.items()):

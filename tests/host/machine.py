@@ -129,6 +129,15 @@ def open_dead_end() -> None:
     ip("neigh", "replace", "10.66.0.9", "lladdr", NEIGHBOUR.hex(":"), "dev", "zttest9")
 
 
+def wire(name: str, *own: str) -> None:
+    """Add a device as a network card is, up, with addresses, and something at its other end."""
+    ip("link", "add", name, "type", "veth", "peer", "name", f"{name}x")
+    ip("link", "set", f"{name}x", "up")
+    ip("link", "set", name, "up")
+    for address in own:
+        ip("address", "add", address, "dev", name)
+
+
 def bring_up(tap: Tap, *own: str, mtu: int = 2800) -> None:
     """Take a TAP up with addresses."""
     netlink = Netlink()

@@ -4,7 +4,13 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from ztlink.drivers.sockets import MIN_RANDOM_PORT, SocketPolicy, eligible, random_port
+from ztlink.drivers.sockets import (
+    MIN_RANDOM_PORT,
+    LocalAddress,
+    SocketPolicy,
+    eligible,
+    random_port,
+)
 from ztlink.ids import IpAddress
 
 POLICY = SocketPolicy(excluded_prefixes=("lo", "zt", "cali"))
@@ -12,7 +18,12 @@ ETHERNET: IpAddress = ip_address("10.1.2.3")
 
 
 def texts(policy: SocketPolicy, *addresses: tuple[str, str]) -> list[str]:
-    return [str(ip) for ip in eligible([(name, ip_address(ip)) for name, ip in addresses], policy)]
+    found = [LocalAddress(name, ip_address(ip)) for name, ip in addresses]
+    return [str(ip) for ip in eligible(found, policy)]
+
+
+def six(ip: str, device: str = "eth0", **flags: bool) -> LocalAddress:
+    return LocalAddress(device, ip_address(ip), **flags)
 
 
 @pytest.mark.parametrize("ip", ["10.1.2.3", "8.8.8.8", "25.1.2.3", "fd12::1", "2001:db8::1"])
@@ -66,6 +77,25 @@ def test_an_address_on_two_devices_is_bound_once() -> None:
 def test_the_order_does_not_depend_on_the_machine() -> None:
     found = texts(POLICY, ("a", "fd12::1"), ("b", "10.1.2.4"), ("c", "10.1.2.3"))
     assert found == ["10.1.2.3", "10.1.2.4", "fd12::1"]
+
+
+def test_an_address_that_somebody_else_may_have_waits() -> None:
+    assert eligible([six("fd12::1", is_tentative=True)], POLICY) == ()
+
+
+def test_an_address_that_is_going_out_of_use_is_not_bound_beside_a_fresh_one() -> None:
+    found = eligible([six("fd12::1", is_deprecated=True), six("fd12::2")], POLICY)
+    assert found == (ip_address("fd12::2"),)
+
+
+def test_an_address_that_is_going_out_of_use_stays_bound() -> None:
+    old, new = six("fd12::1", is_deprecated=True), six("fd12::2")
+    assert eligible([old, new], POLICY, {old.ip}) == (old.ip, new.ip)
+
+
+def test_an_address_that_is_going_out_of_use_is_better_than_none() -> None:
+    old = six("fd12::1", is_deprecated=True)
+    assert eligible([old, six("fd13::1", "eth1")], POLICY) == (old.ip, ip_address("fd13::1"))
 
 
 @pytest.mark.parametrize(

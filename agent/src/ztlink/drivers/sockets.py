@@ -4,7 +4,7 @@ import errno
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
-from typing import Final
+from typing import Final, NamedTuple
 
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import HostError
@@ -17,6 +17,17 @@ MAX_TRIES: Final = 256
 _BINDABLE: Final = frozenset(
     {IpScope.PRIVATE, IpScope.SHARED, IpScope.PSEUDO_PRIVATE, IpScope.GLOBAL}
 )
+
+
+class LocalAddress(NamedTuple):
+    """An address of a device of this machine that is up."""
+
+    device: str
+    ip: IpAddress
+    is_tentative: bool = False
+    """IPv6: whether somebody else has it is still being found out, or somebody has."""
+    is_deprecated: bool = False
+    """IPv6: good for what uses it already, and for nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +45,37 @@ class SocketPolicy:
 
 
 def eligible(
-    addresses: Iterable[tuple[str, IpAddress]], policy: SocketPolicy
+    addresses: Iterable[LocalAddress],
+    policy: SocketPolicy,
+    bound: Collection[IpAddress] = frozenset(),
 ) -> tuple[IpAddress, ...]:
-    """Return the addresses to bind of those that the machine has on its devices, in order."""
+    """Return the addresses to bind of those that the machine has on its devices, in order.
+
+    A tentative address is for later, when the kernel tells that it is good. A deprecated one stays
+    as long as it is there if it is `bound`; a new one counts only where its device has no better.
+    """
     if policy.bind:
         return tuple(dict.fromkeys(policy.bind))
-    found = {ip for device, ip in addresses if _is_eligible(device, ip, policy)}
+    usable = [one for one in addresses if not one.is_tentative and _is_eligible(one, policy)]
+    fresh = {(one.device, one.ip.version) for one in usable if not one.is_deprecated}
+    found = {
+        one.ip
+        for one in usable
+        if not one.is_deprecated or one.ip in bound or (one.device, one.ip.version) not in fresh
+    }
     return tuple(sorted(found, key=lambda ip: (ip.version, int(ip))))
 
 
-def _is_eligible(device: str, ip: IpAddress, policy: SocketPolicy) -> bool:
-    if any(ip in network for network in policy.excluded_networks):
+def _is_eligible(one: LocalAddress, policy: SocketPolicy) -> bool:
+    scope = ip_scope(one.ip)
+    if any(one.ip in network for network in policy.excluded_networks):
         return False
-    if ip_scope(ip) is IpScope.LOOPBACK:
+    if scope is IpScope.LOOPBACK:
         return policy.allow_loopback
     return (
-        ip_scope(ip) in _BINDABLE
-        and device not in policy.excluded_devices
-        and not device.startswith(policy.excluded_prefixes)
+        scope in _BINDABLE
+        and one.device not in policy.excluded_devices
+        and not one.device.startswith(policy.excluded_prefixes)
     )
 
 

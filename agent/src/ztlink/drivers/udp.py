@@ -65,9 +65,7 @@ class UdpSocket:
         except OSError as error:
             self._socket.close()
             raise HostError(
-                error.errno,
-                f"cannot bind UDP {ip}/{port}: {error.strerror}; "
-                "is another node running? Choose another port with --port",
+                error.errno, f"cannot bind UDP {ip}/{port}: {error.strerror}{_advice(error)}"
             ) from error
         self.endpoint = Endpoint(ip, self._socket.getsockname()[1])
         self._view = memoryview(bytearray(FILLING + MAX_RECEIVE))
@@ -295,6 +293,14 @@ class UdpDriver:
             if opened.version == version:
                 opened.send(replace(transmit))  # a copy: none may shorten it for the others
         return True
+
+
+def _advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "; is another node running? Choose another port with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "; it is bound as soon as this machine has the address"
+    return ""
 
 
 def _endpoint(address: SocketAddress) -> Endpoint:

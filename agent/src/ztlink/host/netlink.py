@@ -13,6 +13,7 @@ from typing import Any, Final
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from ztlink.drivers.sockets import LocalAddress
 from ztlink.errors import HostError
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.plan import Plan
@@ -33,6 +34,10 @@ SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
 IFF_UP: Final = 0x01
 IFA_F_NODAD: Final = 0x02
+IFA_F_OPTIMISTIC: Final = 0x04
+IFA_F_DADFAILED: Final = 0x08
+IFA_F_DEPRECATED: Final = 0x20
+IFA_F_TENTATIVE: Final = 0x40
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL})
 
 
@@ -98,14 +103,23 @@ class Netlink:
 
     def local_addresses(self) -> list[tuple[str, IpAddress]]:
         """Return every address of the machine with its device's name."""
-        links = {link["index"]: link.get_attr("IFLA_IFNAME") for link in self._ipr.get_links()}
-        found: list[tuple[str, IpAddress]] = []
+        return [(found.device, found.ip) for found, _ in self._addresses()]
+
+    def underlay_addresses(self) -> list[LocalAddress]:
+        """Return the addresses of devices that are up, with what the kernel says of each."""
+        return [found for found, is_up in self._addresses() if is_up]
+
+    def _addresses(self) -> Iterator[tuple[LocalAddress, bool]]:
+        links = {
+            link["index"]: (link.get_attr("IFLA_IFNAME"), bool(link["flags"] & IFF_UP))
+            for link in self._ipr.get_links()
+        }
         for message in self._ipr.get_addr():
             text = _address_of(message)
-            name = links.get(message["index"])
+            name, is_up = links.get(message["index"], (None, False))
             if text and name:
-                found.append((name, ip_address(text)))
-        return found
+                flags = message.get_attr("IFA_FLAGS") or message["flags"]
+                yield _local_address(name, text, flags), is_up
 
     def _link(self, what: str, index: int, **options: Any) -> None:
         self._do(what, self._ipr.link, "set", index=index, **options)
@@ -157,6 +171,16 @@ class Netlink:
             return request(*arguments, **options)
         except NetlinkError as error:
             raise HostError(error.code, f"cannot {what}: {os.strerror(error.code)}") from error
+
+
+def _local_address(device: str, text: str, flags: int) -> LocalAddress:
+    is_unsure = bool(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
+    return LocalAddress(
+        device,
+        ip_address(text),
+        is_tentative=is_unsure and not flags & IFA_F_OPTIMISTIC,
+        is_deprecated=bool(flags & IFA_F_DEPRECATED),
+    )
 
 
 def _address_of(message: Any) -> str | None:

@@ -1,0 +1,166 @@
+"""Keeps the sockets of a node on the addresses that the machine has and on the ports that it wants.
+
+There are up to three ports, the same on every address. The primary is the one that others may know
+beforehand. The secondary is drawn at random, for NATs that fail when two machines behind them use
+one port, and drawn again when the node was offline for long. The tertiary is for an operator who
+has a router forward it.
+"""
+
+import errno
+import logging
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ztlink.drivers.sockets import (
+    MAX_TRIES,
+    LocalAddress,
+    SocketPolicy,
+    bind_with_random_port,
+    eligible,
+    random_port,
+)
+from ztlink.drivers.udp import UdpDriver
+from ztlink.errors import HostError
+from ztlink.ids import Endpoint, IpAddress
+
+logger = logging.getLogger(__name__)
+
+API_ADDRESS: Final = "127.0.0.1"
+MAX_PORT: Final = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Which ports are wanted."""
+
+    primary: int
+    """0 for a random one."""
+    next_ports: int = 0
+    """How many ports after the primary may be taken where it is in use."""
+    secondary: int | None = 0
+    """None for none; 0 for a random one."""
+    tertiary: int | None = None
+
+
+class Binder:
+    """Chooses the ports once and follows the addresses; for whoever owns the driver's sockets."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        policy: SocketPolicy,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._ports = ports
+        self.policy = policy
+        """May be replaced; `follow` then acts on it."""
+        self.addresses: Sequence[LocalAddress] = ()
+        """Of the machine, as last looked at; may be replaced."""
+        self._random_bytes = random_bytes
+        self._told: set[Endpoint] = set()
+        self.primary = 0
+        """In use; 0 before `start`."""
+        self.secondary = 0
+        """In use; 0 where there is none."""
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports in use, the primary first."""
+        found = (self.primary, self.secondary, self._ports.tertiary or 0)
+        return tuple(dict.fromkeys(port for port in found if port))
+
+    @property
+    def has_random_secondary(self) -> bool:
+        """Whether `draw_secondary` may help."""
+        return self._ports.secondary == 0
+
+    def start(self, udp: UdpDriver) -> None:
+        """Bind for the first time; HostError where no wanted primary port is free."""
+        ips = self._eligible(udp)
+        self._start_primary(udp, ips)
+        if self._ports.secondary:
+            self.secondary = self._ports.secondary
+            self._bind(udp, ips)
+        elif self.has_random_secondary:
+            self._draw(udp, ips)
+        else:
+            self._bind(udp, ips)
+
+    def follow(self, udp: UdpDriver) -> None:
+        """Bind what is new and close what is gone; what cannot be bound is said once."""
+        self._bind(udp, self._eligible(udp))
+
+    def draw_secondary(self, udp: UdpDriver) -> None:
+        """Take another random secondary port: the NAT may have stuck to the former one."""
+        if self.has_random_secondary:
+            self._draw(udp, self._eligible(udp))
+
+    # -- ports -------------------------------------------------------------------------------
+
+    def _start_primary(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
+        first: HostError | None = None
+        for port in self._candidates():
+            failure = _in_use(udp, ips, port)
+            if failure is None:
+                if first is not None:
+                    logger.warning("%s; taking port %d", first.strerror, port)
+                self.primary = port
+                return
+            first = first or failure
+        assert first is not None, "there is at least one candidate"
+        raise first
+
+    def _candidates(self) -> Iterator[int]:
+        primary = self._ports.primary
+        if primary == 0:
+            yield from (random_port(self._random_bytes) for _ in range(MAX_TRIES))
+        else:
+            yield from range(primary, min(primary + self._ports.next_ports, MAX_PORT) + 1)
+
+    def _draw(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
+        tertiary = (self._ports.tertiary,) if self._ports.tertiary else ()
+        fixed = (self.primary, *tertiary)
+        try:
+            self.secondary = bind_with_random_port(udp, ips, fixed, self._random_bytes)
+        except HostError as error:  # of hundreds: the machine has run out of ports
+            logger.warning("no secondary port error=%s", error.strerror)
+            self.secondary = 0
+        self._bind(udp, ips)
+
+    # -- addresses ---------------------------------------------------------------------------
+
+    def _eligible(self, udp: UdpDriver) -> tuple[IpAddress, ...]:
+        bound = frozenset(opened.endpoint.ip for opened in udp.sockets.values())
+        return eligible(self.addresses, self.policy, bound)
+
+    def _bind(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
+        failures = udp.bind(ips, self.ports)
+        for endpoint, error in failures.items():
+            if endpoint not in self._told:
+                logger.warning("%s", error.strerror)
+        self._told = set(failures)
+
+
+def _in_use(udp: UdpDriver, ips: Sequence[IpAddress], port: int) -> HostError | None:
+    """Bind a primary port, and return the error if somebody has it, by UDP or by TCP."""
+    failures = udp.bind(ips, (port,)).values()
+    taken = [error for error in failures if error.errno == errno.EADDRINUSE]
+    return taken[0] if taken else _tcp_in_use(port)
+
+
+def _tcp_in_use(port: int) -> HostError | None:
+    """Return the error if the local API could not have a port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((API_ADDRESS, port))
+            trial.listen(1)  # only now is it known that nobody else listens
+        except OSError as error:
+            return HostError(
+                error.errno,
+                f"cannot bind TCP {API_ADDRESS}:{port} for the local API: {error.strerror}; "
+                "is another node running? Choose another port with --port",
+            )
+    return None

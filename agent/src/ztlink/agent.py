@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final, assert_never
@@ -20,9 +21,8 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import IDENTITY_PUBLIC, PLANET, PORT, Store
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import ConfigError, HostError, WireError
-from ztlink.host.netlink import AddressWatch, Netlink
 from ztlink.host.ports import PortManager
-from ztlink.ids import IpAddress, NetworkId, format_address, format_network_id
+from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.node.core import Core, CoreSettings
 from ztlink.node.events import (
     ConfigRequested,
@@ -39,21 +39,17 @@ from ztlink.node.events import (
     StateChanged,
     UserMessageReceived,
 )
-from ztlink.settings import Role, Settings, is_excluded
+from ztlink.settings import Role, Settings
+from ztlink.underlay import Underlay
 from ztlink.wire.buffer import Reader
 from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.identity import SecretIdentity
-from ztlink.wire.inet_address import IpScope, ip_scope
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World, WorldType
 
 logger = logging.getLogger(__name__)
 
 GROUP_SCAN_INTERVAL: Final = 60.0
-ADDRESS_SETTLE_TIME: Final = 0.05
-_BINDABLE: Final = frozenset(
-    {IpScope.PRIVATE, IpScope.SHARED, IpScope.PSEUDO_PRIVATE, IpScope.GLOBAL}
-)
 
 
 class Agent:
@@ -78,6 +74,7 @@ class Agent:
             self._store.close()
 
     async def _run(self) -> None:
+        underlay = Underlay(self._settings, self._store)
         planet = self._planet()  # first: without it, an identity would be made for nothing
         identity = self._identity()
         moons = self._store.load_moons()
@@ -92,13 +89,16 @@ class Agent:
             settings=CoreSettings(
                 controller_enabled=self._settings.has_controller,
                 protocol=self._settings.protocol,
+                physical=underlay.conf.physical,
+                hints=dict(underlay.conf.hints),
             ),
         )
         udp = UdpDriver()
         loop = asyncio.get_running_loop()
         pump = Pump(core, udp, lambda event: _post(loop, self._events, event))
-        await asyncio.to_thread(self._bind, udp)
-        self._store.write(PORT, str(self._settings.port).encode(), 0o644)
+        await asyncio.to_thread(underlay.open, udp)
+        self._settings = replace(self._settings, port=underlay.port)
+        self._store.write(PORT, str(underlay.port).encode(), 0o644)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         if self._settings.has_taps:
@@ -120,7 +120,7 @@ class Agent:
             for network_id, cached in self._store.load_networks().items():
                 pump.submit(partial(_join, network_id, cached))
             self._say(f"{self._settings.role.value} {format_address(identity.address)} is running")
-            await self._serve(pump, udp)
+            await self._serve(pump, underlay)
         finally:
             await api.stop()
             if self._ports is not None:
@@ -130,12 +130,15 @@ class Agent:
             if self._controller is not None:
                 self._controller.close()
 
-    async def _serve(self, pump: Pump, udp: UdpDriver) -> None:
+    async def _serve(self, pump: Pump, underlay: Underlay) -> None:
         """Run the tasks of a node; the first that ends unexpectedly ends it."""
+        follow_addresses = underlay.follow_addresses(pump, self._own_devices, self._addresses_seen)
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(self._follow_events(), name="events"),
-                tasks.create_task(self._follow_addresses(pump, udp), name="addresses"),
+                tasks.create_task(self._follow_events(underlay), name="events"),
+                tasks.create_task(follow_addresses, name="addresses"),
+                tasks.create_task(underlay.follow_conf(pump), name="conf"),
+                tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(_failure_of(pump), name="pump"),
             ]
             if self._ports is not None:
@@ -161,26 +164,14 @@ class Agent:
             return planet
         return self._store.load_planet() or DEFAULT_PLANET
 
-    def _bind(self, udp: UdpDriver) -> None:
-        """Open a socket for every address that is not open yet, close those that are gone."""
-        wanted = set(self._settings.bind) or _eligible_addresses()
-        for socket_id, opened in list(udp.sockets.items()):
-            if opened.endpoint.ip not in wanted:
-                udp.close(socket_id)
-        bound = {opened.endpoint.ip for opened in udp.sockets.values()}
-        for ip in sorted(wanted - bound, key=lambda ip: (ip.version, int(ip))):
-            try:
-                udp.open(ip, self._settings.port)
-            except HostError as error:
-                if not bound:
-                    raise
-                logger.warning("%s", error)
-
     # -- tasks -------------------------------------------------------------------------------
 
-    async def _follow_events(self) -> None:
+    async def _follow_events(self, underlay: Underlay) -> None:
         while True:
-            await self._take(await self._events.get())
+            event = await self._events.get()
+            if isinstance(event, NodeOnline):
+                underlay.told_online(event.online)
+            await self._take(event)
 
     async def _take(self, event: Event) -> None:
         match event:
@@ -223,27 +214,12 @@ class Agent:
         if self._ports is not None:
             await work(self._ports)
 
-    async def _follow_addresses(self, pump: Pump, udp: UdpDriver) -> None:
-        """Bind anew and look at the groups when the machine's addresses change."""
-        watch = AddressWatch()
-        changed = asyncio.Event()
-        loop = asyncio.get_running_loop()
+    def _own_devices(self) -> frozenset[str]:
+        ports = self._ports.ports.values() if self._ports is not None else ()
+        return frozenset(port.tap.name for port in ports)
 
-        def note() -> None:
-            watch.drain()
-            changed.set()
-
-        loop.add_reader(watch.fileno(), note)
-        try:
-            while await changed.wait():
-                await asyncio.sleep(ADDRESS_SETTLE_TIME)
-                changed.clear()
-                if not self._settings.bind:
-                    await asyncio.wrap_future(pump.open_sockets(self._bind))
-                await self._with_ports(lambda ports: ports.scan_groups())
-        finally:
-            loop.remove_reader(watch.fileno())
-            watch.close()
+    async def _addresses_seen(self) -> None:
+        await self._with_ports(lambda ports: ports.scan_groups())
 
     async def _scan_groups(self, ports: PortManager) -> None:
         """Look at the groups once a minute: for what no event told."""
@@ -263,18 +239,6 @@ async def _failure_of(pump: Pump) -> None:
 def _post(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Event]", event: Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended before the pump
         loop.call_soon_threadsafe(queue.put_nowait, event)
-
-
-def _eligible_addresses() -> set[IpAddress]:
-    netlink = Netlink()
-    try:
-        return {
-            ip
-            for name, ip in netlink.local_addresses()
-            if ip_scope(ip) in _BINDABLE and not is_excluded(name)
-        }
-    finally:
-        netlink.close()
 
 
 def _read_planet(file: Path) -> World:

@@ -29,7 +29,8 @@ class Options(TypedDict):
     """The options that all of these commands have."""
 
     home: Path
-    port: int
+    port: int | None
+    next_ports: int
     planet: Path | None
     bind: tuple[str, ...]
     suite: str
@@ -59,11 +60,17 @@ def _options(command: Command) -> Command:
             help="A world file to be used as the planet, and kept in the home.",
         ),
         click.option(
+            "--next-ports",
+            type=click.IntRange(0, 1000),
+            default=0,
+            metavar="N",
+            help="Where the port is in use, try the next N.",
+        ),
+        click.option(
             "--port",
-            type=click.IntRange(1, 65535),
-            default=DEFAULT_PORT,
-            show_default=True,
-            help="UDP and API port.",
+            type=click.IntRange(0, 65535),
+            show_default=f"local.conf's primaryPort, else {DEFAULT_PORT}",
+            help="UDP and API port; 0 for a random one.",
         ),
     ):
         command = option(command)
@@ -71,9 +78,12 @@ def _options(command: Command) -> Command:
 
 
 def _settings(options: Options) -> Settings:
+    port = options["port"]
     return Settings(
         home=options["home"],
-        port=options["port"],
+        port=DEFAULT_PORT if port is None else port,
+        is_port_given=port is not None,
+        next_ports=options["next_ports"],
         planet=options["planet"],
         bind=_bind(options["bind"]),
         protocol=PROTOCOL_OF_SUITE[options["suite"]],

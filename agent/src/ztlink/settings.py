@@ -12,7 +12,6 @@ from ztlink.wire.verbs import PROTOCOL_VERSION
 DEFAULT_PORT: Final = 9993
 DEFAULT_HOME: Final = Path("/var/lib/zerotier-one")
 EXCLUDED_INTERFACES: Final = (
-    "lo",
     "zt",
     "tun",
     "tap",
@@ -28,7 +27,8 @@ EXCLUDED_INTERFACES: Final = (
     "wg",
     "tailscale",
 )
-"""Interfaces whose names begin so carry pods or other overlays: VL1 does not run over them."""
+"""Devices whose names begin so carry pods or other overlays: VL1 does not run over them."""
+EXCLUDED_DEVICES: Final = frozenset({"lo"})
 
 
 class Role(Enum):
@@ -45,13 +45,18 @@ class Settings:
 
     home: Path = DEFAULT_HOME
     port: int = DEFAULT_PORT
+    """The primary port; 0 for a random one."""
+    is_port_given: bool = False
+    """The operator named `port` for this run: that of local.conf gives way."""
+    next_ports: int = 0
+    """How many ports after `port` may be taken where it is in use."""
     role: Role = Role.NODE
     planet: Path | None = None
     """A world file to be taken as the planet; None for the home's, else the default."""
     has_controller: bool = False
     has_taps: bool = True
     bind: tuple[IpAddress, ...] = ()
-    """Local addresses; empty for all that are eligible."""
+    """Local addresses, before those of local.conf; empty for all that are eligible."""
     protocol: int = PROTOCOL_VERSION
     """Below 12, peers use Salsa20/12 with us: for machines without AES instructions."""
     interface_names: Mapping[NetworkId, str] = field(default_factory=dict)
@@ -59,5 +64,5 @@ class Settings:
 
 
 def is_excluded(name: str) -> bool:
-    """Tell whether VL1 keeps off an interface."""
-    return name.startswith(EXCLUDED_INTERFACES)
+    """Tell whether VL1 keeps off a device, whatever the operator says."""
+    return name in EXCLUDED_DEVICES or name.startswith(EXCLUDED_INTERFACES)

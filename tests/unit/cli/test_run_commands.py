@@ -36,7 +36,33 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
 def test_a_node_has_devices_and_no_controller(started: list[Settings], tmp_path: Path) -> None:
     run("node", "--home", str(tmp_path), "--port", "29993")
-    assert started == [Settings(home=tmp_path, port=29993)]
+    assert started == [Settings(home=tmp_path, port=29993, is_port_given=True)]
+
+
+def test_a_port_that_is_not_named_is_left_to_local_conf(started: list[Settings]) -> None:
+    run("node")
+    assert not started[0].is_port_given
+
+
+def test_a_random_port_can_be_asked_for(started: list[Settings]) -> None:
+    run("node", "--port", "0")
+    assert (started[0].port, started[0].is_port_given) == (0, True)
+
+
+def test_ports_in_use_can_be_passed_over(started: list[Settings]) -> None:
+    run("node", "--next-ports", "5")
+    assert started[0].next_ports == 5
+
+
+def test_settings_that_make_no_sense_stop_the_start_and_are_left_as_they_are(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "local.conf"
+    file.write_text('{"settings": {"primaryPort": "many"}}')
+    result = run("node", "--home", str(tmp_path), "--no-tap")
+    assert (result.exit_code, "settings.primaryPort" in result.stderr) == (78, True)
+    assert file.read_text() == '{"settings": {"primaryPort": "many"}}'
+    assert not (tmp_path / "identity.secret").exists()
 
 
 def test_a_node_may_do_without_devices(started: list[Settings]) -> None:
@@ -91,7 +117,7 @@ def test_further_options_are_settings(started: list[Settings], tmp_path: Path) -
 @pytest.mark.parametrize(
     "options",
     [
-        ["--port", "0"],
+        ["--port", "-1"],
         ["--port", "65536"],
         ["--port", "x"],
         ["--bind", "x"],

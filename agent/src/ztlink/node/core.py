@@ -3,6 +3,7 @@
 Datagrams, frames and time go in; datagrams, frames and events come out. The core holds no socket,
 reads no clock and has no chance of its own, so that a run can be repeated byte for byte. After any
 input the outputs are drained in this order: `transmits`, `deliveries`, `next_event`, `get_timer`.
+`hello_gate` is a request that a driver may follow, or not.
 Buffers are borrowed: what goes in is good until the call returns (and may be written to), what
 comes out until the next input.
 """
@@ -23,6 +24,7 @@ from ztlink.node.tie import Tie
 from ztlink.node.views import network_view, node_view, peer_view
 from ztlink.stats import Stats
 from ztlink.vl1.context import Context, PhysicalNetwork
+from ztlink.vl1.floodgate import Gate
 from ztlink.vl1.layer import Vl1
 from ztlink.vl2.layer import Vl2
 from ztlink.wire.credentials import Revocation
@@ -129,6 +131,10 @@ class Core:
     def get_timer(self) -> float | None:
         """Return the monotonic time at which `handle_timer` is due."""
         return self._ctx.timers.head()
+
+    def hello_gate(self) -> Gate:
+        """Return how many HELLOs the sockets should let pass; the same object while that stays."""
+        return self._vl1.introductions.floodgate.gate
 
     def validations(self) -> list[Identity]:
         """Take the identities whose proof of work is to be checked elsewhere."""

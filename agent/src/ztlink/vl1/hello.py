@@ -3,30 +3,33 @@
 from collections.abc import Callable
 from typing import Final
 
-from ztlink.batch import CipherSuite, Verdict
+from ztlink.batch import CipherSuite, PacketBatch, Verdict
 from ztlink.clock import Now
-from ztlink.crypto.armor import crypt_hello_tail, dearmor_one
+from ztlink.crypto.armor import check_hellos, crypt_hello_tail
 from ztlink.crypto.identity import agree
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.errors import CryptoError, WireError
-from ztlink.ids import Address, Endpoint, PacketId, SocketId, is_reserved
+from ztlink.ids import Address, Endpoint, IpAddress, PacketId, SocketId, is_reserved
 from ztlink.stats import Drop
+from ztlink.vl1.admission import MAX_PROVISIONAL, Budget, Provisional
 from ztlink.vl1.context import Context
 from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Arrival, Egress
 from ztlink.vl1.events import IdentityCollided
+from ztlink.vl1.floodgate import Floodgate
 from ztlink.vl1.path import Path
 from ztlink.vl1.peer import MIN_PROTOCOL_ECHO, Peer
 from ztlink.vl1.requests import Request
 from ztlink.vl1.topology import Topology
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Whois
-from ztlink.wire.identity import Identity
+from ztlink.wire.identity import IDENTITY_SIZE, PUBLIC_KEY_SIZE, Identity
 from ztlink.wire.packet import (
     MASK_HOPS,
     OFFSET_FLAGS,
     OFFSET_PAYLOAD,
     OFFSET_SOURCE,
+    SIZE_ADDRESS,
     SIZE_PACKET_ID,
 )
 from ztlink.wire.verbs import (
@@ -39,33 +42,17 @@ from ztlink.wire.world import World
 
 NEWCOMERS_PER_SECOND: Final = 500.0
 NEWCOMERS_BURST: Final = 1000.0
-"""A key agreement costs some 0.1 ms: half of a second's CPU at the most goes into strangers'
-claims."""
-MAX_PROVISIONAL: Final = 4096
-"""Peers that are served while their proof of work is being checked."""
+"""A key agreement costs some 0.1 ms: a twentieth of the CPU at the most goes into what strangers
+claim."""
+OFFSET_ADDRESS: Final = OFFSET_PAYLOAD + 13
+"""Of the identity in a HELLO: behind protocol, version and clock."""
+OFFSET_KIND: Final = OFFSET_ADDRESS + SIZE_ADDRESS
+OFFSET_PUBLIC_KEY: Final = OFFSET_KIND + 1
+END_PUBLIC_KEY: Final = OFFSET_PUBLIC_KEY + PUBLIC_KEY_SIZE
+MIN_HELLO_SIZE: Final = OFFSET_ADDRESS + IDENTITY_SIZE
 ECHO_INTERVAL: Final = 1 / 6
 WHOIS_SERVED_INTERVAL: Final = 0.1
 MAX_ECHO_PAYLOAD: Final = 1400
-
-
-class Budget:
-    """A token bucket."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._last = float("-inf")
-
-    def spend(self, now: Now) -> bool:
-        """Take one token if there is one."""
-        elapsed = now.mono - self._last
-        self._last = now.mono
-        self._tokens = min(self._burst, self._tokens + max(elapsed, 0.0) * self._rate)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
 
 
 class Introductions:
@@ -82,9 +69,10 @@ class Introductions:
         self._egress = egress
         self._discovery = discovery
         self._newcomers = Budget(NEWCOMERS_PER_SECOND, NEWCOMERS_BURST)
-        self._provisional: dict[Identity, None] = {}
-        self._rejected: dict[Identity, None] = {}
-        """Identities whose proof of work was found bad, the oldest first."""
+        self._provisional = Provisional()
+        self._rejected: dict[bytes, None] = {}
+        """Public keys whose proof of work was found bad, the oldest first."""
+        self.floodgate = Floodgate(ctx.timers)
         self.validations: list[Identity] = []
 
     # -- sending -----------------------------------------------------------------------------
@@ -157,30 +145,102 @@ class Introductions:
 
     # -- HELLO -------------------------------------------------------------------------------
 
-    def receive_hello(
-        self, packet: bytearray, arrival_at: tuple[SocketId, Endpoint], now: Now
+    def receive_hellos(
+        self, batch: PacketBatch, arrival_at: tuple[SocketId, Endpoint], now: Now
+    ) -> list[tuple[Peer, Arrival]]:
+        """Handle HELLOs in clear; return the senders of those that are who they say.
+
+        What costs nothing is looked at first, then the budget for strangers, then the tags of all
+        at once; only what is authentic is decoded.
+        """
+        agreed: dict[bytes, PeerCipher] = {}
+        packets: list[memoryview] = []
+        ciphers: list[PeerCipher] = []
+        for start, size in zip(batch.starts, batch.sizes, strict=True):
+            packet = batch.buffer[start : start + size]
+            cipher = self._cipher_of(packet, agreed, arrival_at[1].ip, now)
+            if cipher is not None:
+                packets.append(packet)
+                ciphers.append(cipher)
+        welcomed: list[tuple[Peer, Arrival]] = []
+        for packet, cipher, is_authentic in zip(
+            packets, ciphers, check_hellos(packets, ciphers), strict=True
+        ):
+            if not is_authentic:
+                self._ctx.stats.drop(Drop.BAD_AUTH_TAG)
+                continue
+            arrival = Arrival(*arrival_at, packet[OFFSET_FLAGS] & MASK_HOPS)
+            peer = self._receive_authentic(bytearray(packet), cipher, arrival, now)
+            if peer is not None:
+                welcomed.append((peer, arrival))
+        for _ in range(len(batch) - len(welcomed)):
+            self.floodgate.refused(arrival_at[1].ip, now)
+        return welcomed
+
+    def _cipher_of(
+        self, packet: memoryview, agreed: dict[bytes, PeerCipher], ip: IpAddress, now: Now
+    ) -> PeerCipher | None:
+        """Return the keys that a HELLO must be sealed with, None where it is not worth a look.
+
+        Looks at fixed offsets only. `agreed` holds the keys agreed with strangers for this train.
+        """
+        if (
+            len(packet) < MIN_HELLO_SIZE
+            or packet[OFFSET_SOURCE:OFFSET_FLAGS] != packet[OFFSET_ADDRESS:OFFSET_KIND]
+            or packet[OFFSET_PAYLOAD] < MIN_PROTOCOL_VERSION
+        ):
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return None
+        address = Address(int.from_bytes(packet[OFFSET_SOURCE:OFFSET_FLAGS], "big"))
+        public_key = bytes(packet[OFFSET_PUBLIC_KEY:END_PUBLIC_KEY])
+        peer = self._topology.peers.get(address)
+        if peer is not None and peer.identity.public_key == public_key:
+            return peer.cipher
+        cipher = agreed.get(public_key)
+        if cipher is None:
+            cipher = self._agree_with_stranger(Identity(address, public_key), ip, now)
+            if cipher is not None:
+                agreed[public_key] = cipher
+        return cipher
+
+    def _agree_with_stranger(
+        self, identity: Identity, ip: IpAddress, now: Now
+    ) -> PeerCipher | None:
+        """Agree keys with who claims an identity, if that is worth its cost."""
+        if is_reserved(identity.address) or identity.address == self._ctx.address:
+            self._ctx.stats.drop(Drop.MALFORMED)
+            return None
+        if identity.public_key in self._rejected:
+            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
+            return None
+        if not self._provisional.welcomes(ip, now) or not self._newcomers.spend(now):
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
+            return None
+        try:
+            return PeerCipher(derive_session_keys(agree(self._ctx.identity, identity)))
+        except CryptoError:
+            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
+            return None
+
+    def _receive_authentic(
+        self, packet: bytearray, cipher: PeerCipher, arrival: Arrival, now: Now
     ) -> Peer | None:
-        """Handle a HELLO in clear; return its sender if it is who it says."""
-        arrival = Arrival(*arrival_at, packet[OFFSET_FLAGS] & MASK_HOPS)
+        """Handle a HELLO whose sender has the keys of the identity in it."""
         try:
             hello, tail_offset = Hello.decode_packet(packet)
         except WireError:
             self._ctx.stats.drop(Drop.MALFORMED)
             return None
-        source = int.from_bytes(packet[OFFSET_SOURCE : OFFSET_SOURCE + 5], "big")
-        if hello.protocol < MIN_PROTOCOL_VERSION or hello.identity.address != source:
-            self._ctx.stats.drop(Drop.MALFORMED)
-            return None
-        peer = self._topology.peers.get(Address(source))
+        peer = self._topology.peers.get(hello.identity.address)
         if peer is not None and peer.identity != hello.identity:
-            self._answer_collision(packet, hello.identity, arrival, now)
+            self._answer_collision(packet, hello.identity, cipher, arrival, now)
             return None
         if peer is None:
-            peer = self._admit(packet, hello.identity, now)
-        elif not dearmor_one(packet, peer.cipher):
-            self._ctx.stats.drop(Drop.BAD_AUTH_TAG)
-            return None
+            peer = self._admit(hello.identity, cipher, arrival, now)
         if peer is None:
+            return None
+        if not peer.hellos.spend(now):  # a replay, over and over
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
             return None
         self.welcome(peer, hello, packet, tail_offset, arrival, now)
         return peer
@@ -196,6 +256,9 @@ class Introductions:
             return Verdict.DROPPED
         if hello.protocol < MIN_PROTOCOL_VERSION or hello.identity != peer.identity:
             self._ctx.stats.drop(Drop.MALFORMED)
+            return Verdict.DROPPED
+        if not peer.hellos.spend(now):
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
             return Verdict.DROPPED
         self.welcome(peer, hello, packet, tail_offset, arrival, now)
         return Verdict.ACCEPTED
@@ -244,45 +307,26 @@ class Introductions:
                 worlds.append(ours)
         return tuple(worlds)
 
-    def _admit(self, packet: bytearray, identity: Identity, now: Now) -> Peer | None:
+    def _admit(
+        self, identity: Identity, cipher: PeerCipher, arrival: Arrival, now: Now
+    ) -> Peer | None:
         """Make a peer of a stranger whose HELLO is authentic.
 
-        Its proof of work is checked elsewhere.
+        Its proof of work is checked elsewhere, one address per key at a time.
         """
-        if is_reserved(identity.address) or identity.address == self._ctx.address:
-            self._ctx.stats.drop(Drop.MALFORMED)
-            return None
-        if identity in self._rejected:
-            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
-            return None
-        if not self._newcomers.spend(now) or len(self._provisional) >= MAX_PROVISIONAL:
+        if not self._provisional.add(identity, arrival.endpoint.ip):
             self._ctx.stats.drop(Drop.RATE_LIMITED)
             return None
-        cipher = self._authentic_cipher(packet, identity)
-        if cipher is None:
-            return None
-        self._provisional[identity] = None
         self.validations.append(identity)
         return self._topology.admit(identity, cipher, now, is_provisional=True)
 
-    def _authentic_cipher(self, packet: bytearray, identity: Identity) -> PeerCipher | None:
-        try:
-            cipher = PeerCipher(derive_session_keys(agree(self._ctx.identity, identity)))
-        except CryptoError:
-            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
-            return None
-        if not dearmor_one(packet, cipher):
-            self._ctx.stats.drop(Drop.BAD_AUTH_TAG)
-            return None
-        return cipher
-
     def validated(self, identity: Identity, ok: bool, now: Now) -> None:
         """Take the verdict on a proof of work; a peer that failed goes."""
-        self._provisional.pop(identity, None)
+        self._provisional.judged(identity, ok, now)
         if not ok:
             if len(self._rejected) >= MAX_PROVISIONAL:
                 del self._rejected[next(iter(self._rejected))]
-            self._rejected[identity] = None
+            self._rejected[identity.public_key] = None
         peer = self._topology.peers.get(identity.address)
         if peer is None or peer.identity != identity:
             return
@@ -292,15 +336,15 @@ class Introductions:
             self._topology.remove_peer(peer)
 
     def _answer_collision(
-        self, packet: bytearray, identity: Identity, arrival: Arrival, now: Now
+        self,
+        packet: bytearray,
+        identity: Identity,
+        cipher: PeerCipher,
+        arrival: Arrival,
+        now: Now,
     ) -> None:
         """Tell a node that its address is taken: sealed with the keys of its own identity."""
         self._ctx.stats.drop(Drop.IDENTITY_COLLISION)
-        if not self._newcomers.spend(now):
-            return
-        cipher = self._authentic_cipher(packet, identity)
-        if cipher is None:
-            return
         stranger = Peer(identity, cipher, self._ctx, self)
         writer = Writer()
         packet_id = _packet_id(packet)
@@ -399,10 +443,10 @@ class Introductions:
             self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
             return
         for identity in OkWhois.decode(Reader(payload)).identities[:1]:
-            if identity.address in self._topology.peers or identity in self._rejected:
+            is_known = identity.address in self._topology.peers
+            if is_known or identity.public_key in self._rejected:
                 continue
-            if len(self._provisional) < MAX_PROVISIONAL:
-                self._provisional[identity] = None
+            if self._provisional.add(identity):
                 self.validations.append(identity)
             self._topology.add_peer(identity, now)
 

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 from ztlink.clock import Now
 from ztlink.crypto.kdf import PeerCipher
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
+from ztlink.vl1.admission import Budget
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import PathConfirmed, PathLost
 from ztlink.vl1.path import UNKNOWN_LATENCY, Path, PathState
@@ -13,6 +14,9 @@ from ztlink.wire.identity import Identity
 MAX_PATHS: Final = 16
 """Enough for every pair of sockets and addresses of a real host; bounds what a push may make us
 probe."""
+HELLOS_PER_SECOND: Final = 32.0
+HELLOS_BURST: Final = 128.0
+"""A HELLO leaves from every socket of its sender; all of them are answered."""
 MIN_PROTOCOL_SUITE_3: Final = 12
 MIN_PROTOCOL_ECHO: Final = 5
 ACTIVITY_TIMEOUT: Final = 500.0
@@ -59,6 +63,8 @@ class Peer:
         self.last_push = float("-inf")
         """When we last told it our addresses."""
         self.last_hello = float("-inf")
+        self.hellos = Budget(HELLOS_PER_SECOND, HELLOS_BURST)
+        """Of it, that are answered."""
         self.last_whois_served = float("-inf")
         self.last_echo_served = float("-inf")
         """Of those that came through a root, or from where there is no path."""

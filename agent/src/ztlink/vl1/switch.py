@@ -54,6 +54,8 @@ PUNCH_SIZE: Final = 4
 _OPENED_BY_ENGINES: Final = frozenset(
     {CipherSuite.SALSA_POLY << SHIFT_SUITE, CipherSuite.GMAC_SIV << SHIFT_SUITE}
 )
+HELLOS: Final = b""
+"""In the place of a sender: HELLOs in clear, of whomever."""
 
 
 @dataclass(slots=True)
@@ -184,17 +186,16 @@ class Switch:
         now: Now,
     ) -> None:
         suite = (buffer[start + OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE
+        source = bytes(buffer[start + 13 : start + 18])
         if suite == CipherSuite.POLY_NONE:
             if buffer[start + OFFSET_VERB] & VERB_MASK == Verb.HELLO:
-                self._hello(bytearray(buffer[start:end]), at, now)
-                return
+                source = HELLOS
         elif suite == CipherSuite.TRUSTED:
             self._trusted(bytearray(buffer[start:end]), at, now)
             return
-        key = (bytes(buffer[start + 13 : start + 18]), False)
-        batch = batches.get(key)
+        batch = batches.get((source, False))
         if batch is None:
-            batch = batches[key] = PacketBatch(buffer)
+            batch = batches[source, False] = PacketBatch(buffer)
         batch.append(start, end - start)
 
     def _next_completes(self, buffer: memoryview, start: int, end: int) -> bool:
@@ -221,10 +222,9 @@ class Switch:
 
     # -- opening -----------------------------------------------------------------------------
 
-    def _hello(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
-        peer = self._introductions.receive_hello(packet, at, now)
-        if peer is not None:
-            self._received(peer, Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS), now)
+    def _hellos(self, batch: PacketBatch, at: tuple[SocketId, Endpoint], now: Now) -> None:
+        for peer, arrival in self._introductions.receive_hellos(batch, at, now):
+            self._received(peer, arrival, now)
 
     def _trusted(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
         """Take a packet without protection, if its source is in a network configured so."""
@@ -245,6 +245,9 @@ class Switch:
     def _open(
         self, source: bytes, batch: PacketBatch, at: tuple[SocketId, Endpoint], now: Now
     ) -> None:
+        if source == HELLOS:
+            self._hellos(batch, at, now)
+            return
         address = Address(int.from_bytes(source, "big"))
         if source == self._me:
             self._ctx.stats.drop(Drop.OWN_SOURCE, len(batch))

@@ -261,6 +261,9 @@ class Pump:
                 tap.write(delivery.frame)
         while (event := core.next_event()) is not None:
             self._on_event(event)
+        gate = core.hello_gate()
+        if gate is not self._udp.gate:
+            self._udp.filter(gate, core.identity.address)
         for identity in core.validations():
             self._validator.submit(
                 identity,

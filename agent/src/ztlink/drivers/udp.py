@@ -14,9 +14,11 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from ztlink.batch import MAX_TRAIN_DATAGRAMS, Train, Transmit
+from ztlink.drivers import hello_filter
 from ztlink.errors import HostError
-from ztlink.ids import ALL_SOCKETS, Endpoint, IpAddress, SocketId
+from ztlink.ids import ALL_SOCKETS, Address, Endpoint, IpAddress, SocketId
 from ztlink.stats import Drop, Stats
+from ztlink.vl1.floodgate import OPEN, Gate
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class UdpSocket:
         self._view = memoryview(bytearray(FILLING + MAX_RECEIVE))
         self._sources: dict[SocketAddress, Endpoint] = {}
         self._addresses: dict[Endpoint, SocketAddress] = {}
+        self._is_filtered = False
         self._can_segment = has_offload and self._has_option(UDP_SEGMENT)
 
     def fileno(self) -> int:
@@ -80,6 +83,18 @@ class UdpSocket:
     def close(self) -> None:
         """Give the port back."""
         self._socket.close()
+
+    def filter(self, gate: Gate, me: Address) -> None:
+        """Have the kernel keep HELLOs back as the gate says."""
+        try:
+            if gate is not OPEN:
+                hello_filter.attach(self._socket, gate, me, self.version)
+                self._is_filtered = True
+            elif self._is_filtered:
+                hello_filter.detach(self._socket)
+                self._is_filtered = False
+        except OSError as error:  # all are read, then: dearer, and as right
+            logger.warning("no filter socket=%s error=%s", self.endpoint, error)
 
     def receive(self, budget: int) -> Iterator[Train]:
         """Yield the trains of up to `budget` fillings of the buffer, each borrowed until the next.
@@ -235,6 +250,8 @@ class UdpDriver:
         self._stats = Stats()
         self._has_offload = has_offload
         self._next = 1
+        self.gate = OPEN
+        self._me = Address(0)
 
     def count_in(self, stats: Stats) -> None:
         """Count what the kernel refuses in a node's counters."""
@@ -249,7 +266,14 @@ class UdpDriver:
         )
         self._next += 1
         self.sockets[opened.socket_id] = opened
+        opened.filter(self.gate, self._me)
         return opened
+
+    def filter(self, gate: Gate, me: Address) -> None:
+        """Have the kernel keep back HELLOs to us on all sockets, later ones too."""
+        self.gate, self._me = gate, me
+        for opened in self.sockets.values():
+            opened.filter(gate, me)
 
     def bind(self, ips: Collection[IpAddress], ports: Sequence[int]) -> dict[Endpoint, HostError]:
         """Bind every port on every address and close all other sockets; what is open stays.

@@ -21,7 +21,7 @@ from ztlink.wire.identity import Identity
 logger = logging.getLogger(__name__)
 
 MAX_PENDING: Final = 4096
-NICENESS: Final = 10
+NICENESS: Final = 19
 """Whoever floods us with identities gets what the packets leave."""
 _GOOD: Final = b"good\n"
 _BAD: Final = b"bad\n"

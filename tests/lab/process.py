@@ -82,6 +82,10 @@ class Process:
         """Return the CPU time used by it and by its children, ended ones included."""
         return sum(_cpu_seconds(pid) for pid in _family(self.pid))
 
+    def own_cpu_seconds(self) -> float:
+        """Return the CPU time used by it alone, without children."""
+        return sum(_ticks(self.pid)[:2]) / _TICKS
+
     def resident_bytes(self) -> int:
         """Return the resident memory of it and of its children."""
         return sum(_resident_bytes(pid) for pid in _family(self.pid))
@@ -95,8 +99,13 @@ def _family(pid: int) -> Iterator[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
+    return sum(_ticks(pid)) / _TICKS
+
+
+def _ticks(pid: int) -> list[int]:
+    """Return utime, stime, cutime, cstime."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in after_name[11:15]) / _TICKS  # utime stime cutime cstime
+    return [int(ticks) for ticks in after_name[11:15]]
 
 
 def _resident_bytes(pid: int) -> int:

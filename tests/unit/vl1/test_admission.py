@@ -6,6 +6,7 @@ from ztlink.clock import Now
 from ztlink.ids import Address, IpAddress
 from ztlink.vl1.admission import (
     BLAME_LIFETIME,
+    CROWD,
     MAX_BLAMED,
     MAX_PROVISIONAL,
     MAX_PROVISIONAL_PER_SOURCE,
@@ -96,6 +97,23 @@ def test_no_more_networks_are_blamed_than_fit() -> None:
         table.add(identity(number), ip)
         table.judged(identity(number), False, at(10))
     assert table.welcomes(ip_address(44 << 24), at(10))
+
+
+def test_a_few_strangers_of_a_network_are_no_crowd() -> None:
+    table = Provisional()
+    for number in range(CROWD):
+        table.add(identity(number), HERE)
+    assert not table.is_in_crowd(identity(0))
+
+
+def test_many_strangers_of_a_network_are_a_crowd_until_they_are_checked() -> None:
+    table = Provisional()
+    for number in range(CROWD + 1):
+        table.add(identity(number), HERE)
+    table.add(identity(1000), THERE)
+    assert (table.is_in_crowd(identity(0)), table.is_in_crowd(identity(1000))) == (True, False)
+    table.judged(identity(1), True, at(0))
+    assert not table.is_in_crowd(identity(0))
 
 
 def test_a_verdict_on_somebody_unknown_changes_nothing() -> None:

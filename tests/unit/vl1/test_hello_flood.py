@@ -144,6 +144,18 @@ def test_a_path_is_not_moved_by_a_flood(attack: Attack, kind: Forgery) -> None:
     assert friend.best_path() is before
 
 
+def test_strangers_in_crowds_get_an_answer_and_no_probes(attack: Attack) -> None:
+    attack.is_filtering = False
+    packets = attack.packets(Forgery.KEYED)
+    attack.flood(packets, seconds=0.05)
+    attack.mesh.run(0.01)
+    sent = attack.target.ctx.stats.packets_out
+    before = sent[Verb.HELLO]
+    for number in range(100):
+        attack.mesh.inject(TARGET, next(packets), HOSTILE[number % len(HOSTILE)])
+    assert sent[Verb.HELLO] == before
+
+
 def test_who_speaks_truly_from_elsewhere_is_admitted_during_a_flood(attack: Attack) -> None:
     attack.flood(attack.packets(Forgery.STRANGERS))
     attack.mesh.run(0.1)

@@ -11,6 +11,8 @@ MAX_PROVISIONAL: Final = 4096
 """Peers that are served while their proof of work is being checked."""
 MAX_PROVISIONAL_PER_SOURCE: Final = 1024
 """Of them, those of one network: a machine room behind one address may start together."""
+CROWD: Final = 32
+"""Those of one network beyond which no more than an answer goes to any of them before its proof."""
 BLAME_LIFETIME: Final = 2.0
 """Seconds for which strangers of a network wait after one of them had a false proof of work."""
 MAX_BLAMED: Final = 1024
@@ -72,6 +74,11 @@ class Provisional:
         if source is not None:
             self._counts[source] = self._counts.get(source, 0) + 1
         return True
+
+    def is_in_crowd(self, identity: Identity) -> bool:
+        """Tell whether many of its network wait for their proof, so that it is worth little yet."""
+        source = self._sources.get(identity)
+        return source is not None and self._counts[source] > CROWD
 
     def judged(self, identity: Identity, ok: bool, now: Now) -> None:
         """Forget one that was checked; one that is no good is held against its source."""

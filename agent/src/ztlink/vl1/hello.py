@@ -98,6 +98,8 @@ class Introductions:
 
     def confirm(self, peer: Peer, arrival: Arrival, now: Now) -> None:
         """Have an endpoint probed that a peer's packet came from."""
+        if peer.is_provisional and self._provisional.is_in_crowd(peer.identity):
+            return
         self._discovery.confirm(peer, arrival, now)
 
     def send_hello(self, peer: Peer, socket: SocketId, endpoint: Endpoint, now: Now) -> None:

@@ -54,6 +54,7 @@ class Bench:
     attacker: Host
     rate: int
     seconds: float
+    floods: int = 0
 
     @contextmanager
     def flood(self, kind: Forgery, port: int) -> Iterator[Process]:
@@ -62,7 +63,8 @@ class Bench:
         where = f"{target.host.v4.ip}/{port}"
         argv = [sys.executable, "-m", "tests.lab.flood", kind.value, str(target.identity.public)]
         argv += [where, "--peer", str(sender.identity.public), "--rate", str(self.rate)]
-        argv += ["--seconds", str(self.seconds + _MARGIN)]
+        self.floods += 1
+        argv += ["--seconds", str(self.seconds + _MARGIN), "--seed", str(self.floods)]
         process = self.mesh.lab.start(self.attacker, *argv, log="flood")
         try:
             wait_until(lambda: "ready" in process.output, timeout=_READY_TIMEOUT, what="flood")

@@ -125,11 +125,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--peer", type=Identity.from_text)
     parser.add_argument("--rate", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     if not 0 < options.rate <= MAX_RATE or not 0 < options.seconds <= MAX_SECONDS:
         parser.error(f"at most {MAX_RATE} a second for {MAX_SECONDS:g} s")
     ip, _, port = options.endpoint.rpartition("/")
-    forged = forge(options.kind, options.target, random.Random(1), options.peer)  # noqa: S311
+    forged = forge(options.kind, options.target, random.Random(options.seed), options.peer)  # noqa: S311
     packets = [next(forged) for _ in range(int(options.rate * options.seconds))]
     print("ready", flush=True)
     print(f"sent {send(packets, (ip, int(port)), options.seconds)}")

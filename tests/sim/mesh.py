@@ -1,6 +1,6 @@
 """A mesh of real cores in a world: roots on a planet of their own, and nodes anywhere."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from ztlink.ids import Endpoint, NetworkId
 from ztlink.node.core import Core, CoreSettings
 from ztlink.node.events import NetworkStatus
 from ztlink.wire.identity import SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.world import World as Planet
 
 COALESCING: Final = 0.00002
@@ -35,8 +36,16 @@ class RealCore:
         *,
         random_bytes: Callable[[int], bytes],
         now: Now,
+        known_peers: Sequence[KnownPeer],
     ) -> Core:
-        return Core(identity, planet, random_bytes=random_bytes, now=now, settings=self.settings)
+        return Core(
+            identity,
+            planet,
+            random_bytes=random_bytes,
+            now=now,
+            known_peers=known_peers,
+            settings=self.settings,
+        )
 
 
 class Mesh:

@@ -1,6 +1,6 @@
 """A node in the world: it owns a core, drains it, and is its network, its disk and its port."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from tests.sim.ethernet import EthernetHost
@@ -32,6 +32,7 @@ from ztlink.node.events import (
 from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.stats import Stats
 from ztlink.wire.identity import Identity, SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.world import World as Planet
 
 DEFAULT_PORT: Final = 9993
@@ -75,6 +76,7 @@ class CoreMaker(Protocol):
         *,
         random_bytes: Callable[[int], bytes],
         now: Now,
+        known_peers: Sequence[KnownPeer],
     ) -> AnyCore: ...
 
 
@@ -134,7 +136,11 @@ class SimNode:
         """Begin to live, with what is on the disk."""
         assert self._core is None, f"{self.name} runs already"
         self._core = self._make_core(
-            self.identity, self.planet, random_bytes=self.chance.randbytes, now=self.clock.now()
+            self.identity,
+            self.planet,
+            random_bytes=self.chance.randbytes,
+            now=self.clock.now(),
+            known_peers=self._known_peers(),
         )
         self.host.receiver = self._receive
         self._core.set_sockets(self.host.bind(DEFAULT_PORT), self.clock.now())
@@ -150,6 +156,10 @@ class SimNode:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _known_peers(self) -> list[KnownPeer]:
+        files = sorted(key for key in self.disk if key.startswith("peers.d/"))
+        return [KnownPeer.from_bytes(self.disk[key]) for key in files]
 
     def restart(self) -> None:
         """Be killed and start anew."""

@@ -36,6 +36,7 @@ from ztlink.wire.credentials import (
 from ztlink.wire.dictionary import Dictionary
 from ztlink.wire.identity import Identity
 from ztlink.wire.inet_address import pull_endpoint, pull_interface
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.message import Message
 from ztlink.wire.netconf import (
     MAX_MTU,
@@ -118,6 +119,7 @@ interfaces = st.one_of(
     st.builds(lambda ip, bits: IPv6Interface((ip, bits)), uints(16), st.integers(0, 128)),
 )
 versions = st.tuples(uints(1), uints(1), uints(2))
+wide_versions = st.tuples(uints(2), uints(2), uints(2))
 identities = st.builds(Identity, addresses, fixed(64))
 
 # -- worlds and control messages -----------------------------------------------------------------
@@ -279,6 +281,7 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     Frame: st.builds(Frame, network_ids, uints(2), st.binary(max_size=50)),
     GatherResults: results,
     Hello: full_hellos | short_hellos,
+    KnownPeer: st.builds(KnownPeer, identities, uints(2), wide_versions, tuples_of(endpoints)),
     MulticastFrame: st.builds(
         MulticastFrame,
         network_ids,

@@ -1,6 +1,6 @@
 """A core that is no ZeroTier node: it echoes and beats, to prove the world alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ztlink.batch import Delivery, SuperFrame, Train, Transmit
@@ -17,6 +17,7 @@ from ztlink.node.events import Event, NetworkJoined, StateChanged
 from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.stats import Stats
 from ztlink.wire.identity import Identity, SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.world import World
 
 ECHO = b"?"
@@ -105,7 +106,12 @@ class FakeCore:
 
 
 def make_fake(
-    identity: SecretIdentity, planet: World, *, random_bytes: Callable[[int], bytes], now: Now
+    identity: SecretIdentity,
+    planet: World,
+    *,
+    random_bytes: Callable[[int], bytes],
+    now: Now,
+    known_peers: Sequence[KnownPeer],
 ) -> FakeCore:
     """Make a core that only listens."""
     return FakeCore(random_bytes)
@@ -115,7 +121,12 @@ def make_beating(to: Endpoint) -> Callable[..., FakeCore]:
     """Return a maker of cores that send to an endpoint every second."""
 
     def make(
-        identity: SecretIdentity, planet: World, *, random_bytes: Callable[[int], bytes], now: Now
+        identity: SecretIdentity,
+        planet: World,
+        *,
+        random_bytes: Callable[[int], bytes],
+        now: Now,
+        known_peers: Sequence[KnownPeer],
     ) -> FakeCore:
         return FakeCore(random_bytes, beats_to=to)
 

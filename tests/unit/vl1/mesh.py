@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
 from tests.vectors.loading import load
@@ -16,6 +16,7 @@ from ztlink.vl1.context import Context
 from ztlink.vl1.layer import Vl1
 from ztlink.vl1.switch import Message
 from ztlink.wire.identity import SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.world import Root, World, WorldType
 
 SOCKET = SocketId(1)
@@ -71,7 +72,9 @@ class DearmorOnly:
 class Node:
     """One VL1 with what it sent upwards."""
 
-    def __init__(self, number: int, world: World, now: Now) -> None:
+    def __init__(
+        self, number: int, world: World, now: Now, known: Sequence[KnownPeer] = ()
+    ) -> None:
         from ztlink.node.dispatch import Dispatch
 
         self.number = number
@@ -79,7 +82,7 @@ class Node:
         self.upper = _NoVl2()
         self.messages: list[Message] = []
         dispatch = Dispatch(self.ctx, self.upper)  # type: ignore[arg-type]  # a stand-in for Vl2
-        self.vl1 = Vl1(self.ctx, world, (), DearmorOnly(), dispatch)
+        self.vl1 = Vl1(self.ctx, world, (), DearmorOnly(), dispatch, known)
         dispatch.connect(self.vl1)
         self.vl1.on_peer_known = lambda peer, now: None
         self.vl1.on_online = lambda online, now: None
@@ -128,6 +131,11 @@ class Mesh:
                 self._advance(until)
                 return
             self._advance(following)
+
+    def restart(self, number: int, known: Sequence[KnownPeer] = ()) -> Node:
+        """Replace a node by one that remembers no more than this."""
+        self.nodes[number] = Node(number, self.world, self.now, known)
+        return self.nodes[number]
 
     def inject(self, receiver: int, data: bytes, source: Endpoint) -> None:
         """Have a datagram arrive from anywhere."""

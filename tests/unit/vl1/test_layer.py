@@ -6,6 +6,7 @@ from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity
 from ztlink.ids import Endpoint
 from ztlink.stats import Drop
 from ztlink.vl1.events import IdentityCollided
+from ztlink.vl1.peer import ACTIVITY_TIMEOUT
 from ztlink.wire.control import DirectPath, PushDirectPaths, Rendezvous
 from ztlink.wire.packet import MASK_HOPS, OFFSET_FLAGS
 from ztlink.wire.verbs import Verb
@@ -44,6 +45,14 @@ def test_a_root_that_comes_back_is_found_within_five_seconds() -> None:
     mesh.blocked = set()
     mesh.run(5.1)
     assert mesh.nodes[1].vl1.topology.online
+
+
+def test_a_root_that_is_away_for_long_leaves_no_timer_that_is_always_due() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    mesh.blocked = {(0, 1)}
+    mesh.run(2 * ACTIVITY_TIMEOUT)
+    assert (mesh.nodes[1].ctx.timers.head() or 0.0) > mesh.now.mono
 
 
 def test_two_nodes_find_a_direct_path_through_the_root() -> None:

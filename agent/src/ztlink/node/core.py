@@ -29,6 +29,7 @@ from ztlink.vl1.layer import Vl1
 from ztlink.vl2.layer import Vl2
 from ztlink.wire.credentials import Revocation
 from ztlink.wire.identity import Identity, SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.verbs import PROTOCOL_VERSION, ErrorCode
 from ztlink.wire.world import World
@@ -60,6 +61,7 @@ class Core:
         random_bytes: Callable[[int], bytes],
         now: Now,
         moons: Sequence[World] = (),
+        known_peers: Sequence[KnownPeer] = (),
         settings: CoreSettings | None = None,
         engine: Engine | None = None,
     ) -> None:
@@ -76,7 +78,7 @@ class Core:
         self._tie = Tie(self._ctx)
         self._vl2 = Vl2(self._tie, self._events.append, settings.controller_enabled, now)
         dispatch = Dispatch(self._ctx, self._vl2)
-        self._vl1 = Vl1(self._ctx, planet, moons, engine or PortableEngine(), dispatch)
+        self._vl1 = Vl1(self._ctx, planet, moons, engine or PortableEngine(), dispatch, known_peers)
         self._tie.connect(self._vl1, self._vl2)
         dispatch.connect(self._vl1)
         self._vl1.start(now)

@@ -56,7 +56,7 @@ class Tie:
         now: Now,
     ) -> None:
         """Send a frame; one for an unknown peer is copied and waits for its identity."""
-        peer = self._vl1.topology.peers.get(destination)
+        peer = self._vl1.topology.find(destination, now)
         if peer is not None:
             self._vl1.egress.send_frame(peer, frame, prefix, payload_offset, now)
             return
@@ -79,9 +79,9 @@ class Tie:
             self.stats.drop(Drop.QUEUE_FULL)
 
     def identity_of(self, address: Address) -> Identity | None:
-        """Return the identity of a peer that is known."""
+        """Return the identity of a peer that is known, be it from before the start."""
         peer = self._vl1.topology.peers.get(address)
-        return peer.identity if peer else None
+        return peer.identity if peer else self._vl1.memory.identity_of(address)
 
     def ask_identity(self, address: Address, now: Now) -> None:
         """Have the roots asked who this is."""

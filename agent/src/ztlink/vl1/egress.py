@@ -93,7 +93,7 @@ class Egress:
         self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
     ) -> PacketId | None:
         """Send a message; what cannot go now waits until the destination is known, at most 5 s."""
-        peer = self._topology.peers.get(destination)
+        peer = self._topology.find(destination, now)
         if peer is None:
             waits = self._topology.when_known(
                 destination,

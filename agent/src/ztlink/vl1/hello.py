@@ -17,6 +17,7 @@ from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Arrival, Egress
 from ztlink.vl1.events import IdentityCollided
 from ztlink.vl1.floodgate import Floodgate
+from ztlink.vl1.memory import Memory
 from ztlink.vl1.path import Path
 from ztlink.vl1.peer import MIN_PROTOCOL_ECHO, Peer
 from ztlink.vl1.requests import Request
@@ -62,9 +63,15 @@ class Introductions:
     """Called when a peer's confirmed paths may have changed."""
 
     def __init__(
-        self, ctx: Context, topology: Topology, egress: Egress, discovery: Discovery
+        self,
+        ctx: Context,
+        topology: Topology,
+        egress: Egress,
+        discovery: Discovery,
+        memory: Memory,
     ) -> None:
         self._ctx = ctx
+        self._memory = memory
         self._topology = topology
         self._egress = egress
         self._discovery = discovery
@@ -90,6 +97,7 @@ class Introductions:
 
     def retire(self, peer: Peer, now: Now) -> None:
         """Forget a peer after long silence."""
+        self._memory.silenced(peer)
         self._topology.remove_peer(peer)
 
     def path_lost(self, peer: Peer, now: Now) -> None:
@@ -195,7 +203,7 @@ class Introductions:
             return None
         address = Address(int.from_bytes(packet[OFFSET_SOURCE:OFFSET_FLAGS], "big"))
         public_key = bytes(packet[OFFSET_PUBLIC_KEY:END_PUBLIC_KEY])
-        peer = self._topology.peers.get(address)
+        peer = self._topology.find(address, now)
         if peer is not None and peer.identity.public_key == public_key:
             return peer.cipher
         cipher = agreed.get(public_key)
@@ -233,8 +241,11 @@ class Introductions:
         except WireError:
             self._ctx.stats.drop(Drop.MALFORMED)
             return None
-        peer = self._topology.peers.get(hello.identity.address)
+        peer = self._topology.find(hello.identity.address, now)
         if peer is not None and peer.identity != hello.identity:
+            if self._memory.is_unproven(peer):
+                self._doubt(peer)
+                return None
             self._answer_collision(packet, hello.identity, cipher, arrival, now)
             return None
         if peer is None:
@@ -333,9 +344,21 @@ class Introductions:
         if peer is None or peer.identity != identity:
             return
         peer.is_provisional = False
-        if not ok:
+        self._memory.judged(peer.address, ok)
+        if ok:
+            self._memory.note(peer)
+        else:
             self._ctx.stats.drop(Drop.INVALID_IDENTITY)
             self._topology.remove_peer(peer)
+
+    def _doubt(self, peer: Peer) -> None:
+        """Have the proof of work of a peer checked that is known from its file alone.
+
+        Its true owner may be the one that greets us; it greets again.
+        """
+        self._ctx.stats.drop(Drop.IDENTITY_COLLISION)
+        if self._memory.doubt(peer):
+            self.validations.append(peer.identity)
 
     def _answer_collision(
         self,
@@ -426,7 +449,7 @@ class Introductions:
         for address in Whois.decode(Reader(payload)).addresses[:64]:
             if address == self._ctx.address:
                 known.append(self._ctx.identity.public)
-            elif (other := self._topology.peers.get(address)) is not None:
+            elif (other := self._topology.find(address, now)) is not None:
                 known.append(other.identity)
             elif address != peer.address and self._topology.roots:
                 self._topology.when_known(address, now)

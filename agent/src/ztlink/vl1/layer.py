@@ -13,11 +13,13 @@ from ztlink.vl1.egress import Egress
 from ztlink.vl1.events import StateChanged
 from ztlink.vl1.hello import Introductions
 from ztlink.vl1.moons import MoonSeeker
+from ztlink.vl1.memory import Memory
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.relay import Relay
 from ztlink.vl1.switch import Switch, Upper
 from ztlink.vl1.topology import Topology
 from ztlink.wire.identity import Identity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.world import World
 
 
@@ -28,13 +30,24 @@ class Vl1:
     on_online: Callable[[bool, Now], None]
 
     def __init__(
-        self, ctx: Context, planet: World, moons: Iterable[World], engine: Engine, upper: Upper
+        self,
+        ctx: Context,
+        planet: World,
+        moons: Iterable[World],
+        engine: Engine,
+        upper: Upper,
+        known_peers: Iterable[KnownPeer] = (),
     ) -> None:
         self._ctx = ctx
-        self.topology = Topology(ctx, planet, moons)
+        self.memory = Memory(ctx, known_peers)
+        self.topology = Topology(ctx, planet, moons, self.memory)
         self.egress = Egress(ctx, self.topology, engine)
         self.discovery = Discovery(ctx, self.topology, self.egress)
-        self.introductions = Introductions(ctx, self.topology, self.egress, self.discovery)
+        self.introductions = Introductions(
+            ctx, self.topology, self.egress, self.discovery, self.memory
+        )
+        self.memory.find = self.topology.find
+        self.memory.try_endpoint = self.discovery.try_endpoint
         relay = Relay(ctx, self.topology, self.discovery)
         self.switch = Switch(ctx, self.topology, self.egress, self.introductions, relay, upper)
         self._contacts: dict[Address, RootContact] = {}
@@ -74,6 +87,8 @@ class Vl1:
         self.topology.update_online()
         for contact in self._contacts.values():
             contact.lost(now)
+        if sockets:
+            self.memory.start(now)
 
     def set_physical(
         self,
@@ -128,6 +143,7 @@ class Vl1:
         self.on_peer_known(peer, now)
 
     def _paths_changed(self, peer: Peer, now: Now) -> None:
+        self.memory.note(peer)
         if not peer.is_upstream:
             if peer.best_path() is None:
                 self._try_hints(peer, now)

@@ -190,10 +190,12 @@ class Peer:
 
         Or when silence makes the peer forgettable.
         """
-        deadline = self.last_receive + ACTIVITY_TIMEOUT
+        # a root is never forgotten, so its silence is no deadline
+        deadline = float("inf") if self.is_upstream else self.last_receive + ACTIVITY_TIMEOUT
         for path in self.paths.values():
             deadline = min(deadline, path.deadline())
-        self._ctx.timers.schedule(self, deadline)
+        if deadline < float("inf"):
+            self._ctx.timers.schedule(self, deadline)
 
     def _may_fade(self, path: Path, now: Now) -> bool:
         """Tell whether a path is not worth a probe: an idle peer's.

@@ -49,7 +49,7 @@ class Relay:
         source: Address | None = None
         if not is_fragment:
             source = Address(int.from_bytes(datagram[OFFSET_SOURCE : OFFSET_SOURCE + 5], "big"))
-        carrier, path = self._way_to(destination, source)
+        carrier, path = self._way_to(destination, source, now)
         if carrier is None or path is None:
             stats.drop(Drop.NO_ROUTE)
             return
@@ -63,9 +63,9 @@ class Relay:
             self._discovery.introduce(origin, carrier, now)
 
     def _way_to(
-        self, destination: Address, source: Address | None
+        self, destination: Address, source: Address | None, now: Now
     ) -> tuple[Peer | None, Path | None]:
-        peer = self._topology.peers.get(destination)
+        peer = self._topology.find(destination, now)
         path = peer.best_path() if peer else None
         if peer is not None and path is not None:
             return peer, path

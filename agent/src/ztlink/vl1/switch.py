@@ -235,7 +235,7 @@ class Switch:
             return
         address = Address(int.from_bytes(packet[13:18], "big"))
         arrival = Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS)
-        peer = self._topology.peers.get(address)
+        peer = self._topology.find(address, now)
         if peer is None:
             self._hold(address, packet, arrival, now, is_open=True)
         else:
@@ -252,7 +252,7 @@ class Switch:
         if source == self._me:
             self._ctx.stats.drop(Drop.OWN_SOURCE, len(batch))
             return
-        peer = self._topology.peers.get(address)
+        peer = self._topology.find(address, now)
         if peer is None:
             for start, size in zip(batch.starts, batch.sizes, strict=True):
                 packet = bytearray(batch.buffer[start : start + size])

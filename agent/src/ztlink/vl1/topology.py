@@ -11,6 +11,7 @@ from ztlink.errors import CryptoError
 from ztlink.ids import Address, Endpoint, NetworkId, format_address, is_reserved
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import NodeOnline, PeerLost, StateChanged
+from ztlink.vl1.memory import Memory
 from ztlink.vl1.peer import Peer, Prober
 from ztlink.wire.buffer import Writer
 from ztlink.wire.identity import Identity
@@ -71,8 +72,9 @@ class Topology:
     roots_changed: Callable[[Now], None]
     """Called when the worlds name other roots than before."""
 
-    def __init__(self, ctx: Context, planet: World, moons: Iterable[World]) -> None:
+    def __init__(self, ctx: Context, planet: World, moons: Iterable[World], memory: Memory) -> None:
         self._ctx = ctx
+        self._memory = memory
         self.peers: dict[Address, Peer] = {}
         self.planet = planet
         self.moons: dict[int, World] = {moon.world_id: moon for moon in moons}
@@ -148,6 +150,14 @@ class Topology:
         return address in self.roots or address in self.wanted_moons.values()
 
     # -- peers -------------------------------------------------------------------------------
+
+    def find(self, address: Address, now: Now) -> Peer | None:
+        """Return a peer that is known, be it from before the start."""
+        peer = self.peers.get(address)
+        if peer is None:
+            known = self._memory.recall(address, now)
+            return self.add_peer(known.identity, now) if known is not None else None
+        return peer
 
     def add_peer(self, identity: Identity, now: Now) -> Peer | None:
         """Make a peer of an identity that is not known yet; None where its keys are unusable."""

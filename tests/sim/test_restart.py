@@ -1,0 +1,52 @@
+"""What a restart costs: nodes know from their disks whom they knew."""
+
+import pytest
+
+from tests.sim.mesh import ADHOC, Mesh
+from tests.sim.nat import NatKind
+from tests.sim.node import SimNode
+
+
+def make_relayed_pair() -> tuple[Mesh, SimNode, SimNode]:
+    """Make two nodes that reach each other through the root alone, and have them talk."""
+    mesh = Mesh(1)
+    a = mesh.add("a", behind=mesh.world.add_nat("box a", NatKind.SYMMETRIC))
+    b = mesh.add("b", behind=mesh.world.add_nat("box b", NatKind.SYMMETRIC))
+    mesh.wait_online()
+    a.join(ADHOC)
+    b.join(ADHOC)
+    mesh.wait_joined(ADHOC)
+    assert mesh.ping_and_wait(a, b, ADHOC) is not None
+    mesh.run(10)
+    return mesh, a, b
+
+
+def test_a_root_that_was_killed_relays_at_once_when_it_is_back() -> None:
+    mesh, a, b = make_relayed_pair()
+    mesh.roots[0].restart()
+    mesh.run(0.1)
+    round_trip = mesh.ping_and_wait(a, b, ADHOC)
+    assert round_trip is not None
+    assert round_trip < 0.5
+
+
+def test_a_node_that_was_killed_reaches_its_peers_while_the_root_is_away() -> None:
+    mesh = Mesh(1)
+    a, b = mesh.add("a"), mesh.add("b")
+    mesh.wait_online()
+    a.join(ADHOC)
+    b.join(ADHOC)
+    mesh.wait_joined(ADHOC)
+    mesh.ping_and_wait(a, b, ADHOC)
+    mesh.wait_direct(a, b)
+    mesh.run(1)
+    mesh.roots[0].kill()
+    a.restart()
+    assert mesh.wait_until(lambda: a.has_direct_path(b)) < 0.5
+
+
+@pytest.mark.parametrize("who", ["root", "node"])
+def test_a_disk_holds_the_peers_that_were_reached(who: str) -> None:
+    mesh, a, _ = make_relayed_pair()
+    node, other = (mesh.roots[0], a) if who == "root" else (a, mesh.roots[0])
+    assert f"peers.d/{other.address:010x}.peer" in node.disk

@@ -16,6 +16,7 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.host.desired import Policy
 from ztlink.host.netlink import AddressWatch
+from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import Address, NetworkId
 from ztlink.node.status import NetworkView
@@ -41,7 +42,12 @@ class Machine:
     """A manager of ports and the pump it works with."""
 
     ports: PortManager
+    policies: Policies
     pump: Pump
+
+    async def allow(self, policy: Policy) -> None:
+        self.policies.set(NETWORK, policy)
+        await self.ports.allowed(NETWORK)
 
     async def network(self) -> NetworkView:
         future = self.pump.submit(lambda core, now: core.network_views(now))
@@ -50,7 +56,8 @@ class Machine:
 
 async def make(pump: Pump, names: Mapping[NetworkId, str] | None = None) -> Machine:
     await asyncio.wrap_future(pump.submit(lambda core, now: core.join(NETWORK, now)))
-    return Machine(PortManager(pump, {}, names or {}), pump)
+    policies = Policies()
+    return Machine(PortManager(pump, policies, names or {}), policies, pump)
 
 
 @pytest_asyncio.fixture
@@ -170,19 +177,20 @@ async def test_a_later_configuration_replaces_the_former(joined: Machine) -> Non
 
 async def test_what_the_operator_allows_is_applied_at_once(joined: Machine) -> None:
     await joined.ports.configured(NETWORK, CONFIG)
-    await joined.ports.set_policy(NETWORK, Policy(allow_global=True), CONFIG)
+    await joined.allow(Policy(allow_global=True))
     assert addresses(NAME) == {"10.1.2.3/24", "8.7.6.5/24"}
 
 
 async def test_what_the_operator_forbids_is_taken_away_at_once(joined: Machine) -> None:
     await joined.ports.configured(NETWORK, CONFIG)
-    await joined.ports.set_policy(NETWORK, Policy(allow_managed=False), CONFIG)
+    await joined.allow(Policy(allow_managed=False))
     assert addresses(NAME) == set()
 
 
-async def test_a_policy_is_kept(joined: Machine) -> None:
-    await joined.ports.set_policy(NETWORK, Policy(allow_global=True), None)
-    assert joined.ports.policy(NETWORK) == Policy(allow_global=True)
+async def test_what_is_allowed_before_a_configuration_is_applied_with_it(joined: Machine) -> None:
+    await joined.allow(Policy(allow_global=True))
+    await joined.ports.configured(NETWORK, CONFIG)
+    assert addresses(NAME) == {"10.1.2.3/24", "8.7.6.5/24"}
 
 
 async def test_what_cannot_be_applied_is_an_error_of_the_network(joined: Machine) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -11,16 +12,27 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from ztlink.api.app import LocalApi
+from ztlink.api.home import ApiHome
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import generate
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
+from ztlink.drivers.home import PID
 from ztlink.drivers.loop import Pump
-from ztlink.drivers.store import IDENTITY_PUBLIC, PLANET, PORT, Store
+from ztlink.drivers.store import (
+    IDENTITY_PUBLIC,
+    LOCAL_CONF,
+    PLANET,
+    PORT,
+    Store,
+    local_settings_key,
+)
 from ztlink.drivers.udp import UdpDriver
+from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError, WireError
+from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.node.core import Core, CoreSettings
@@ -60,8 +72,12 @@ class Agent:
         self._settings = settings
         self._say = say
         self._store = Store(settings.home)
+        self._writer = StateWriter(self._store)
+        self._kept: set[NetworkId] = set()
+        """Networks whose files were there at the start."""
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._stopping = asyncio.Event()
+        self._policies = Policies()
         self._ports: PortManager | None = None
         self._controller: ControllerService | None = None
 
@@ -69,8 +85,11 @@ class Agent:
         """Run until told to stop; raises ConfigError or HostError where it cannot."""
         self._store.open()
         try:
+            self._writer.start()
             await self._run()
         finally:
+            self._keep_rest()
+            self._writer.stop()
             self._store.close()
 
     async def _run(self) -> None:
@@ -86,6 +105,7 @@ class Agent:
             random_bytes=random_bytes,
             now=read_clock(),
             moons=moons,
+            known_peers=self._store.load_peers(read_clock().unix_ms / 1000),
             settings=CoreSettings(
                 controller_enabled=self._settings.has_controller,
                 protocol=self._settings.protocol,
@@ -99,16 +119,26 @@ class Agent:
         await asyncio.to_thread(underlay.open, udp)
         self._settings = replace(self._settings, port=underlay.port)
         self._store.write(PORT, str(underlay.port).encode(), 0o644)
+        self._store.write(PID, str(os.getpid()).encode(), 0o644)
+        self._policies = Policies(
+            self._store.load_local_settings(),
+            lambda network_id, text: self._writer.put(local_settings_key(network_id), text),
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         if self._settings.has_taps:
-            self._ports = PortManager(pump, {}, self._settings.interface_names)
+            self._ports = PortManager(
+                pump,
+                self._policies,
+                self._settings.interface_names,
+                wishes=self._store.load_device_names(),
+            )
         if self._settings.has_controller:
             store = ControllerStore(self._settings.home / "controller.db")
             self._controller = ControllerService(identity, store, pump, read_clock)
         api = LocalApi(
             pump,
-            self._store.auth_token(random_bytes),
+            self._api_home(),
             self._settings,
             read_clock,
             self._ports,
@@ -117,7 +147,9 @@ class Agent:
         pump.start()
         try:
             await api.start(self._settings.port)
-            for network_id, cached in self._store.load_networks().items():
+            networks = self._store.load_networks()
+            self._kept = set(networks)
+            for network_id, cached in networks.items():
                 pump.submit(partial(_join, network_id, cached))
             self._say(f"{self._settings.role.value} {format_address(identity.address)} is running")
             await self._serve(pump, underlay)
@@ -129,6 +161,7 @@ class Agent:
             udp.close_all()
             if self._controller is not None:
                 self._controller.close()
+            self._store.write(PID, None)
 
     async def _serve(self, pump: Pump, underlay: Underlay) -> None:
         """Run the tasks of a node; the first that ends unexpectedly ends it."""
@@ -157,6 +190,15 @@ class Agent:
             self._store.save_identity(identity)
         return identity
 
+    def _api_home(self) -> ApiHome:
+        return ApiHome(
+            token=self._store.auth_token(random_bytes),
+            metrics_token=self._store.metrics_token(random_bytes),
+            policies=self._policies,
+            read_conf=lambda: self._store.read(LOCAL_CONF),
+            write_conf=lambda text: self._store.write(LOCAL_CONF, text),
+        )
+
     def _planet(self) -> World:
         if self._settings.planet is not None:
             planet = _read_planet(self._settings.planet)
@@ -176,15 +218,18 @@ class Agent:
     async def _take(self, event: Event) -> None:
         match event:
             case NetworkJoined():
-                self._store.write_if_absent(event.network_id)
+                if event.network_id not in self._kept:
+                    self._writer.keep_network(event.network_id, None)
                 await self._with_ports(lambda ports: ports.joined(event.network_id, event.mac))
             case NetworkConfigured():
-                self._store.save_network(event.network_id, event.config)
+                self._writer.keep_network(event.network_id, event.config)
                 await self._with_ports(
                     lambda ports: ports.configured(event.network_id, event.config)
                 )
             case NetworkLeft():
-                self._store.forget_network(event.network_id)
+                self._kept.discard(event.network_id)
+                self._policies.forget(event.network_id)
+                self._writer.forget_network(event.network_id)
                 await self._with_ports(lambda ports: ports.left(event.network_id))
             case NetworkStatusChanged():
                 logger.info(
@@ -195,8 +240,10 @@ class Agent:
                 )
             case NodeOnline():
                 logger.info("online=%s", event.online)
+                is_online = event.online
+                await self._with_ports(lambda ports: ports.online(is_online))
             case StateChanged():
-                self._store.write(event.key, event.value)
+                self._writer.put(event.key, event.value)
             case ConfigRequested():
                 if self._controller is not None:
                     self._controller.request(event)
@@ -209,6 +256,13 @@ class Agent:
                 logger.debug("%s", event)
             case _:
                 assert_never(event)
+
+    def _keep_rest(self) -> None:
+        """Keep what the core told last, when nobody followed its events any more."""
+        while not self._events.empty():
+            event = self._events.get_nowait()
+            if isinstance(event, StateChanged):
+                self._writer.put(event.key, event.value)
 
     async def _with_ports(self, work: Callable[[PortManager], Awaitable[None]]) -> None:
         if self._ports is not None:

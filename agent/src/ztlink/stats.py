@@ -1,7 +1,9 @@
 """Counters: why packets go no further, and how many went on."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from enum import IntEnum, auto
+from typing import Final
 
 
 class Drop(IntEnum):
@@ -39,6 +41,24 @@ class Drop(IntEnum):
     SEND_REFUSED = auto()
 
 
+LATENCY_BOUNDS: Final = (1, 3, 6, 10, 30, 60, 100, 300, 600, 1000)
+"""Upper bounds of a latency histogram in milliseconds; what is above them counts last."""
+
+
+@dataclass(slots=True)
+class Latencies:
+    """A histogram of round trips."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCY_BOUNDS) + 1))
+    total: float = 0.0
+    """Milliseconds."""
+
+    def add(self, milliseconds: float) -> None:
+        """Count a round trip."""
+        self.counts[bisect_left(LATENCY_BOUNDS, milliseconds)] += 1
+        self.total += milliseconds
+
+
 @dataclass(slots=True)
 class Stats:
     """Counters of one node; plain integers that a reader may copy at any time."""
@@ -51,6 +71,9 @@ class Stats:
     packets_in: list[int] = field(default_factory=lambda: [0] * 32)
     """Authenticated packets by verb number."""
     packets_out: list[int] = field(default_factory=lambda: [0] * 32)
+    errors_in: list[int] = field(default_factory=lambda: [0] * 256)
+    """ERROR messages by their code."""
+    errors_out: list[int] = field(default_factory=lambda: [0] * 256)
     frames_in: int = 0
     frames_out: int = 0
     relayed: int = 0

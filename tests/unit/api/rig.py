@@ -18,18 +18,23 @@ from aiohttp import web
 from tests.unit.controller.rig import CONTROLLER, START, Rig
 from tests.unit.vl1.mesh import identity
 from ztlink.api.app import LocalApi
+from ztlink.api.home import ApiHome
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.drivers.loop import Pump
-from ztlink.ids import Endpoint, NetworkId, SocketId, member_mac
+from ztlink.host.policies import Policies
+from ztlink.ids import Address, Endpoint, NetworkId, SocketId, member_mac
 from ztlink.node.core import Core
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.settings import Settings
+from ztlink.stats import Stats
+from ztlink.wire.world import World
 
 T = TypeVar("T")
 
 TOKEN = "abcdefghijklmnopqrstuvwx"  # noqa: S105 - made for tests
+METRICS_TOKEN = "metricsmetricsmetricsmet"  # noqa: S105 - made for tests
 SETTINGS = Settings(home=Path("/home/of/the/node"), port=9993)
 NODE = NodeView(
     identity=identity(0).public,
@@ -49,6 +54,9 @@ class FakeCore:
     node: NodeView = NODE
     peers: list[PeerView] = field(default_factory=list)
     networks: dict[NetworkId, NetworkView] = field(default_factory=dict)
+    moons_here: list[World] = field(default_factory=list)
+    wanted_moons: dict[int, Address] = field(default_factory=dict)
+    stats: Stats = field(default_factory=Stats)
     failure: Exception | None = None
     """What any question is answered with."""
 
@@ -80,6 +88,16 @@ class FakeCore:
     def leave(self, network_id: NetworkId, now: Now) -> None:
         del self.networks[network_id]
 
+    def moons(self) -> tuple[World, ...]:
+        return tuple(self.moons_here)
+
+    def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
+        self.wanted_moons[moon_id] = seed
+
+    def deorbit(self, moon_id: int, now: Now) -> None:
+        self.wanted_moons.pop(moon_id, None)
+        self.moons_here = [moon for moon in self.moons_here if moon.world_id != moon_id]
+
 
 @dataclass(slots=True)
 class FakePump:
@@ -109,9 +127,29 @@ class Answer:
         return json.loads(self.body)
 
 
-def make_api(core: FakeCore, service: ControllerService | None = None) -> LocalApi:
+@dataclass(slots=True)
+class Disk:
+    """The files that the API reads and writes."""
+
+    conf: bytes | None = None
+    settings: dict[NetworkId, bytes] = field(default_factory=dict)
+
+    def home(self) -> ApiHome:
+        return ApiHome(
+            TOKEN,
+            METRICS_TOKEN,
+            Policies(self.settings, self.settings.__setitem__),
+            lambda: self.conf,
+            lambda text: setattr(self, "conf", text),
+        )
+
+
+def make_api(
+    core: FakeCore, service: ControllerService | None = None, disk: Disk | None = None
+) -> LocalApi:
     pump = cast(Pump, FakePump(core))
-    return LocalApi(pump, TOKEN, SETTINGS, lambda: START, None, service)
+    home = (disk or Disk()).home()
+    return LocalApi(pump, home, SETTINGS, lambda: START, None, service)
 
 
 @dataclass(slots=True)

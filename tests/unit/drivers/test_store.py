@@ -4,17 +4,20 @@ import dataclasses
 import os
 import stat
 from collections.abc import Iterator
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, ip_address
 from pathlib import Path
 
 import pytest
 
 from tests.unit.vl1.mesh import planet
 from tests.vectors.loading import load
-from ztlink.drivers.store import LOCK, Store
+from ztlink.drivers import store as store_module
+from ztlink.drivers.home import LOCK
+from ztlink.drivers.store import PLACEHOLDER, Store
 from ztlink.errors import ConfigError
-from ztlink.ids import Address, NetworkId
+from ztlink.ids import Address, Endpoint, NetworkId
 from ztlink.wire.identity import SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import WorldType
 
@@ -261,7 +264,7 @@ def test_an_error_does_not_show_the_private_key(store: Store) -> None:
 
 
 def test_a_token_has_24_letters_and_digits(store: Store) -> None:
-    token = store.auth_token(os.urandom)  # noqa: TID251 - chance is what is wanted here
+    token = store.auth_token(lambda size: bytes(size))  # noqa: TID251 - chance is what is wanted here
     assert len(token) == 24
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyz0123456789")
 
@@ -298,25 +301,20 @@ def test_without_networks_none_is_joined(store: Store) -> None:
 
 
 def test_a_configuration_is_the_same_after_a_restart(store: Store) -> None:
-    store.save_network(NETWORK, CONFIG)
+    store.write("networks.d/8056c2e21c000001.conf", CONFIG.encode())
     assert store.load_networks() == {NETWORK: CONFIG}
 
 
 def test_a_network_is_joined_before_it_has_a_configuration(store: Store) -> None:
-    store.save_network(NETWORK, None)
+    store.write("networks.d/8056c2e21c000001.conf", PLACEHOLDER)
     assert store.load_networks() == {NETWORK: None}
-
-
-def test_a_network_without_a_configuration_is_a_lone_line_feed(store: Store) -> None:
-    store.save_network(NETWORK, None)
-    assert store.read("networks.d/8056c2e21c000001.conf") == b"\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 100, CONFIG.encode()[:40]])
 def test_a_configuration_that_cannot_be_read_is_asked_for_again(
     store: Store, content: bytes
 ) -> None:
-    store.save_network(NETWORK, None)
+    store.write("networks.d/8056c2e21c000001.conf", PLACEHOLDER)
     (store.home / "networks.d/8056c2e21c000001.conf").write_bytes(content)
     assert store.load_networks() == {NETWORK: None}
 
@@ -327,24 +325,6 @@ def test_a_configuration_that_cannot_be_read_is_asked_for_again(
 def test_other_files_are_no_networks(store: Store, name: str) -> None:
     store.write(f"networks.d/{name}", b"x")
     assert store.load_networks() == {}
-
-
-def test_joining_again_keeps_the_configuration(store: Store) -> None:
-    store.save_network(NETWORK, CONFIG)
-    store.write_if_absent(NETWORK)
-    assert store.load_networks() == {NETWORK: CONFIG}
-
-
-def test_joining_is_kept(store: Store) -> None:
-    store.write_if_absent(NETWORK)
-    assert store.load_networks() == {NETWORK: None}
-
-
-def test_a_network_that_was_left_is_forgotten(store: Store) -> None:
-    store.save_network(NETWORK, CONFIG)
-    store.write("networks.d/8056c2e21c000001.local.conf", b"allowDefault=1\n")
-    store.forget_network(NETWORK)
-    assert list((store.home / "networks.d").iterdir()) == []
 
 
 # -- worlds ----------------------------------------------------------------------------------
@@ -409,3 +389,89 @@ def test_a_link_that_leads_to_nothing_is_no_reason_for_a_new_identity(
     with pytest.raises(ConfigError, match=r"secret leads to nothing: bring back .*mounted"):
         store.load_identity()
     assert link.is_symlink()
+
+
+# -- known peers -----------------------------------------------------------------------------
+
+NOW = 1_800_000_000.0
+
+
+def peer(number: int, *, is_reached: bool = True) -> KnownPeer:
+    secret = SecretIdentity.from_text(TEXTS[number])
+    endpoints = (Endpoint(ip_address("44.1.0.2"), 9993),) if is_reached else ()
+    return KnownPeer(secret.public, 12, (1, 14, 1), endpoints)
+
+
+def put_peer(store: Store, known: KnownPeer, *, age: float = 0.0) -> str:
+    key = f"peers.d/{known.identity.address:010x}.peer"
+    store.write(key, known.to_bytes(), is_flushed=False)
+    os.utime(store.home / key, (NOW - age, NOW - age))
+    return key
+
+
+def test_without_known_peers_there_are_none(store: Store) -> None:
+    assert store.load_peers(NOW) == []
+
+
+def test_known_peers_are_read_those_that_were_in_reach_first(store: Store) -> None:
+    put_peer(store, peer(0), age=500.0)
+    put_peer(store, peer(1, is_reached=False))
+    put_peer(store, peer(2), age=100.0)
+    assert store.load_peers(NOW) == [peer(2), peer(0), peer(1, is_reached=False)]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x02", b"garbage" * 30, b"\x01" + bytes(100)])
+def test_a_peer_that_cannot_be_read_is_passed_over_and_stays(store: Store, content: bytes) -> None:
+    store.write("peers.d/ba52bb0e23.peer", content)
+    assert store.load_peers(NOW) == []
+    assert store.read("peers.d/ba52bb0e23.peer") == content
+
+
+def test_a_peer_under_the_name_of_another_is_passed_over(store: Store) -> None:
+    store.write("peers.d/ba52bb0e23.peer", peer(3).to_bytes())
+    assert store.load_peers(NOW) == []
+
+
+@pytest.mark.parametrize(("is_reached", "stays"), [(True, True), (False, False)])
+def test_who_was_not_heard_of_for_thirty_days_is_forgotten(
+    store: Store, is_reached: bool, stays: bool
+) -> None:
+    key = put_peer(store, peer(0, is_reached=is_reached), age=31 * 86_400)
+    assert bool(store.load_peers(NOW)) is stays
+    assert (store.home / key).exists() is stays
+
+
+def test_no_more_peers_are_kept_than_there_is_room_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_MAX_PEERS", 1)
+    put_peer(store, peer(0), age=100.0)
+    put_peer(store, peer(1))
+    assert store.load_peers(NOW) == [peer(1)]
+    assert len(list((store.home / "peers.d").iterdir())) == 1
+
+
+# -- other files of the original -------------------------------------------------------------
+
+
+def test_the_metrics_have_a_token_of_their_own(store: Store) -> None:
+    token = store.metrics_token(lambda size: bytes(range(size)))
+    assert (store.home / "metricstoken.secret").read_text() == token
+    assert token != store.auth_token(lambda size: bytes(size))
+    assert mode(store.home / "metricstoken.secret") == 0o600
+
+
+def test_what_networks_are_allowed_is_read(store: Store) -> None:
+    store.write("networks.d/8056c2e21c000001.local.conf", b"allowDNS=1\n")
+    store.write("networks.d/readme.local.conf", b"allowDNS=1\n")
+    assert store.load_local_settings() == {NETWORK: b"allowDNS=1\n"}
+
+
+def test_a_device_map_names_devices(store: Store) -> None:
+    lines = b"8056c2e21c000001=office\nnonsense\n8056c2e21c000002=too long a name for it\n"
+    store.write("devicemap", lines)
+    assert store.load_device_names() == {NETWORK: "office"}
+
+
+def test_without_a_device_map_no_names_are_wished_for(store: Store) -> None:
+    assert store.load_device_names() == {}

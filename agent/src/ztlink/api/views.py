@@ -8,21 +8,25 @@ from ztlink.host.desired import Policy
 from ztlink.ids import Endpoint, format_address, format_mac, format_network_id
 from ztlink.node.status import NetworkView, NodeView, PathView, PeerView
 from ztlink.wire.verbs import SOFTWARE_VERSION
+from ztlink.wire.world import World
 
 Json = dict[str, Any]
 VERSION = ".".join(str(part) for part in SOFTWARE_VERSION)
 
 
 def status_json(
-    node: NodeView, listening: Sequence[Endpoint], home: str, port: int, now: Now
+    node: NodeView, listening: Sequence[Endpoint], home: str, port: int, now: Now, conf: Json
 ) -> Json:
-    """Return GET /status."""
+    """Return GET /status; `conf` is local.conf, in which the settings show what is in force."""
     major, minor, revision = SOFTWARE_VERSION
+    settings = conf.get("settings")
     return {
         "address": format_address(node.identity.address),
         "clock": now.unix_ms,
-        "config": {
-            "settings": {
+        "config": conf
+        | {
+            "settings": (settings if isinstance(settings, dict) else {})
+            | {
                 "allowTcpFallbackRelay": False,
                 "forceTcpRelay": False,
                 "homeDir": home,
@@ -77,6 +81,36 @@ def _path_json(path: PathView) -> Json:
         "localSocket": path.socket,
         "preferred": path.preferred,
         "trustedPathId": path.trusted_path_id,
+    }
+
+
+def moon_json(moon: World) -> Json:
+    """Return one element of GET /moon."""
+    return {
+        "id": f"{moon.world_id:016x}",
+        "roots": [
+            {
+                "identity": str(root.identity),
+                "stableEndpoints": [str(endpoint) for endpoint in root.endpoints],
+            }
+            for root in moon.roots
+        ],
+        "signature": moon.signature.hex(),
+        "timestamp": moon.timestamp,
+        "updatesMustBeSignedBy": moon.next_update_key.hex(),
+        "waiting": False,
+    }
+
+
+def waiting_moon_json(moon_id: int) -> Json:
+    """Return what is told of a moon that was asked for and is not here yet."""
+    return {
+        "id": f"{moon_id:016x}",
+        "roots": [],
+        "signature": None,
+        "timestamp": 0,
+        "updatesMustBeSignedBy": None,
+        "waiting": True,
     }
 
 

@@ -1,93 +1,54 @@
-"""The home directory: identity, worlds, networks, tokens; file names as the original's.
+"""What is in a home: identity, worlds, networks, peers, tokens; file names as the original's.
 
-Every write is atomic: a temporary file in the same directory, flushed to disk, then renamed. What
-cannot be read is never written over.
+What cannot be read is never written over.
 """
 
 import contextlib
-import fcntl
+import logging
 import os
-import tempfile
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from ztlink.crypto.identity import has_matching_keys, validate
+from ztlink.drivers.home import Home
 from ztlink.errors import ConfigError, WireError
-from ztlink.ids import NetworkId, format_network_id, parse_network_id
+from ztlink.ids import NetworkId, format_address, format_network_id, parse_network_id
 from ztlink.wire.buffer import Reader
 from ztlink.wire.identity import SecretIdentity
+from ztlink.wire.known_peer import KnownPeer
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World, WorldType
+
+logger = logging.getLogger(__name__)
 
 IDENTITY_SECRET: Final = "identity.secret"  # noqa: S105 - the name of a file
 IDENTITY_PUBLIC: Final = "identity.public"
 PLANET: Final = "planet"
 MOONS: Final = "moons.d"
 NETWORKS: Final = "networks.d"
+PEERS: Final = "peers.d"
 AUTH_TOKEN: Final = "authtoken.secret"  # noqa: S105 - the name of a file
+METRICS_TOKEN: Final = "metricstoken.secret"  # noqa: S105 - the name of a file
+LOCAL_CONF: Final = "local.conf"
+DEVICE_MAP: Final = "devicemap"
 PORT: Final = "zerotier-one.port"
-LOCK: Final = "ztlink.lock"
+LOCAL_SUFFIX: Final = ".local.conf"
+DEVICE_NAME: Final = re.compile(r"[^\s/:%]{1,15}")
+"""What the kernel takes for the name of a device."""
 TOKEN_SIZE: Final = 24
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
-_PLACEHOLDER: Final = b"\n"
-_MAX_FILE: Final = 1 << 20
+PLACEHOLDER: Final = b"\n"
+_MAX_PEERS: Final = 16_384
+_PEER_LIFETIME: Final = 30 * 86_400
+"""Seconds after which the file of a peer that was not in reach is removed, as the original does."""
 
 
-class Store:
-    """One home directory."""
+class Store(Home):
+    """The files of a node."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self._lock: int | None = None
-
-    # -- the directory -----------------------------------------------------------------------
-
-    def open(self) -> None:
-        """Make the directory if there is none, and hold it against other processes."""
-        try:
-            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self.home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ConfigError(f"cannot use the home {self.home}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip()
-            self.close()
-            raise ConfigError(
-                f"the home {self.home} is in use by process {holder or 'unknown'}: "
-                "stop it, or name another home with --home"
-            ) from error
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
-
-    def close(self) -> None:
-        """Let others use the directory."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def read(self, key: str) -> bytes | None:
-        """Return a file's content, or None where there is none."""
-        try:
-            with (self.home / key).open("rb") as file:
-                return file.read(_MAX_FILE)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise ConfigError(f"cannot read {self.home / key}: {error.strerror}") from error
-
-    def write(self, key: str, value: bytes | None, mode: int = 0o600) -> None:
-        """Replace a file as a whole, or remove it."""
-        target = self.home / key
-        try:
-            if value is None:
-                target.unlink(missing_ok=True)
-            else:
-                _replace(target, value, mode)
-        except OSError as error:
-            raise ConfigError(f"cannot write {target}: {error.strerror}") from error
+    folders = (MOONS, NETWORKS, PEERS)
 
     # -- what is in it -----------------------------------------------------------------------
 
@@ -163,29 +124,62 @@ class Store:
                 networks[network_id] = None
         return networks
 
-    def save_network(self, network_id: NetworkId, config: NetworkConfig | None) -> None:
-        """Keep a network's configuration, or only that it is joined."""
-        text = config.encode() if config is not None else _PLACEHOLDER
-        self.write(f"{NETWORKS}/{format_network_id(network_id)}.conf", text)
+    def load_peers(self, unix_seconds: float) -> list[KnownPeer]:
+        """Return the peers of former times: those that were in reach first, then the newest.
 
-    def write_if_absent(self, network_id: NetworkId) -> None:
-        """Keep that a network is joined, without touching a configuration kept of it."""
-        if not self.read(f"{NETWORKS}/{format_network_id(network_id)}.conf"):
-            self.save_network(network_id, None)
+        What is not readable is passed over. Files of the long forgotten are removed, and so are
+        those for which there is no room.
+        """
+        found: list[tuple[bool, float, KnownPeer]] = []
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(self.home / PEERS):
+                peer = _read_peer(Path(entry.path))
+                if peer is None:
+                    continue
+                time = entry.stat().st_mtime
+                if not peer.endpoints and unix_seconds - time > _PEER_LIFETIME:
+                    self.write(f"{PEERS}/{entry.name}", None)
+                else:
+                    found.append((bool(peer.endpoints), time, peer))
+        found.sort(key=lambda one: one[:2], reverse=True)
+        for _, _, peer in found[_MAX_PEERS:]:
+            self.write(f"{PEERS}/{format_address(peer.identity.address)}.peer", None)
+        return [peer for _, _, peer in found[:_MAX_PEERS]]
 
-    def forget_network(self, network_id: NetworkId) -> None:
-        """Forget a network that was left."""
-        for suffix in ("conf", "local.conf"):
-            self.write(f"{NETWORKS}/{format_network_id(network_id)}.{suffix}", None)
+    def load_local_settings(self) -> dict[NetworkId, bytes]:
+        """Return the text of what the operator allows each network."""
+        found: dict[NetworkId, bytes] = {}
+        for file in sorted((self.home / NETWORKS).glob(f"*{LOCAL_SUFFIX}")):
+            with contextlib.suppress(ValueError):
+                network_id = parse_network_id(file.name.removesuffix(LOCAL_SUFFIX))
+                found[network_id] = self.read(f"{NETWORKS}/{file.name}") or b""
+        return found
+
+    def load_device_names(self) -> dict[NetworkId, str]:
+        """Return the names that a `devicemap` gives to networks' devices."""
+        names: dict[NetworkId, str] = {}
+        for line in (self.read(DEVICE_MAP) or b"").decode(errors="replace").splitlines():
+            network_id, _, name = line.partition("=")
+            with contextlib.suppress(ValueError):
+                if DEVICE_NAME.fullmatch(name.strip()):
+                    names[parse_network_id(network_id.strip())] = name.strip()
+        return names
 
     def auth_token(self, random_bytes: Callable[[int], bytes]) -> str:
         """Return the token of the local API, made if there is none."""
-        content = self.read(AUTH_TOKEN)
+        return self._token(AUTH_TOKEN, random_bytes)
+
+    def metrics_token(self, random_bytes: Callable[[int], bytes]) -> str:
+        """Return the token that opens the metrics alone, made if there is none."""
+        return self._token(METRICS_TOKEN, random_bytes)
+
+    def _token(self, key: str, random_bytes: Callable[[int], bytes]) -> str:
+        content = self.read(key)
         if content and content.strip():
             return content.decode("ascii", errors="replace").strip()
         letters = (_LETTERS[byte % 36] for byte in _unbiased(random_bytes))
         token = "".join(letter for letter, _ in zip(letters, range(TOKEN_SIZE), strict=False))
-        self.write(AUTH_TOKEN, token.encode())
+        self.write(key, token.encode())
         return token
 
 
@@ -196,22 +190,22 @@ def _unbiased(random_bytes: Callable[[int], bytes]) -> Iterator[int]:
                 yield byte
 
 
-def _replace(target: Path, value: bytes, mode: int) -> None:
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+def network_key(network_id: NetworkId) -> str:
+    """Return the file of a network's configuration."""
+    return f"{NETWORKS}/{format_network_id(network_id)}.conf"
+
+
+def local_settings_key(network_id: NetworkId) -> str:
+    """Return the file of what the operator allows a network."""
+    return f"{NETWORKS}/{format_network_id(network_id)}{LOCAL_SUFFIX}"
+
+
+def _read_peer(file: Path) -> KnownPeer | None:
+    if file.suffix != ".peer":
+        return None
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(value)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        peer = KnownPeer.from_bytes(file.read_bytes())
+    except (OSError, WireError) as error:
+        logger.warning("a known peer is passed over file=%s error=%s", file, error)
+        return None
+    return peer if file.stem == format_address(peer.identity.address) else None

@@ -63,8 +63,11 @@ def _is_within(ip: IpAddress, bits: int, ranges: Sequence[IpNetwork]) -> bool:
     return any(ip in one and one.prefixlen <= bits for one in ranges)
 
 
-def desire(config: NetworkConfig, mac: Mac, policy: Policy) -> Desired:
-    """Return how the device of a network should be under its configuration."""
+def desire(config: NetworkConfig, mac: Mac, policy: Policy, *, is_online: bool = True) -> Desired:
+    """Return how the device of a network should be under its configuration.
+
+    While the node is not online, a default route through a gateway would lead nowhere: it waits.
+    """
     addresses = tuple(
         address
         for address in config.addresses
@@ -73,7 +76,8 @@ def desire(config: NetworkConfig, mac: Mac, policy: Policy) -> Desired:
     routes: list[HostRoute] = []
     for route in config.routes:
         target = route.target.network
-        if may_manage(target.network_address, target.prefixlen, policy):
+        waits = target.prefixlen == 0 and route.via is not None and not is_online
+        if may_manage(target.network_address, target.prefixlen, policy) and not waits:
             routes += _host_routes(target, route.via, addresses)
     routes.sort(key=lambda route: route.gateway is not None)  # devices before what needs them
     return Desired(mac, config.mtu, addresses, tuple(dict.fromkeys(routes)))

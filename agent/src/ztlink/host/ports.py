@@ -13,10 +13,11 @@ from ztlink.derive import interface_names
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
-from ztlink.host.desired import Desired, Policy, desire
+from ztlink.host.desired import Desired, desire
 from ztlink.host.groups import groups_of
 from ztlink.host.netlink import Netlink
 from ztlink.host.plan import plan
+from ztlink.host.policies import Policies
 from ztlink.ids import Mac, MulticastGroup, NetworkId, format_network_id
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
 
@@ -43,28 +44,25 @@ class PortManager:
     """Makes the machine follow the networks; netlink runs in a thread of its own."""
 
     def __init__(
-        self, pump: Pump, policies: Mapping[NetworkId, Policy], names: Mapping[NetworkId, str]
+        self,
+        pump: Pump,
+        policies: Policies,
+        names: Mapping[NetworkId, str],
+        *,
+        wishes: Mapping[NetworkId, str] | None = None,
     ) -> None:
+        """Make it; a device has its network's name, else its wish if that is free."""
         self._pump = pump
-        self._policies = dict(policies)
+        self._policies = policies
         self._names = dict(names)
+        self._wishes = dict(wishes or {})
+        self._is_online = False
+        self._configs: dict[NetworkId, NetworkConfig] = {}
         self.ports: dict[NetworkId, Port] = {}
         self._macs: dict[NetworkId, Mac] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-netlink")
         self._netlink: Netlink | None = None
         self._lock = asyncio.Lock()
-
-    def policy(self, network_id: NetworkId) -> Policy:
-        """Return what the operator allows a network."""
-        return self._policies.get(network_id, Policy())
-
-    async def set_policy(
-        self, network_id: NetworkId, policy: Policy, config: NetworkConfig | None
-    ) -> None:
-        """Change what the operator allows a network, and apply it."""
-        self._policies[network_id] = policy
-        if config is not None:
-            await self.configured(network_id, config)
 
     async def joined(self, network_id: NetworkId, mac: Mac) -> None:
         """Make the device of a network."""
@@ -78,14 +76,39 @@ class PortManager:
             mac = self._macs.get(network_id)
             if mac is None:
                 return
+            self._configs[network_id] = config
             if network_id not in self.ports and not await self._make(network_id, mac):
                 return
-            await self._configure(network_id, desire(config, mac, self.policy(network_id)))
+            await self._configure(network_id, self._desired(network_id))
+
+    async def allowed(self, network_id: NetworkId) -> None:
+        """Apply what the operator allows now."""
+        config = self._configs.get(network_id)
+        if config is not None:
+            await self.configured(network_id, config)
+
+    async def online(self, is_online: bool) -> None:
+        """Take default routes through gateways away while no root is in reach."""
+        self._is_online = is_online
+        async with self._lock:
+            for network_id in self._configs.keys() & self.ports.keys():
+                wanted = self._desired(network_id)
+                if wanted != self.ports[network_id].applied:
+                    await self._configure(network_id, wanted)
+
+    def _desired(self, network_id: NetworkId) -> Desired:
+        return desire(
+            self._configs[network_id],
+            self._macs[network_id],
+            self._policies.get(network_id),
+            is_online=self._is_online,
+        )
 
     async def left(self, network_id: NetworkId) -> None:
         """Take the device away; its addresses and routes go with it."""
         async with self._lock:
             self._macs.pop(network_id, None)
+            self._configs.pop(network_id, None)
             await self._remove(network_id)
 
     async def scan_groups(self) -> None:
@@ -151,6 +174,9 @@ class PortManager:
         return Port(tap, Desired(mac, DEFAULT_MTU))
 
     def _free_name(self, network_id: NetworkId) -> str:
+        wish = self._wishes.get(network_id)
+        if wish and not (_INTERFACES / wish).exists():
+            return wish
         return next(n for n in interface_names(network_id) if not (_INTERFACES / n).exists())
 
     def _apply(self, port: Port, wanted: Desired) -> None:

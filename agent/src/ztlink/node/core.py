@@ -187,6 +187,11 @@ class Core:
         """Ask `seed` for a moon, by naming it in HELLO."""
         self._vl1.orbit(moon_id, seed, now)
 
+    def moons(self) -> tuple[World, ...]:
+        """Return the moons that are here, by id."""
+        moons = self._vl1.topology.moons
+        return tuple(moons[key] for key in sorted(moons))
+
     def deorbit(self, moon_id: int, now: Now) -> None:
         """Forget a moon."""
         self._vl1.deorbit(moon_id, now)

@@ -85,6 +85,7 @@ class Dispatch:
 
     def _handle_error(self, message: Message, now: Now) -> Verdict:
         error = Error.decode(Reader(message.payload))
+        self._ctx.stats.errors_in[error.code] += 1
         if error.code == ErrorCode.IDENTITY_COLLISION:
             if error.in_re_verb == Verb.HELLO:
                 self._vl1.introductions.handle_collision(message.peer)

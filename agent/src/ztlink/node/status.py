@@ -1,10 +1,12 @@
 """Snapshots of a node for people and programs: values, taken between two inputs."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ztlink.ids import Address, Endpoint, Mac, MulticastGroup, NetworkId, SocketId
 from ztlink.node.events import NetworkStatus
+from ztlink.stats import LATENCY_BOUNDS
 from ztlink.wire.identity import Identity
 from ztlink.wire.netconf import NetworkConfig
 
@@ -48,6 +50,14 @@ class PeerView:
     """0 where nothing was received."""
     paths: tuple[PathView, ...]
     """Empty: the peer is reached through a root."""
+    packets_in: int = 0
+    packets_out: int = 0
+    packet_errors: int = 0
+    """Packets in its name that were not authentic."""
+    latency_counts: tuple[int, ...] = (0,) * (len(LATENCY_BOUNDS) + 1)
+    """Round trips up to each of `stats.LATENCY_BOUNDS`, from the one before; then all above."""
+    latency_sum: float = 0.0
+    """Milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class NetworkView:
     groups: tuple[MulticastGroup, ...]
     config_unix_ms: int
     """When the config was last received; 0 for none."""
+    verdicts: Mapping[tuple[str, bool], int] = field(default_factory=dict)
+    """Frames that the rules judged, by direction (`rx`, `tx`) and whether they passed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,11 @@ def peer_view(vl1: Vl1, peer: Peer, now: Now) -> PeerView:
             for path in peer.paths.values()
             if path.state in (PathState.CONFIRMED, PathState.STALE)
         ),
+        packets_in=peer.packets_in,
+        packets_out=peer.packets_out,
+        packet_errors=peer.packet_errors,
+        latency_counts=tuple(peer.latencies.counts),
+        latency_sum=peer.latencies.total,
     )
 
 
@@ -55,6 +60,7 @@ def network_view(network: Network) -> NetworkView:
         config=network.config,
         groups=tuple(network.own_groups()),
         config_unix_ms=network.config_unix_ms,
+        verdicts=dict(network.verdicts),
     )
 
 

@@ -38,6 +38,8 @@ from ztlink.wire.verbs import Verb
 SUITE_0_VERBS: Final = frozenset(
     {Verb.HELLO, Verb.ACK, Verb.QOS_MEASUREMENT, Verb.PATH_NEGOTIATION_REQUEST}
 )
+OFFSET_ERROR_CODE: Final = 9
+"""In the payload of an ERROR, behind the verb and the id that it answers."""
 REQUEST_VERBS: Final = frozenset(
     {
         Verb.HELLO,
@@ -171,6 +173,7 @@ class Egress:
         self._ctx.transmits += self.engine.outbound(frame, payload_offset, peer.cipher, plan)
         route.carrier.path_sent(path, now)
         peer.last_frame = now.mono
+        peer.packets_out += frames
         self._ctx.stats.frames_out += frames
         self._ctx.stats.packets_out[prefix[0] & 0x1F] += frames
         return True
@@ -188,7 +191,11 @@ class Egress:
             smaller = compress_payload(payload)
             if smaller is not None:
                 verb_byte, payload = verb | VERB_FLAG_COMPRESSED, smaller
-        self._ctx.stats.packets_out[verb] += 1
+        stats = self._ctx.stats
+        stats.packets_out[verb] += 1
+        peer.packets_out += 1
+        if verb == Verb.ERROR:
+            stats.errors_out[payload[OFFSET_ERROR_CODE]] += 1
         packet = bytearray(SIZE_HEADER + len(payload))
         HEADER.pack_into(
             packet,

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 from ztlink.clock import Now
 from ztlink.crypto.kdf import PeerCipher
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
+from ztlink.stats import Latencies
 from ztlink.vl1.admission import Budget
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import PathConfirmed, PathLost
@@ -71,6 +72,12 @@ class Peer:
         self.push_gate = 0
         self.last_push_received = float("-inf")
         self.last_confirm: dict[PathKey, float] = {}
+        self.latencies = Latencies()
+        self.packets_in = 0
+        """Authentic ones."""
+        self.packets_out = 0
+        self.packet_errors = 0
+        """Packets in its name that were not authentic."""
         self._ctx = ctx
         self._prober = prober
         self._best: Path | None = None
@@ -112,6 +119,8 @@ class Peer:
 
     def path_replied(self, path: Path, round_trip: float | None, now: Now) -> None:
         """Note that a probe over `path` was answered."""
+        if round_trip is not None:
+            self.latencies.add(round_trip * 1000.0)
         if path.replied(round_trip, now):
             self._ctx.events.append(PathConfirmed(self.address, path.endpoint))
             self._drop_candidates(path)

@@ -224,6 +224,7 @@ class Switch:
 
     def _hellos(self, batch: PacketBatch, at: tuple[SocketId, Endpoint], now: Now) -> None:
         for peer, arrival in self._introductions.receive_hellos(batch, at, now):
+            peer.packets_in += 1
             self._received(peer, arrival, now)
 
     def _trusted(self, packet: bytearray, at: tuple[SocketId, Endpoint], now: Now) -> None:
@@ -273,6 +274,8 @@ class Switch:
         """Hand up opened packets in order: runs of frames as spans, all else as messages."""
         buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
         stats = self._ctx.stats
+        peer.packets_in += len(starts) - authentic.count(0)
+        peer.packet_errors += authentic.count(0)
         run: PacketBatch | None = None
         prefix = b""
         arrival: Arrival | None = None

@@ -13,7 +13,7 @@ from ztlink.clock import Now
 from ztlink.ids import Address
 from ztlink.inet.ether import SIZE_ETHERNET
 from ztlink.inet.flow import Flow
-from ztlink.inet.segment import cut, sizes_of
+from ztlink.inet.segment import count, cut, sizes_of
 from ztlink.vl2.network import Network
 from ztlink.vl2.rule_context import NOBODY, FrameContext
 from ztlink.vl2.rules import ACCEPTED, Copy, Decision, TableVerdict, decide_inbound, decide_outbound
@@ -47,6 +47,19 @@ class Filter:
         no_tee: bool,
     ) -> Decision:
         """Judge a frame that we send; `recipient` is None while it is not known."""
+        decision = self._outbound(network, frame, flow, recipient, no_tee=no_tee)
+        network.verdicts["tx", decision.accepted] += count(frame)
+        return decision
+
+    def _outbound(
+        self,
+        network: Network,
+        frame: SuperFrame,
+        flow: Flow,
+        recipient: Address | None,
+        *,
+        no_tee: bool,
+    ) -> Decision:
         rules = network.rules
         if rules.base.constant is TableVerdict.ACCEPT:
             return ACCEPTED
@@ -64,6 +77,13 @@ class Filter:
 
     def inbound(self, network: Network, sender: Address, frame: SuperFrame, flow: Flow) -> Decision:
         """Judge a frame that a peer sent us."""
+        decision = self._inbound(network, sender, frame, flow)
+        network.verdicts["rx", decision.accepted] += count(frame)
+        return decision
+
+    def _inbound(
+        self, network: Network, sender: Address, frame: SuperFrame, flow: Flow
+    ) -> Decision:
         rules = network.rules
         if rules.base.constant is TableVerdict.ACCEPT:
             return ACCEPTED

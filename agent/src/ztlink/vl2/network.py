@@ -134,6 +134,7 @@ class Network:
         self.last_announced = Times()
         self.unsent: dict[Address, Unsent] = {}
         """The rest of our credentials, for peers to whom they do not go in one packet."""
+        self.verdicts = {(way, passed): 0 for way in ("rx", "tx") for passed in (True, False)}
         self.refusal: Refusal | None = None
         self.port_error: str | None = None
         self.rules = RuleSet.none(self.own, underlay.random_bytes)

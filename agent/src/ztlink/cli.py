@@ -40,9 +40,16 @@ def main() -> None:
 
 
 def _register() -> None:
-    from ztlink import cli_controller, cli_identity, cli_node, cli_run, cli_world
+    from ztlink import (
+        cli_controller,
+        cli_identity,
+        cli_network,
+        cli_node,
+        cli_run,
+        cli_world,
+    )
 
-    for module in (cli_run, cli_node, cli_controller, cli_identity, cli_world):
+    for module in (cli_run, cli_node, cli_network, cli_controller, cli_identity, cli_world):
         for command in module.COMMANDS:
             main.add_command(command)
 

@@ -25,7 +25,9 @@ SEGMENTS = st.sampled_from(
         *("8056c2e21c000001", "8056C2E21C000001", "0000000000000000", "ffffffffffffffff"),
         *("ba52bb0e23", "0000000000", "ff00000000", "______", "1400", "eth0", "10.0.0.1"),
     ]
-) | st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="?# "), max_size=20)
+) | st.text(
+    st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="?# "), max_size=20
+)
 PATHS = st.lists(SEGMENTS, max_size=7).map(lambda parts: "/" + "/".join(parts))
 QUERIES = st.sampled_from(["", "?", "?jsonp=f", "?jsonp=%00", "?auth=", "?auth=x&auth=y", "?%ff=%"])
 KEYS = st.text(max_size=10) | st.sampled_from(

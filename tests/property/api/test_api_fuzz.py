@@ -6,7 +6,9 @@ import gc
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from tests.scale import scaled
 from tests.unit.api.rig import METRICS_TOKEN, TOKEN, FakeCore, Speaker, make_api, speak_to
 from tests.unit.controller.rig import Rig
+from ztlink.api.connection import Connection
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE"]
 SEGMENTS = st.sampled_from(
@@ -126,11 +129,9 @@ async def send(raw: bytes) -> bytes:
 
 async def cut_off(speaker: Speaker, raw: bytes) -> bytes:
     """Send bytes and nothing more: the other side hears that we are done."""
-    import socket
-
     ours, theirs = socket.socketpair()
     loop = asyncio.get_running_loop()
-    await loop.connect_accepted_socket(speaker.server, theirs)
+    await loop.connect_accepted_socket(partial(Connection, speaker.server), theirs)
     reader, writer = await asyncio.open_connection(sock=ours)
     writer.write(raw)
     writer.write_eof()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,6 +19,7 @@ from aiohttp import web
 from tests.unit.controller.rig import CONTROLLER, START, Rig
 from tests.unit.vl1.mesh import identity
 from ztlink.api.app import LocalApi
+from ztlink.api.connection import Connection
 from ztlink.api.home import ApiHome
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
@@ -177,7 +179,7 @@ class Speaker:
         """Send bytes; return all bytes that come back."""
         ours, theirs = socket.socketpair()
         loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(self.server, theirs)
+        await loop.connect_accepted_socket(partial(Connection, self.server), theirs)
         reader, writer = await asyncio.open_connection(sock=ours)
         writer.write(request)
         await writer.drain()

@@ -1,11 +1,13 @@
 """The local API over HTTP: who gets in, what is asked, what comes back."""
 
+import asyncio
 import errno
 import logging
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from aiohttp import web
 
 from tests.unit.api.rig import TOKEN, FakeCore, Speaker, make_api, speak_to
 from ztlink.api import app
@@ -235,13 +237,13 @@ def refuse_to_bind(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> list[str]:
     """Have these addresses be taken; return where the others were bound."""
     bound: list[str] = []
 
-    async def start(site: web.TCPSite) -> None:
-        host = site.name.removeprefix("http://").rpartition(":")[0].strip("[]")
+    async def create_server(make: object, host: str, port: int) -> asyncio.Server:
         if host in hosts:
             raise OSError(errno.EADDRINUSE, "address already in use")
         bound.append(host)
+        return cast(asyncio.Server, SimpleNamespace(close=lambda: None))
 
-    monkeypatch.setattr(web.TCPSite, "start", start)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_server", create_server)
     return bound
 
 

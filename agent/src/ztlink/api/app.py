@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from aiohttp import web
 
 from ztlink.api.access import is_authorized, is_local_host
 from ztlink.api.body import check_jsonp, failure, read_object, wrap_jsonp
+from ztlink.api.connection import Connection
 from ztlink.api.controller import ControllerApi
 from ztlink.api.home import ApiHome
 from ztlink.api.metrics import Metrics
@@ -52,6 +54,7 @@ class LocalApi:
         self._read_clock = read_clock
         self._metrics = Metrics(controller)
         self._runner: web.AppRunner | None = None
+        self._listeners: list[asyncio.Server] = []
         self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         self.application.add_routes(
             [
@@ -76,7 +79,7 @@ class LocalApi:
         self._runner = web.AppRunner(self.application, access_log=None)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, LOOPBACK, port).start()
+            await self._listen(LOOPBACK, port)
         except OSError as error:
             raise HostError(
                 error.errno,
@@ -84,12 +87,20 @@ class LocalApi:
                 "Choose another port with --port",
             ) from error
         try:
-            await web.TCPSite(self._runner, LOOPBACK_V6, port).start()
+            await self._listen(LOOPBACK_V6, port)
         except OSError as error:
             logger.info("the local API is not served on %s error=%s", LOOPBACK_V6, error.strerror)
 
+    async def _listen(self, host: str, port: int) -> None:
+        server = self._runner.server if self._runner else None
+        assert server is not None  # it was set up
+        make = partial(Connection, server)
+        self._listeners.append(await asyncio.get_running_loop().create_server(make, host, port))
+
     async def stop(self) -> None:
         """Close the server."""
+        for listener in self._listeners:
+            listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

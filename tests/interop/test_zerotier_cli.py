@@ -119,7 +119,7 @@ def test_peers(tool: Tool, mesh: Mesh) -> None:
     head, columns, *rows = tool.said("peers").splitlines()
     assert [head, columns.split()] == [
         "200 peers",
-        "<ztaddr> <ver> <role> <lat> <link> <lastTX> <lastRX> <path>".split(),
+        ["<ztaddr>", "<ver>", "<role>", "<lat>", "<link>", "<lastTX>", "<lastRX>", "<path>"],
     ]
     assert mesh.root.address in {row.split()[0] for row in rows}
 

@@ -70,7 +70,7 @@ def tool(mesh: Mesh, workshop: Workshop) -> Tool:
 def recorded(command: str) -> str:
     """Return what the original printed for a command."""
     return next(
-        entry["stdout"]
+        str(entry["stdout"])
         for entry in reversed(load("localapi.json")["entries"])
         if entry.get("command") == f"zerotier-cli -D{{home}} {command}" and not entry["exit_code"]
     )

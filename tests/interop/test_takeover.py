@@ -8,7 +8,7 @@ import pytest
 from tests.lab.lab import Lab
 from tests.lab.measure import first_answer
 from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
-from tests.lab.node import LabNode, ONLINE_TIMEOUT
+from tests.lab.node import ONLINE_TIMEOUT, LabNode
 from tests.lab.ours import ZtlinkNode
 from tests.lab.reference import ReferenceNode
 from tests.lab.wait import wait_until

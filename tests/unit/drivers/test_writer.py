@@ -103,11 +103,17 @@ def test_known_peers_are_written_without_waiting_for_the_disk(
 def test_what_is_urgent_does_not_wait_for_what_is_gathered(
     writer: StateWriter, disk: SlowStore
 ) -> None:
-    disk.may_write.set()
+    writer.put("planet", b"first")
+    disk.is_writing.wait()
     writer.put("peers.d/ba52bb0e23.peer", b"peer")
-    writer.put("planet", b"world")
+    writer.put("local.conf", b"{}")
+    disk.may_write.set()
     writer.flush()
-    assert disk.written[0][0] == "planet"
+    assert [key for key, _, _ in disk.written] == [
+        "planet",
+        "local.conf",
+        "peers.d/ba52bb0e23.peer",
+    ]
 
 
 def test_what_is_left_is_written_in_the_end(writer: StateWriter, disk: SlowStore) -> None:

@@ -46,6 +46,7 @@ class StateWriter:
         self._changed = threading.Condition()
         self._is_stopping = False
         self._is_busy = False
+        self._is_hurried = False
         self._failed: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="ztlink-state", daemon=True)
 
@@ -73,8 +74,10 @@ class StateWriter:
         self.put(local_settings_key(network_id), None)
 
     def flush(self) -> None:
-        """Wait until all that was put is written."""
+        """Have all that was put written at once, and wait for that."""
         with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
             self._changed.wait_for(
                 lambda: (
                     not (self._urgent or self._gathered or self._is_busy)
@@ -96,12 +99,13 @@ class StateWriter:
                 self._is_busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(self._has_work)
-                if not self._urgent and not self._is_stopping:
+                if not self._cannot_wait():
                     self._changed.wait_for(self._cannot_wait, GATHERING)
                 is_last = self._is_stopping
                 work, self._urgent = self._urgent, {}
-                if not work or is_last:
+                if not work or is_last or self._is_hurried:
                     work, self._gathered = work | self._gathered, {}
+                    self._is_hurried = False
                 self._is_busy = True
             for key, value in work.items():
                 self._write(key, value)
@@ -112,7 +116,7 @@ class StateWriter:
         return bool(self._urgent or self._gathered) or self._is_stopping
 
     def _cannot_wait(self) -> bool:
-        return bool(self._urgent) or self._is_stopping
+        return bool(self._urgent) or self._is_hurried or self._is_stopping
 
     def _write(self, key: str, value: _Value) -> None:
         """Write one file; one that cannot be written is told of once, until it can."""

@@ -3,7 +3,6 @@
 import multiprocessing
 import random
 import time
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -36,9 +35,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def revisions(home: Path) -> Iterator[list[int]]:
-    """The last revision that was told to be written, kill by kill."""
-    yield [0]
+def revisions(home: Path) -> list[int]:
+    """The last revision that was written, kill by kill."""
+    return [0]
 
 
 def kill_while_writing(home: Path, revision: int, seconds: float) -> int:

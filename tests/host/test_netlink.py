@@ -5,11 +5,12 @@ import re
 import select
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from tests.host.machine import MAC, addresses, ask, bring_up, ip, routes
+from tests.host.machine import MAC, NEIGHBOUR, addresses, ask, bring_up, ip, routes
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.desired import Desired, HostRoute
@@ -60,13 +61,14 @@ def state(*parts: IpInterface | HostRoute) -> Desired:
 class Device:
     """A device that is changed by plans."""
 
-    def __init__(self, netlink: Netlink) -> None:
+    def __init__(self, netlink: Netlink, name: str = NAME) -> None:
         self._netlink = netlink
+        self._name = name
         self.state = state()
 
     def become(self, *parts: IpInterface | HostRoute) -> None:
         wanted = state(*parts)
-        self._netlink.apply(NAME, plan(wanted, self.state))
+        self._netlink.apply(self._name, plan(wanted, self.state))
         self.state = wanted
 
 
@@ -251,6 +253,68 @@ def test_a_route_that_the_machine_has_already_stays(device: Device) -> None:
     with pytest.raises(HostError):
         device.become(ONE, DIRECT)
     assert ask("-4", "route", "show", "10.9.0.0/16")[0]["dev"] == "lo"
+
+
+def make_second(netlink: Netlink) -> tuple[Tap, Device]:
+    """Make the device of another network, whose ranges overlap."""
+    other = Tap("zttest1")
+    netlink.bring_up(other.name, NEIGHBOUR, 2800)
+    return other, Device(netlink, other.name)
+
+
+def devices_to(target: str, family: str = "-4") -> list[str]:
+    """Return the devices that lead to a target, the preferred first."""
+    found = ask(family, "route", "show", target, *OURS)
+    return [route["dev"] for route in sorted(found, key=lambda r: int(r.get("metric", 0)))]
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "route", "family"),
+    [(ONE, TWO, DIRECT, "-4"), (SIX, SEVEN, DIRECT6, "-6")],
+    ids=["IPv4", "IPv6"],
+)
+def test_of_two_networks_with_one_target_the_first_is_preferred(
+    device: Device,
+    netlink: Netlink,
+    address: IpInterface,
+    other: IpInterface,
+    route: HostRoute,
+    family: str,
+) -> None:
+    tap, second = make_second(netlink)
+    device.become(address, route)
+    theirs = replace(route, source=other.ip)
+    second.become(other, theirs)
+    assert devices_to(str(route.target), family) == [NAME, "zttest1"]
+    second.become(other, theirs)  # nothing to do
+    device.become(address)
+    assert devices_to(str(route.target), family) == ["zttest1"]
+    device.become(address, route)
+    assert sorted(devices_to(str(route.target), family)) == [NAME, "zttest1"]
+    second.become(other)
+    assert devices_to(str(route.target), family) == [NAME]
+    tap.close()
+
+
+def test_a_renewed_route_takes_no_other_networks_place(device: Device, netlink: Netlink) -> None:
+    tap, second = make_second(netlink)
+    device.become(ONE, DIRECT)
+    theirs = replace(DIRECT, source=TWO.ip)
+    second.become(TWO, theirs)
+    netlink.apply("zttest1", plan(state(TWO, theirs), state(TWO, theirs), is_sure=False))
+    netlink.apply("zttest1", Plan(add_routes=(theirs,)))
+    assert devices_to("10.9.0.0/16") == [NAME, "zttest1"]
+    tap.close()
+
+
+def test_gateways_of_two_networks_are_reached_through_their_devices(
+    device: Device, netlink: Netlink
+) -> None:
+    tap, second = make_second(netlink)
+    device.become(ONE, THROUGH)
+    second.become(TWO, THROUGH)
+    assert devices_to("10.8.0.0/16") == [NAME, "zttest1"]
+    tap.close()
 
 
 def test_a_default_route_of_the_machine_stays_beside_our_halves(device: Device) -> None:

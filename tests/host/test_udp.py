@@ -7,13 +7,23 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
-from tests.host.machine import PATIENCE, dead_end, ip, open_dead_end, shrink
+from tests.host.machine import (
+    NEIGHBOUR,
+    PATIENCE,
+    bring_up,
+    dead_end,
+    ip,
+    open_dead_end,
+    shrink,
+    wait_frame,
+)
 from ztlink.batch import MAX_TRAIN_DATAGRAMS, Transmit
 from ztlink.drivers.sockets import MIN_RANDOM_PORT, bind_with_random_port
+from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import (
     BUFFER_WANTED,
     FILLING,
@@ -23,6 +33,7 @@ from ztlink.drivers.udp import (
     UdpSocket,
 )
 from ztlink.errors import HostError
+from ztlink.host.netlink import device_of
 from ztlink.ids import ALL_SOCKETS, Endpoint, IpAddress, SocketId
 from ztlink.stats import Drop, Stats
 
@@ -537,3 +548,56 @@ def test_a_machine_without_a_free_port_is_an_error(driver: UdpDriver) -> None:
     with pytest.raises(HostError, match="Address already in use"):
         bind_with_random_port(driver, [HERE], [], chance(*[31_000] * 256))
     other.close_all()
+
+
+# -- beside default routes into virtual networks ----------------------------------------------
+
+MARK = b"datagram of the underlay"
+
+
+@pytest.mark.parametrize(
+    ("local", "gateway", "far", "halves"),
+    [
+        ("10.66.0.1/24", "10.66.0.9", "203.0.113.5", ("0.0.0.0/1", "128.0.0.0/1")),
+        ("fd66::1/64", "fd66::9", "2001:db8::5", ("::/1", "8000::/1")),
+    ],
+    ids=["IPv4", "IPv6"],
+)
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "free"])
+def test_a_socket_keeps_to_its_device_whatever_routes_there_are(
+    driver: UdpDriver, local: str, gateway: str, far: str, halves: tuple[str, str], is_kept: bool
+) -> None:
+    wire, overlay = Tap("ztwire0"), Tap("ztover0")
+    bring_up(wire)
+    bring_up(overlay)
+    own = ip_interface(local)
+    ip("address", "add", local, "dev", "ztwire0", *(("nodad",) if own.version == 6 else ()))
+    ip("route", "add", "default", "via", gateway, "dev", "ztwire0")
+    for device, neighbour in (("ztwire0", gateway), ("ztover0", far)):
+        ip("neigh", "replace", neighbour, "lladdr", NEIGHBOUR.hex(":"), "dev", device)
+    for half in halves:
+        ip(f"-{own.version}", "route", "add", half, "dev", "ztover0")
+    if is_kept:
+        driver.device_of = device_of
+    opened = driver.open(own.ip, 0)
+    driver.send(Transmit(MARK, len(MARK), Endpoint(ip_address(far), 9993), opened.socket_id))
+    seen = wait_frame(
+        wire if is_kept else overlay, lambda frame: bytes(frame.buffer).endswith(MARK)
+    )
+    wire.close()
+    overlay.close()
+    assert bytes(seen.buffer[:6]) == NEIGHBOUR
+
+
+def test_an_address_ties_to_its_device() -> None:
+    with dead_end():
+        assert device_of(ip_address("10.66.0.1")) == socket.if_nametoindex("zttest9")
+
+
+def test_an_address_that_no_device_has_ties_to_none() -> None:
+    assert device_of(ip_address("10.66.0.1")) == 0
+
+
+def test_an_address_of_the_machine_itself_ties_to_none() -> None:
+    ip("address", "add", "10.66.0.1/32", "dev", "lo")
+    assert (device_of(HERE), device_of(ip_address("10.66.0.1"))) == (0, 0)

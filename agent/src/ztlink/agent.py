@@ -32,6 +32,7 @@ from ztlink.drivers.store import (
 from ztlink.drivers.udp import UdpDriver
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError, WireError
+from ztlink.host.netlink import device_of
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId, format_address, format_network_id
@@ -114,6 +115,7 @@ class Agent:
             ),
         )
         udp = UdpDriver()
+        udp.device_of = device_of
         loop = asyncio.get_running_loop()
         pump = Pump(core, udp, lambda event: _post(loop, self._events, event))
         await asyncio.to_thread(underlay.open, udp)

@@ -8,7 +8,7 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -26,6 +26,8 @@ UDP_SEGMENT: Final = 103
 UDP_GRO: Final = 104
 IP_MTU_DISCOVER: Final = 10
 IP_PMTUDISC_DONT: Final = 0
+IP_UNICAST_IF: Final = 50
+SO_BINDTOIFINDEX: Final = 62
 IPV6_MTU_DISCOVER: Final = 23
 IPV6_PMTUDISC_DONT: Final = 0
 SO_RCVBUFFORCE: Final = 33
@@ -38,6 +40,7 @@ _CMSG_SPACE: Final = socket.CMSG_SPACE(4)
 _STRIDE: Final = struct.Struct("=i")
 _SEGMENT: Final = struct.Struct("=H")
 _TTL: Final = struct.Struct("=i")
+_DEVICE: Final = struct.Struct("!I")
 _WOULD_BLOCK: Final = frozenset({errno.EAGAIN, errno.EWOULDBLOCK})
 _NO_OFFLOAD: Final = frozenset({errno.EIO, errno.EOPNOTSUPP})
 """The way out cannot cut trains."""
@@ -215,6 +218,21 @@ class UdpSocket:
             except OSError as error:
                 logger.info("receiving datagrams one by one error=%s", error)
 
+    def keep_to_device(self, index: int) -> None:
+        """Send through the device that has our address, whatever else the routing table prefers.
+
+        So a default route into a virtual network does not carry that network's own datagrams.
+        For IPv6 only a socket that is bound to a device does without better routes elsewhere; it
+        hears nobody on this machine, whom IPv4 reaches.
+        """
+        try:
+            if self.version == 6:
+                self._socket.setsockopt(socket.SOL_SOCKET, SO_BINDTOIFINDEX, index)
+            else:
+                self._socket.setsockopt(socket.IPPROTO_IP, IP_UNICAST_IF, _DEVICE.pack(index))
+        except OSError as error:
+            logger.info("socket=%s is not kept to its device error=%s", self.endpoint, error)
+
     def _has_option(self, option: int) -> bool:
         try:
             self._socket.getsockopt(socket.SOL_UDP, option)
@@ -252,6 +270,8 @@ class UdpDriver:
         self._next = 1
         self.gate = OPEN
         self._me = Address(0)
+        self.device_of: Callable[[IpAddress], int] = lambda ip: 0
+        """Returns the index of the device that has an address; 0 for any device."""
 
     def count_in(self, stats: Stats) -> None:
         """Count what the kernel refuses in a node's counters."""
@@ -267,6 +287,9 @@ class UdpDriver:
         self._next += 1
         self.sockets[opened.socket_id] = opened
         opened.filter(self.gate, self._me)
+        index = self.device_of(opened.endpoint.ip)
+        if index:
+            opened.keep_to_device(index)
         return opened
 
     def filter(self, gate: Gate, me: Address) -> None:

@@ -33,6 +33,9 @@ RTNLGRP_IPV6_MCADDR: Final = 38
 SOL_NETLINK: Final = 270
 NETLINK_ADD_MEMBERSHIP: Final = 1
 IFF_UP: Final = 0x01
+IFF_LOOPBACK: Final = 0x08
+IFF_POINTOPOINT: Final = 0x10
+IFF_NOARP: Final = 0x80
 IFA_F_NODAD: Final = 0x02
 IFA_F_OPTIMISTIC: Final = 0x04
 IFA_F_DADFAILED: Final = 0x08
@@ -138,33 +141,62 @@ class Netlink:
             self._do(f"remove the address {address}", self._ipr.addr, "del", **options)
 
     def _add_route(self, index: int, route: HostRoute) -> None:
-        """Add a route or renew one of ours; one that others made stays and is an error."""
+        """Add a route or renew one of ours; one that others made stays and is an error.
+
+        Where another network of ours has that target already, its route goes first: ours is put
+        behind it by its metric, and takes its place when it goes.
+        """
         what, options = f"add the route to {route.target}", _route_options(index, route)
         try:
             self._do(what, self._ipr.route, "add", **options)
         except HostError as error:
-            if error.errno != errno.EEXIST or not self._is_ours(index, route):
+            there = self._ours(route) if error.errno == errno.EEXIST else []
+            if not there:
                 raise
-            self._do(what, self._ipr.route, "replace", **options)
+            own = [metric for device, metric in there if device == index]
+            if own:
+                self._do(what, self._ipr.route, "replace", **options | {"priority": own[0]})
+            else:
+                taken = [metric for _, metric in there]
+                options["priority"] = max(taken, default=0) + 1
+                self._do(what, self._ipr.route, "add", **options)
 
     def _remove_route(self, index: int, route: HostRoute) -> None:
         options = _route_options(index, route)
-        with _gone_is_fine():
-            self._do(f"remove the route to {route.target}", self._ipr.route, "del", **options)
+        for device, metric in self._ours(route):
+            if device == index:
+                options["priority"] = metric
+                with _gone_is_fine():
+                    what = f"remove the route to {route.target}"
+                    self._do(what, self._ipr.route, "del", **options)
 
     def _is_ours(self, index: int, route: HostRoute) -> bool:
+        return any(device == index for device, _ in self._ours(route))
+
+    def _ours(self, route: HostRoute) -> list[tuple[int, int]]:
+        """Return device and metric of our routes to a target, be they for whatever network."""
         family = _family(route.target.version)
-        wanted = (ROUTE_PROTOCOL, index, str(route.target.network_address), route.target.prefixlen)
-        return any(
-            (
-                message["proto"],
-                message.get_attr("RTA_OIF"),
-                message.get_attr("RTA_DST") or str(ip_address(bytes(4 if family == 2 else 16))),
-                message["dst_len"],
-            )
+        nowhere = str(ip_address(bytes(4 if family == socket.AF_INET else 16)))
+        wanted = (ROUTE_PROTOCOL, str(route.target.network_address), route.target.prefixlen)
+        return [
+            (message.get_attr("RTA_OIF"), message.get_attr("RTA_PRIORITY") or 0)
+            for message in self._ipr.get_routes(family=family, proto=ROUTE_PROTOCOL)
+            if (message["proto"], message.get_attr("RTA_DST") or nowhere, message["dst_len"])
             == wanted
-            for message in self._ipr.get_routes(family=family, oif=index)
-        )
+        ]
+
+    def device_of(self, ip: IpAddress) -> int:
+        """Return the index of the device that leads out from an address; 0 where none does.
+
+        An address on a loopback or dummy device is the machine's own, and any way out may be its.
+        """
+        for message in self._ipr.get_addr():
+            text = _address_of(message)
+            if text and ip_address(text) == ip:
+                index = int(message["index"])
+                link = self._do("look at devices", self._ipr.get_links, index)[0]
+                return 0 if _leads_nowhere(link["flags"]) else index
+        return 0
 
     def _do(self, what: str, request: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
@@ -181,6 +213,10 @@ def _local_address(device: str, text: str, flags: int) -> LocalAddress:
         is_tentative=is_unsure and not flags & IFA_F_OPTIMISTIC,
         is_deprecated=bool(flags & IFA_F_DEPRECATED),
     )
+
+
+def _leads_nowhere(flags: int) -> bool:
+    return bool(flags & IFF_LOOPBACK) or flags & (IFF_NOARP | IFF_POINTOPOINT) == IFF_NOARP
 
 
 def _address_of(message: Any) -> str | None:
@@ -220,6 +256,17 @@ def _gone_is_fine() -> Iterator[None]:
     except HostError as error:
         if error.errno not in _GONE:
             raise
+
+
+def device_of(ip: IpAddress) -> int:
+    """Return the index of the device that leads out from an address; 0 for any device."""
+    with contextlib.suppress(HostError, NetlinkError, OSError):
+        netlink = Netlink()
+        try:
+            return netlink.device_of(ip)
+        finally:
+            netlink.close()
+    return 0
 
 
 class AddressWatch:

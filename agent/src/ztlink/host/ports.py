@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from ztlink.derive import interface_names
 from ztlink.drivers.loop import Pump
@@ -22,8 +22,6 @@ from ztlink.ids import Mac, MulticastGroup, NetworkId, format_network_id
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
 
 logger = logging.getLogger(__name__)
-
-_INTERFACES: Final = Path("/sys/class/net")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -175,9 +173,9 @@ class PortManager:
 
     def _free_name(self, network_id: NetworkId) -> str:
         wish = self._wishes.get(network_id)
-        if wish and not (_INTERFACES / wish).exists():
+        if wish and not _exists(wish):
             return wish
-        return next(n for n in interface_names(network_id) if not (_INTERFACES / n).exists())
+        return next(name for name in interface_names(network_id) if not _exists(name))
 
     def _apply(self, port: Port, wanted: Desired) -> None:
         todo = plan(wanted, port.applied, is_sure=port.is_sure)
@@ -228,6 +226,14 @@ class PortManager:
         """Run something that talks to the kernel in its thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))
+
+
+def _exists(name: str) -> bool:
+    """Tell whether a device has this name, in the network namespace that we are in."""
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False
 
 
 def _join(wanted: Desired, applied: Desired) -> Desired:

@@ -18,9 +18,11 @@ from ztlink.vl1.peer import Peer
 from ztlink.wire.identity import Identity
 from ztlink.wire.known_peer import KnownPeer
 
-GREETINGS: Final = 32
+GREETINGS: Final = 8
 GREETING_INTERVAL: Final = 0.02
-"""Seconds: with `GREETINGS` at a time, 1600 peers a second; a key agreement for each."""
+"""Seconds: with `GREETINGS` at a time, 400 peers a second; a key agreement and HELLOs for each."""
+MAX_GREETED: Final = 4
+"""Endpoints of a peer that are tried, the best first."""
 MAX_KNOWN: Final = 16_384
 MAX_ENDPOINTS: Final = 8
 _ALIVE: Final = (PathState.CONFIRMED, PathState.STALE)
@@ -74,7 +76,7 @@ class Memory:
         peer = self.find(address, now)
         if peer is None or peer.best_path() is not None:
             return
-        for endpoint in endpoints[:MAX_ENDPOINTS]:
+        for endpoint in endpoints[:MAX_GREETED]:
             self.try_endpoint(peer, ALL_SOCKETS, endpoint, now)
 
     def identity_of(self, address: Address) -> Identity | None:

@@ -1,4 +1,6 @@
-from ztlink.stats import Drop, Stats
+import pytest
+
+from ztlink.stats import Drop, Latencies, Stats
 
 
 def test_a_drop_is_counted_under_its_reason() -> None:
@@ -32,3 +34,19 @@ def test_two_nodes_share_no_counters() -> None:
     first, second = Stats(), Stats()
     first.drop(Drop.EXPIRED)
     assert second.drops[Drop.EXPIRED] == 0
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "bucket"), [(0.0, 0), (1.0, 0), (1.1, 1), (1000.0, 9), (1000.1, 10)]
+)
+def test_a_round_trip_counts_in_the_bucket_that_it_fits(milliseconds: float, bucket: int) -> None:
+    latencies = Latencies()
+    latencies.add(milliseconds)
+    assert latencies.counts == [int(number == bucket) for number in range(11)]
+
+
+def test_round_trips_add_up() -> None:
+    latencies = Latencies()
+    latencies.add(2.0)
+    latencies.add(5.0)
+    assert (sum(latencies.counts), latencies.total) == (2, 7.0)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.api.rig import TOKEN, FakeCore, Speaker, make_api, speak_to
 from ztlink.api import app
+from ztlink.api.networks import POLICY_FIELDS
 from ztlink.errors import HostError, LocalProtocolError
 from ztlink.ids import NetworkId
 
@@ -158,7 +159,7 @@ async def test_settings_are_kept_and_shown(speaker: Speaker) -> None:
     await speaker.ask("POST", f"/network/{NETWORK}", {"allowGlobal": True, "allowManaged": False})
     await speaker.ask("POST", f"/network/{NETWORK}", {"allowDNS": True})
     shown = (await speaker.ask("GET", f"/network/{NETWORK}")).json
-    assert [shown[key] for key in ("allowManaged", "allowGlobal", "allowDefault", "allowDNS")] == [
+    assert [shown[key] for key in POLICY_FIELDS] == [
         False,
         True,
         False,

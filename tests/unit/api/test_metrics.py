@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.api.recorded import network_view, objects, peer_view
 from tests.unit.api.rig import METRICS_TOKEN, TOKEN, FakeCore, controller_api, make_api, speak_to
 from tests.vectors.loading import load
+from ztlink.api.metrics import Metrics, Snapshot
 from ztlink.stats import Drop
 from ztlink.wire.verbs import ErrorCode, Verb
 
@@ -123,6 +124,13 @@ async def test_buckets_of_latencies_add_up() -> None:
     found = re.findall(r'zt_peer_latency_bucket\{le="([^"]+)",node_id="\w{10}"\} (\S+)', text)
     assert [count for _, count in found] == ["1.0", *["3.0"] * 9, "6.0"]
     assert re.search(r"zt_peer_latency_sum\{[^}]*\} 4000\.0", text)
+
+
+def test_a_node_without_networks_and_peers_has_its_counters() -> None:
+    nothing = {"rx": (0,) * 256, "tx": (0,) * 256}
+    snapshot = Snapshot(nothing, nothing, {"rx": 0, "tx": 0}, (0,) * len(Drop), (), ())
+    lines = Metrics(None).render(snapshot).splitlines()
+    assert {"zt_num_networks 0.0", 'zt_packet{direction="rx",packet_type="nop"} 0.0'} <= set(lines)
 
 
 async def test_a_token_of_their_own_opens_the_metrics() -> None:

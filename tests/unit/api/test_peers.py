@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.api.recorded import endpoint, objects
 from tests.unit.api.rig import FakeCore, Speaker, make_api, speak_to
+from ztlink.api.peers import NO_BONDS
 from ztlink.ids import parse_address
 from ztlink.wire.identity import Identity
 from ztlink.wire.world import Root, World, WorldType
@@ -112,4 +113,4 @@ async def test_an_id_that_is_none_is_404(speaker: Speaker, path: str) -> None:
 )
 async def test_nothing_is_bonded(speaker: Speaker, method: str, path: str) -> None:
     answer = await speaker.ask(method, path)
-    assert (answer.status, answer.json["error"]) == (400, 400)
+    assert (answer.status, answer.json["description"]) == (400, NO_BONDS)

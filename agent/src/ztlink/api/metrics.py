@@ -5,7 +5,7 @@ do not, and dashboards look for those, so that the headings are set right afterw
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,10 +38,10 @@ _ERROR_NAMES: Final = {
 class Snapshot:
     """What is shown, read between two inputs of the core."""
 
-    packets: dict[str, Sequence[int]]
+    packets: Mapping[str, Sequence[int]]
     """By direction, then by verb number."""
-    errors: dict[str, Sequence[int]]
-    octets: dict[str, int]
+    errors: Mapping[str, Sequence[int]]
+    octets: Mapping[str, int]
     drops: Sequence[int]
     networks: Sequence[NetworkView]
     peers: Sequence[PeerView]

@@ -12,8 +12,8 @@ from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Egress
 from ztlink.vl1.events import StateChanged
 from ztlink.vl1.hello import Introductions
-from ztlink.vl1.moons import MoonSeeker
 from ztlink.vl1.memory import Memory
+from ztlink.vl1.moons import MoonSeeker
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.relay import Relay
 from ztlink.vl1.switch import Switch, Upper

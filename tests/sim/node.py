@@ -33,6 +33,7 @@ from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.stats import Stats
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.known_peer import KnownPeer
+from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World as Planet
 
 DEFAULT_PORT: Final = 9993
@@ -56,7 +57,9 @@ class AnyCore(Protocol):
     def validations(self) -> list[Identity]: ...
     def identity_validated(self, identity: Identity, ok: bool, now: Now) -> None: ...
     def set_sockets(self, sockets: Mapping[SocketId, Endpoint], now: Now) -> None: ...
-    def join(self, network_id: NetworkId, now: Now) -> None: ...
+    def join(
+        self, network_id: NetworkId, now: Now, cached: NetworkConfig | None = None
+    ) -> None: ...
     def leave(self, network_id: NetworkId, now: Now) -> None: ...
     def set_groups(
         self, network_id: NetworkId, groups: frozenset[MulticastGroup], now: Now
@@ -100,6 +103,8 @@ class SimNode:
         self.clock = Clock(world.schedule, uptime=1000.0 + 100.0 * self.chance.random())
         self.disk: dict[str, bytes] = {}
         """What StateChanged gave us to keep."""
+        self.configs: dict[NetworkId, NetworkConfig] = {}
+        """The last configuration of each network, which is on the disk, too."""
         self.networks: list[NetworkId] = []
         """What was joined; joined again after a restart."""
         self.events: list[tuple[float, Event]] = []
@@ -145,7 +150,7 @@ class SimNode:
         self.host.receiver = self._receive
         self._core.set_sockets(self.host.bind(DEFAULT_PORT), self.clock.now())
         for network_id in self.networks:
-            self._core.join(network_id, self.clock.now())
+            self._core.join(network_id, self.clock.now(), self.configs.get(network_id))
         self.drain()
 
     def kill(self) -> None:
@@ -290,10 +295,12 @@ class SimNode:
                     mac, schedule, lambda frame: self._send_frame(network_id, frame)
                 )
             case NetworkConfigured(network_id, config):
+                self.configs[network_id] = config
                 groups = self.ports[network_id].configure(config.addresses)
                 self.world.schedule.after(0.0, lambda: self._set_groups(network_id, groups))
             case NetworkLeft(network_id):
                 self.ports.pop(network_id, None)
+                self.configs.pop(network_id, None)
         self.on_event(event)
 
     def _set_groups(self, network_id: NetworkId, groups: frozenset[MulticastGroup]) -> None:

@@ -5,6 +5,8 @@ import pytest
 from tests.sim.mesh import ADHOC, Mesh
 from tests.sim.nat import NatKind
 from tests.sim.node import SimNode
+from tests.sim.private_mesh import PrivateMesh
+from ztlink.node.events import NetworkStatus
 
 
 def make_relayed_pair() -> tuple[Mesh, SimNode, SimNode]:
@@ -50,3 +52,51 @@ def test_a_disk_holds_the_peers_that_were_reached(who: str) -> None:
     mesh, a, _ = make_relayed_pair()
     node, other = (mesh.roots[0], a) if who == "root" else (a, mesh.roots[0])
     assert f"peers.d/{other.address:010x}.peer" in node.disk
+
+
+# -- configurations that were kept ---------------------------------------------------------------
+
+HOUR = 3600.0
+
+
+def make_private_pair() -> tuple[PrivateMesh, SimNode, SimNode]:
+    mesh = PrivateMesh(1)
+    a, b = mesh.add_member("a"), mesh.add_member("b")
+    mesh.wait_joined(mesh.network)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+    mesh.run(1)
+    return mesh, a, b
+
+
+def test_members_talk_after_a_restart_while_their_controller_is_away() -> None:
+    mesh, a, b = make_private_pair()
+    mesh.controller.node.kill()
+    mesh.run(HOUR)
+    a.restart()
+    b.restart()
+    assert a.status(mesh.network) is NetworkStatus.OK
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_a_certificate_that_is_too_old_opens_nothing_until_it_is_renewed() -> None:
+    mesh, a, b = make_private_pair()
+    a.kill()
+    mesh.run(3 * HOUR)  # the others' certificates are renewed meanwhile
+    mesh.controller.node.kill()
+    mesh.run(1)
+    a.start()
+    mesh.run(1)
+    assert a.status(mesh.network) is NetworkStatus.OK
+    assert mesh.ping_and_wait(a, b, mesh.network) is None
+    mesh.controller.restart()
+    mesh.run(5)
+    assert mesh.ping_and_wait(a, b, mesh.network) is not None
+
+
+def test_a_configuration_of_another_node_is_not_taken() -> None:
+    mesh, a, b = make_private_pair()
+    mesh.controller.node.kill()
+    a.configs = dict(b.configs)
+    a.restart()
+    mesh.run(1)
+    assert a.status(mesh.network) is NetworkStatus.REQUESTING_CONFIGURATION

@@ -18,6 +18,7 @@ from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.stats import Stats
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.known_peer import KnownPeer
+from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World
 
 ECHO = b"?"
@@ -83,7 +84,7 @@ class FakeCore:
         self.sockets = sockets
         self.next_beat = now.mono if self.beats_to else None
 
-    def join(self, network_id: NetworkId, now: Now) -> None:
+    def join(self, network_id: NetworkId, now: Now, cached: NetworkConfig | None = None) -> None:
         self.events.append(StateChanged(f"networks.d/{network_id:016x}.conf", b"\n"))
         self.events.append(NetworkJoined(network_id, Mac(bytes.fromhex("020000000001"))))
 

@@ -79,7 +79,11 @@ class Vl2:
     # -- commands ----------------------------------------------------------------------------
 
     def join(self, network_id: NetworkId, now: Now, cached: NetworkConfig | None) -> None:
-        """Join a network; joining twice is joining once."""
+        """Join a network; joining twice is joining once.
+
+        A configuration from before the start serves if it was made for us. How old it may be is for
+        its certificate: it agrees with those of members that are as old, and with no others.
+        """
         if network_id in self.networks:
             return
         network = Network(network_id, self._underlay, self._emit, now)
@@ -87,7 +91,8 @@ class Vl2:
         self._emit(NetworkJoined(network_id, network.mac))
         timer = NetworkTimer(self, network)
         network.wake = lambda: self._underlay.schedule(timer, network.deadline())
-        if cached is not None and cached.network_id == network_id:
+        own = self._underlay.identity.address
+        if cached is not None and (cached.network_id, cached.issued_to) == (network_id, own):
             network.apply(cached, now, is_cached=True)
         network.tell_status()
         timer.handle_timer(now)

@@ -287,3 +287,22 @@ async def test_a_device_that_somebody_removed_is_made_again(joined: Machine) -> 
     await asyncio.to_thread(wait_for, lambda: tap.is_gone)
     await joined.ports.scan_groups()
     assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+
+
+# -- default routes --------------------------------------------------------------------------
+
+SIX = ip_interface("fd12::3/64")
+ALL_IPV6 = replace(
+    CONFIG, addresses=(SIX,), routes=(Route(ip_interface("::/0"), ip_address("fd12::1")),)
+)
+HALVES = {"::/1", "8000::/1"}
+
+
+async def test_a_default_route_through_a_gateway_is_there_while_a_root_is(joined: Machine) -> None:
+    await joined.allow(Policy(allow_default=True))
+    await joined.ports.configured(NETWORK, ALL_IPV6)
+    assert not HALVES & routes()
+    await joined.ports.online(True)
+    assert routes() >= HALVES
+    await joined.ports.online(False)
+    assert not HALVES & routes()

@@ -589,6 +589,21 @@ def test_a_socket_keeps_to_its_device_whatever_routes_there_are(
     assert bytes(seen.buffer[:6]) == NEIGHBOUR
 
 
+@pytest.mark.parametrize("local", ["10.66.0.1/24", "fd66::1/64"])
+def test_sockets_that_keep_to_a_device_hear_each_other(driver: UdpDriver, local: str) -> None:
+    tap = Tap("ztwire0")
+    bring_up(tap)
+    own = ip_interface(local)
+    ip("address", "add", local, "dev", "ztwire0", *(("nodad",) if own.version == 6 else ()))
+    driver.device_of = device_of
+    one, other = driver.open(own.ip, 0), driver.open(own.ip, 0)
+    driver.send(Transmit(MARK, len(MARK), other.endpoint, one.socket_id))
+    assert select.select([other.fileno()], [], [], PATIENCE)[0]
+    heard = [bytes(train.buffer) for train in other.receive(1)]
+    tap.close()
+    assert heard == [MARK]
+
+
 def test_an_address_ties_to_its_device() -> None:
     with dead_end():
         assert device_of(ip_address("10.66.0.1")) == socket.if_nametoindex("zttest9")

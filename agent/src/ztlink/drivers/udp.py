@@ -222,8 +222,7 @@ class UdpSocket:
         """Send through the device that has our address, whatever else the routing table prefers.
 
         So a default route into a virtual network does not carry that network's own datagrams.
-        For IPv6 only a socket that is bound to a device does without better routes elsewhere; it
-        hears nobody on this machine, whom IPv4 reaches.
+        For IPv6 only a socket that is bound to a device does without better routes elsewhere.
         """
         try:
             if self.version == 6:

@@ -217,21 +217,30 @@ class Agent:
                 underlay.told_online(event.online)
             await self._take(event)
 
-    async def _take(self, event: Event) -> None:
+    def _keep(self, event: Event) -> None:
+        """Keep what must outlive the process."""
         match event:
-            case NetworkJoined():
-                if event.network_id not in self._kept:
-                    self._writer.keep_network(event.network_id, None)
-                await self._with_ports(lambda ports: ports.joined(event.network_id, event.mac))
+            case NetworkJoined() if event.network_id not in self._kept:
+                self._writer.keep_network(event.network_id, None)
             case NetworkConfigured():
                 self._writer.keep_network(event.network_id, event.config)
-                await self._with_ports(
-                    lambda ports: ports.configured(event.network_id, event.config)
-                )
             case NetworkLeft():
                 self._kept.discard(event.network_id)
                 self._policies.forget(event.network_id)
                 self._writer.forget_network(event.network_id)
+            case StateChanged():
+                self._writer.put(event.key, event.value)
+
+    async def _take(self, event: Event) -> None:
+        self._keep(event)
+        match event:
+            case NetworkJoined():
+                await self._with_ports(lambda ports: ports.joined(event.network_id, event.mac))
+            case NetworkConfigured():
+                await self._with_ports(
+                    lambda ports: ports.configured(event.network_id, event.config)
+                )
+            case NetworkLeft():
                 await self._with_ports(lambda ports: ports.left(event.network_id))
             case NetworkStatusChanged():
                 logger.info(
@@ -244,8 +253,6 @@ class Agent:
                 logger.info("online=%s", event.online)
                 is_online = event.online
                 await self._with_ports(lambda ports: ports.online(is_online))
-            case StateChanged():
-                self._writer.put(event.key, event.value)
             case ConfigRequested():
                 if self._controller is not None:
                     self._controller.request(event)
@@ -254,6 +261,8 @@ class Agent:
                     f"root {format_address(event.reporter)} knows another node by our address: "
                     "move identity.secret away to get a new one"
                 )
+            case StateChanged():
+                pass  # it is kept, and that is all
             case PathConfirmed() | PathLost() | PeerLost() | UserMessageReceived():
                 logger.debug("%s", event)
             case _:
@@ -262,9 +271,7 @@ class Agent:
     def _keep_rest(self) -> None:
         """Keep what the core told last, when nobody followed its events any more."""
         while not self._events.empty():
-            event = self._events.get_nowait()
-            if isinstance(event, StateChanged):
-                self._writer.put(event.key, event.value)
+            self._keep(self._events.get_nowait())
 
     async def _with_ports(self, work: Callable[[PortManager], Awaitable[None]]) -> None:
         if self._ports is not None:

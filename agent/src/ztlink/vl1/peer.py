@@ -189,22 +189,25 @@ class Peer:
             elif was_confirmed and not path.is_confirmed:
                 self._ctx.events.append(PathLost(self.address, path.endpoint))
                 self._prober.path_lost(self, now)
-        if not self.is_upstream and now.mono - self.last_receive >= ACTIVITY_TIMEOUT:
-            self._prober.retire(self, now)
-            return
-        self.schedule()
+        silent_until = self.last_receive + ACTIVITY_TIMEOUT
+        if now.mono >= silent_until:
+            if not self.is_upstream:
+                self._prober.retire(self, now)
+                return
+            silent_until = now.mono + ACTIVITY_TIMEOUT  # it may be no root by then
+        self._schedule(silent_until)
 
     def schedule(self) -> None:
         """Ask to be called when the first path is due.
 
         Or when silence makes the peer forgettable.
         """
-        # a root is never forgotten, so its silence is no deadline
-        deadline = float("inf") if self.is_upstream else self.last_receive + ACTIVITY_TIMEOUT
+        self._schedule(self.last_receive + ACTIVITY_TIMEOUT)
+
+    def _schedule(self, deadline: float) -> None:
         for path in self.paths.values():
             deadline = min(deadline, path.deadline())
-        if deadline < float("inf"):
-            self._ctx.timers.schedule(self, deadline)
+        self._ctx.timers.schedule(self, deadline)
 
     def _may_fade(self, path: Path, now: Now) -> bool:
         """Tell whether a path is not worth a probe: an idle peer's.

@@ -22,6 +22,7 @@ from ztlink.wire.credentials import (
     identity_hash,
 )
 from ztlink.wire.identity import Identity
+from ztlink.wire.network import NetworkCredentials
 
 VECTORS = load("credentials.json")
 KINDS: dict[str, type[Credential]] = {
@@ -152,3 +153,21 @@ def test_things_are_padded_to_sixteen_bytes() -> None:
         Thing(ThingType.MAC, bytes.fromhex("020000000001" + "00" * 10)),
     )
     assert Thing.of_ip(ip_address("::1")).thing_type == ThingType.IPV6
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("com", "coms"),
+        ("capability", "capabilities"),
+        ("tag", "tags"),
+        ("revocation", "revocations"),
+        ("coo", "coos"),
+    ],
+)
+def test_a_credential_is_added_to_those_of_its_kind(kind: str, field: str) -> None:
+    good = next(case for case in VECTORS[kind] if case["verdict"] != "parse_error")
+    credential = decode(kind, good)
+    once = NetworkCredentials().adding(credential)
+    assert once == NetworkCredentials(**{field: (credential,)})  # type: ignore[arg-type]
+    assert getattr(once.adding(credential), field) == (credential, credential)

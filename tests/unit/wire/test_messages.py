@@ -8,11 +8,11 @@ import pytest
 from tests.unit.wire.described import REPLIES, REQUESTS, describe
 from tests.vectors.loading import load
 from ztlink.errors import WireError
-from ztlink.ids import PacketId
+from ztlink.ids import NetworkId, PacketId
 from ztlink.wire.buffer import Reader, Writer
-from ztlink.wire.control import Hello, HelloMoon, OkHeader, OkHello, OkWhois
+from ztlink.wire.control import DirectPath, Hello, HelloMoon, OkHeader, OkHello, OkWhois
 from ztlink.wire.message import Message
-from ztlink.wire.network import ConfigAck
+from ztlink.wire.network import ConfigAck, ConfigChunk
 from ztlink.wire.verbs import Verb
 
 REQUEST_FILES = [name.lower() for name in REQUESTS if name not in ("HELLO", "ERROR")]
@@ -150,6 +150,22 @@ def test_other_worlds_than_moons_are_passed_over_in_the_tail_of_hello() -> None:
 def test_tail_of_hello_with_more_moons_than_bytes_is_refused() -> None:
     with pytest.raises(WireError, match="HELLO: 2 moons in 17 bytes"):
         Hello.decode_tail(Reader(bytes.fromhex("0002" + "7f" * 17)))
+
+
+@pytest.mark.parametrize(
+    ("flags", "is_forget", "is_redirect"),
+    [(0, False, False), (1, True, False), (2, False, True), (3, True, True), (4, False, False)],
+)
+def test_a_direct_path_says_what_is_to_be_done_with_it(
+    flags: int, is_forget: bool, is_redirect: bool
+) -> None:
+    path = DirectPath(None, flags)
+    assert (path.is_forget, path.is_redirect) == (is_forget, is_redirect)
+
+
+@pytest.mark.parametrize(("flags", "passed_on"), [(0, False), (1, True), (2, False)])
+def test_a_chunk_says_whether_it_is_to_be_passed_on(flags: int, passed_on: bool) -> None:
+    assert ConfigChunk(NetworkId(1), b"text", flags).is_fast_propagate is passed_on
 
 
 # -- refusals ------------------------------------------------------------------------------------

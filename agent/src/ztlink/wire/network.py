@@ -258,7 +258,7 @@ class NetworkCredentials(Message):
                 return replace(self, tags=(*self.tags, credential))
             case Revocation():
                 return replace(self, revocations=(*self.revocations, credential))
-            case CertificateOfOwnership():
+            case _:
                 return replace(self, coos=(*self.coos, credential))
 
     @classmethod

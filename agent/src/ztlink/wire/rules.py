@@ -339,5 +339,5 @@ def _push_field(number: int, field: Field, writer: Writer) -> None:
             writer.push_uint(end, 8)
             writer.push_uint(index, 2)
             writer.push_uint(form, 1)
-        case Opaque(data):
-            writer.push_bytes(data)
+        case _:
+            writer.push_bytes(field.data)

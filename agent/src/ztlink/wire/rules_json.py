@@ -101,16 +101,16 @@ def _field_to_json(kind: int, field: Field) -> JsonRule:
             return {"start": start, "end": end}
         case TagMatch(tag_id, value):
             return {"id": tag_id, "value": value}
-        case IntegerRange(start, end, index):
+        case None | Opaque():
+            return {}
+        case _:
             return {
-                "start": f"{start:016x}",
-                "end": f"{end:016x}",
-                "idx": index,
+                "start": f"{field.start:016x}",
+                "end": f"{field.end:016x}",
+                "idx": field.index,
                 "little": field.is_little_endian,
                 "bits": field.bits,
             }
-        case None | Opaque():
-            return {}
 
 
 def rule_from_json(entry: Mapping[str, object]) -> Rule:

@@ -136,3 +136,11 @@ def test_only_the_transitions_of_the_table_happen(state: PathState, what: PathIn
     moved = path._advance(what)  # noqa: SLF001 - the table itself is what is tested
     assert path.state is TRANSITIONS.get((state, what), state)
     assert moved is ((state, what) in TRANSITIONS)
+
+
+def test_a_second_doubt_does_not_make_the_silence_shorter() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    path.suspect(at(0.5))
+    assert path.awaiting_since == START
+    assert path.deadline() == START + 0.5

@@ -255,3 +255,64 @@ def test_a_chunk_names_the_network_that_it_is_of() -> None:
     decoded = ConfigChunk.from_bytes(chunk)
     assert (decoded.network_id, decoded.update_id) == (NETWORK, 5)
     assert NetworkConfig.decode(decoded.data).credential_time_max_delta == MAX_DELTA
+
+
+# -- what a member does not believe ----------------------------------------------------------
+
+
+def receive_chunks(member: Member, config: NetworkConfig) -> None:
+    """Have a member receive a signed configuration that it did not ask for."""
+    for chunk in chunks_of(config, 6, CONTROLLER):
+        member.vl2.handle(
+            PEER.public, Verb.NETWORK_CONFIG, PACKET_ID, memoryview(chunk), member.now
+        )
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        make_config(issued_to=PEER.address),
+        make_config(network_id=NetworkId(NETWORK + 1)),
+        make_config(timestamp=START.unix_ms - 1),
+    ],
+    ids=["somebody else's", "another network's", "older"],
+)
+def test_a_signed_configuration_that_is_not_ours_to_apply_is_not_applied(
+    config: NetworkConfig,
+) -> None:
+    member = Member()
+    before = member.network.config
+    receive_chunks(member, config)
+    assert member.network.config == before
+    stats = member.underlay.stats
+    assert stats.drops[Drop.BAD_CONFIG] + stats.drops[Drop.UNKNOWN_NETWORK] == 1
+
+
+def test_a_configuration_of_a_controller_that_nobody_knows_is_not_applied() -> None:
+    member = Member()
+    before = member.network.config
+    del member.underlay.known[CONTROLLER.address]
+    receive_chunks(member, make_config(timestamp=START.unix_ms + 1))
+    assert member.network.config == before
+    assert member.underlay.stats.drops[Drop.BAD_CONFIG] == 1
+
+
+@pytest.mark.parametrize("code", [ErrorCode.INVALID_REQUEST, 0x7F])
+def test_an_error_that_says_nothing_about_the_network_changes_nothing(code: int) -> None:
+    member = Member()
+    error = Error(Verb.NETWORK_CONFIG_REQUEST, PACKET_ID, code, NETWORK.to_bytes(8, "big"))
+    member.vl2.handle_error(CONTROLLER.public, error, START)
+    assert member.network.status is NetworkStatus.OK
+
+
+def test_a_refusal_by_somebody_else_or_of_another_network_changes_nothing() -> None:
+    member = Member()
+    denied = ErrorCode.NETWORK_ACCESS_DENIED
+    for who, body in (
+        (PEER, NETWORK.to_bytes(8, "big")),
+        (CONTROLLER, FOREIGN.to_bytes(8, "big")),
+        (CONTROLLER, b"short"),
+    ):
+        error = Error(Verb.NETWORK_CONFIG_REQUEST, PACKET_ID, denied, body)
+        member.vl2.handle_error(who.public, error, START)
+    assert member.network.status is NetworkStatus.OK

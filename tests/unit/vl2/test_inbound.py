@@ -295,3 +295,32 @@ def test_a_node_without_a_configuration_takes_nothing() -> None:
     node.network.config = None
     assert receive_frame(node) is Verdict.RETRY
     assert delivered(node) == []
+
+
+def test_frames_of_a_network_that_we_left_are_refused() -> None:
+    node = member()
+    node.vl2.leave(NETWORK, node.now)
+    assert receive_ext(node, ext()) is Verdict.DROPPED
+    assert receive_multicast(node, multicast()) is Verdict.DROPPED
+    assert node.underlay.stats.drops[Drop.UNKNOWN_NETWORK] == 2
+
+
+def test_frames_with_macs_wait_too_where_there_is_no_certificate() -> None:
+    node = Member(make_config(rules=(ACCEPT,)))
+    assert receive_ext(node, ext()) is Verdict.RETRY
+    assert receive_multicast(node, multicast()) is Verdict.RETRY
+    assert delivered(node) == []
+
+
+def test_the_host_behind_a_bridge_is_remembered_by_its_multicasts_too() -> None:
+    role = Specialist(PEER.address, SpecialistRole.ACTIVE_BRIDGE)
+    node = member(specialists=(role,))
+    receive_multicast(node, multicast(source=HOST_MAC))
+    assert delivered(node) == [ethernet(HOST_MAC, GROUP.mac)]
+    assert node.network.bridges.bridge_for(HOST_MAC) == PEER.address
+
+
+def test_a_certificate_in_a_multicast_counts() -> None:
+    node = Member(make_config(rules=(ACCEPT,)))
+    assert receive_multicast(node, multicast(com=make_com(PEER))) is Verdict.TRUSTED
+    assert delivered(node) == [ethernet(destination=GROUP.mac)]

@@ -13,14 +13,15 @@ from tests.unit.vl2.rig import (
     make_config,
 )
 from ztlink.batch import SuperFrame
-from ztlink.ids import BROADCAST_MAC, Mac, MulticastGroup, member_mac
+from ztlink.ids import BROADCAST_MAC, Mac, MulticastGroup, PacketId, member_mac
 from ztlink.stats import Drop
 from ztlink.vl2 import outbound
 from ztlink.wire.buffer import Reader
+from ztlink.wire.control import Error
 from ztlink.wire.netconf import ConfigFlag, Specialist, SpecialistRole
 from ztlink.wire.network import ExtFrame, MulticastFrame, MulticastGather
 from ztlink.wire.rules import Rule, RuleType
-from ztlink.wire.verbs import Verb
+from ztlink.wire.verbs import ErrorCode, Verb
 
 ACCEPT = (Rule(RuleType.ACTION_ACCEPT),)
 ETHERTYPE = b"\x88\xb5"
@@ -169,3 +170,43 @@ def test_frames_wait_for_nothing_where_there_is_no_configuration() -> None:
     member.network.config = None
     send(member, PEER_MAC)
     assert member.underlay.stats.drops[Drop.NO_CONFIG] == 1
+
+
+@pytest.mark.parametrize("size", [0, 13, 14])
+def test_a_frame_without_a_payload_is_refused(size: int) -> None:
+    member = Member(make_config(rules=ACCEPT))
+    frame = SuperFrame(memoryview(bytearray(size)))
+    member.vl2.receive_frame(NETWORK, frame, member.now)
+    assert member.underlay.stats.drops[Drop.BAD_FRAME] == 1
+
+
+@pytest.mark.parametrize("destination", [PEER_MAC, GROUP, HOST_MAC])
+def test_what_the_rules_drop_goes_to_nobody(destination: Mac) -> None:
+    dropped = (Rule(RuleType.ACTION_DROP),)
+    member = Member(make_config(rules=dropped, specialists=(bridge(PEER.address),)))
+    member.network.groups.add(MulticastGroup(GROUP, 0), PEER.address, member.now)
+    send(member, destination)
+    assert member.underlay.frames == []
+    assert not member.underlay.take(Verb.MULTICAST_FRAME)
+    assert member.underlay.stats.drops[Drop.FILTERED] == 1
+
+
+def test_a_frame_of_a_network_that_was_left_is_refused() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    member.vl2.leave(NETWORK, member.now)
+    send(member, PEER_MAC)
+    assert member.underlay.stats.drops[Drop.UNKNOWN_NETWORK] == 1
+
+
+def test_who_wants_a_group_no_more_does_not_get_it() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    member.vl2.credentials.add(make_com(PEER), PEER.address, member.now)
+    member.network.groups.add(MulticastGroup(GROUP, 0), PEER.address, member.now)
+    body = NETWORK.to_bytes(8, "big") + GROUP + bytes(4)
+    error = Error(Verb.MULTICAST_FRAME, PacketId(1), ErrorCode.UNWANTED_MULTICAST, body)
+    member.vl2.handle_error(STRANGER.public, error, member.now)
+    send(member, GROUP)
+    assert [m.to for m in member.underlay.take(Verb.MULTICAST_FRAME)] == [PEER.address]
+    member.vl2.handle_error(PEER.public, error, member.now)
+    send(member, GROUP)
+    assert not member.underlay.take(Verb.MULTICAST_FRAME)

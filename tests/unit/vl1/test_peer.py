@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity
+from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity, planet
 from tests.unit.vl1.packets import after
 from ztlink.ids import ALL_SOCKETS, Endpoint, SocketId
 from ztlink.vl1.events import PathConfirmed, PathLost, PeerLost
@@ -131,6 +131,17 @@ def test_a_root_is_never_forgotten(mesh: Mesh) -> None:
     mesh.blocked = {(0, 1), (1, 0)}
     mesh.run(2 * ACTIVITY_TIMEOUT)
     assert identity(0).address in mesh.nodes[1].vl1.topology.peers
+
+
+def test_a_root_that_is_none_any_more_is_forgotten_after_silence(mesh: Mesh) -> None:
+    mesh.blocked = {(0, 1), (1, 0)}
+    mesh.run(2 * ACTIVITY_TIMEOUT)
+    topology = mesh.nodes[1].vl1.topology
+    topology.planet = planet(7)
+    topology.update_roots(mesh.now)
+    mesh.run(2 * ACTIVITY_TIMEOUT)
+    assert identity(0).address not in topology.peers
+    assert identity(7).address in topology.peers
 
 
 def test_the_path_of_an_idle_peer_is_not_kept_alive(mesh: Mesh) -> None:

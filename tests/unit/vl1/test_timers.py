@@ -57,3 +57,9 @@ def test_a_forgotten_owner_is_never_due() -> None:
     queue.schedule(owner, 1.0)
     queue.forget(owner)
     assert queue.head() is None
+
+
+def test_an_owner_that_has_no_deadline_is_not_called() -> None:
+    queue = DeadlineQueue()
+    queue.schedule(Owner("idle"), None)
+    assert queue.head() is None

@@ -11,7 +11,7 @@ from ztlink.ids import Address, NetworkId, PacketId
 from ztlink.stats import Stats
 from ztlink.vl2.layer import Timed, Vl2
 from ztlink.vl2.network import Network
-from ztlink.wire.credentials import Com, Tag
+from ztlink.wire.credentials import Com, CredentialType, Revocation, Tag
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.netconf import NetworkConfig, NetworkType
 from ztlink.wire.verbs import Verb
@@ -134,6 +134,14 @@ def make_tag(number: int, member: SecretIdentity = OWN) -> Tag:
     """Return a tag, signed by the controller."""
     unsigned = Tag(NETWORK, START.unix_ms, number, 1, member.address, CONTROLLER.address, bytes(96))
     return replace(unsigned, signature=sign(CONTROLLER, unsigned.signing_input()))
+
+
+def revocation_of(member: SecretIdentity) -> Revocation:
+    """Return a revocation of a member's certificate, signed by the controller."""
+    bare = Revocation(
+        1, NETWORK, 0, START.unix_ms, 1, member.address, CONTROLLER.address, CredentialType.COM
+    )
+    return replace(bare, signature=sign(CONTROLLER, bare.signing_input()))
 
 
 def make_config(**fields: object) -> NetworkConfig:

@@ -1,6 +1,5 @@
 """The wire side of a controller: what members ask becomes events, its answers become packets."""
 
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -17,11 +16,11 @@ from tests.unit.vl2.rig import (
     NotingUnderlay,
     make_com,
     make_config,
+    revocation_of,
 )
 from ztlink.batch import Verdict
 from ztlink.clock import Now
 from ztlink.controller.decide import chunks_of
-from ztlink.crypto.identity import sign
 from ztlink.ids import NetworkId, PacketId
 from ztlink.stats import Drop
 from ztlink.vl2.controller import MIN_REQUEST_INTERVAL, SERVED_LIFETIME
@@ -29,7 +28,6 @@ from ztlink.vl2.events import ConfigRequested, NetworkConfigured, NetworkStatus,
 from ztlink.vl2.layer import Vl2
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import Error, OkHeader
-from ztlink.wire.credentials import CredentialType, Revocation
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.network import ConfigChunk, NetworkConfigRequest, NetworkCredentials
@@ -226,13 +224,6 @@ def test_a_refusal_for_a_network_that_we_left_harms_nothing() -> None:
 
 
 # -- revocations -----------------------------------------------------------------------------
-
-
-def revocation_of(member: SecretIdentity) -> Revocation:
-    bare = Revocation(
-        1, NETWORK, 0, START.unix_ms, 1, member.address, CONTROLLER.address, CredentialType.COM
-    )
-    return replace(bare, signature=sign(CONTROLLER, bare.signing_input()))
 
 
 def test_every_member_is_told_of_a_revocation_and_believes_it() -> None:

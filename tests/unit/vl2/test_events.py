@@ -1,5 +1,7 @@
 """What VL2 tells of a network, from joining to leaving."""
 
+from unittest.mock import patch
+
 import pytest
 
 from tests.unit.vl2.rig import (
@@ -137,3 +139,20 @@ def test_a_configuration_kept_from_last_time_serves_at_once() -> None:
     told = Told()
     told.vl2.join(NETWORK, START, make_config())
     assert statuses(told.take()) == [NetworkStatus.OK]
+
+
+def test_what_is_told_of_a_network_that_was_not_joined_is_nothing() -> None:
+    told = Told()
+    told.vl2.leave(NETWORK, START)
+    told.vl2.set_port_error(NETWORK, "no TAP device", START)
+    told.vl2.set_groups(NETWORK, frozenset(), START)
+    assert told.take() == []
+
+
+def test_without_a_root_that_is_what_is_waited_for() -> None:
+    told = Told()
+    with patch.object(NotingUnderlay, "is_online", return_value=False):
+        told.vl2.join(NETWORK, START, None)
+    assert told.vl2.networks[NETWORK].status is NetworkStatus.REQUESTING_CONFIGURATION
+    reasons = [e.reason for e in told.take() if isinstance(e, NetworkStatusChanged)]
+    assert reasons == ["waiting for a root: none has answered yet"]

@@ -260,3 +260,26 @@ def test_ownership_of_an_ip_address_is_found_in_any_certificate() -> None:
     target.add(signed_coo(2, NOW, Thing.of_ip(address)), VERIFIER)
     assert target.owns_ip(address, OUR_CONFIG)
     assert not target.owns_ip(address + 1, OUR_CONFIG)
+
+
+def test_a_revocation_of_somebody_else_or_of_an_unknown_kind_is_rejected() -> None:
+    good = signed_revocation(CredentialType.COM, 0, NOW)
+    elsewhere = replace(good, target=OTHER.address)
+    unknown = signed_revocation(9, 0, NOW)
+    results = [record().add(each, VERIFIER) for each in (elsewhere, unknown)]
+    assert results == [AddResult.REJECTED, AddResult.REJECTED]
+
+
+def test_a_revocation_whose_signature_is_bad_is_rejected() -> None:
+    forged = replace(signed_revocation(CredentialType.COM, 0, NOW), threshold=NOW + 1)
+    subject_of = record()
+    subject_of.add(signed_com(), VERIFIER)
+    assert subject_of.add(forged, VERIFIER) is AddResult.REJECTED
+
+
+@pytest.mark.parametrize("kind", [CredentialType.COM, CredentialType.TAG])
+def test_a_revocation_that_says_nothing_new_is_redundant(kind: CredentialType) -> None:
+    filed = record()
+    assert filed.add(signed_revocation(kind, 0, NOW), VERIFIER) is AddResult.NEW
+    assert filed.add(signed_revocation(kind, 0, NOW - 1), VERIFIER) is AddResult.REDUNDANT
+    assert filed.add(signed_revocation(kind, 0, NOW + 1), VERIFIER) is AddResult.NEW

@@ -1,3 +1,5 @@
+from unittest.mock import patch
+
 import pytest
 
 from ztlink.clock import Now
@@ -11,7 +13,7 @@ from ztlink.vl2.multicast import (
     sample,
 )
 
-OWN, ALICE, BOB = Address(1), Address(2), Address(3)
+OWN, ALICE, BOB, CAROL = (Address(number) for number in (1, 2, 3, 4))
 GROUP = MulticastGroup(Mac(b"\xff" * 6), 42)
 NOW = Now(100.0, 0)
 
@@ -107,3 +109,33 @@ def test_a_sample_has_no_member_twice(most: int) -> None:
     members = [Address(n) for n in range(10)]
     chosen = sample(members, most, lambda n: bytes(range(7, 7 + n)))
     assert len(set(chosen)) == len(chosen) == min(most, 10)
+
+
+def test_the_oldest_listener_makes_room_where_there_are_too_many() -> None:
+    table = GroupTable(OWN)
+    with patch("ztlink.vl2.multicast.MAX_MEMBERS", 2):
+        for member in (ALICE, BOB, CAROL):
+            table.add(GROUP, member, NOW)
+    assert sorted(table.members(GROUP, NOW)) == [BOB, CAROL]
+    assert table.size == 2
+
+
+def test_the_oldest_group_makes_room_where_there_are_too_many() -> None:
+    table = GroupTable(OWN)
+    groups = [MulticastGroup(GROUP.mac, number) for number in range(3)]
+    with patch("ztlink.vl2.multicast.MAX_GROUPS", 2):
+        for group in groups:
+            table.add(group, ALICE, NOW)
+    assert [table.members(group, NOW) for group in groups] == [[], [ALICE], [ALICE]]
+    assert table.size == 2
+
+
+def test_a_listener_that_leaves_is_forgotten_and_leaving_twice_is_leaving_once() -> None:
+    table = GroupTable(OWN)
+    table.add(GROUP, ALICE, NOW)
+    table.add(GROUP, BOB, NOW)
+    table.remove(GROUP, ALICE)
+    table.remove(GROUP, ALICE)
+    table.remove(MulticastGroup(GROUP.mac, 1), BOB)
+    assert table.members(GROUP, NOW) == [BOB]
+    assert table.size == 1

@@ -9,9 +9,15 @@ from ztlink.ids import Address
 
 MAX_UINT: Final = (1 << 64) - 1
 MAX_INT: Final = (1 << 63) - 1
-_ESCAPES: Final = {0x00: b"\\0", 0x0A: b"\\n", 0x0D: b"\\r", 0x3D: b"\\e", 0x5C: b"\\\\"}
+_ESCAPES: Final = (
+    (b"\\", b"\\\\"),  # first, or it would escape the escapes
+    (b"\0", b"\\0"),
+    (b"\n", b"\\n"),
+    (b"\r", b"\\r"),
+    (b"=", b"\\e"),
+)
 _UNESCAPES: Final = {b"0": b"\0", b"n": b"\n", b"r": b"\r", b"e": b"="}
-_SPECIAL: Final = re.compile(rb"[\x00\n\r=\\]")
+_NOT_IN_KEYS: Final = frozenset("\0\n\r=\\")
 _ESCAPED: Final = re.compile(rb"\\(.?)", re.DOTALL)
 _LINE_END: Final = re.compile(rb"[\r\n]")
 _HEX: Final = re.compile(rb"[ \t\v\f]*([+-]?)(?:0[xX](?=[0-9a-fA-F]))?([0-9a-fA-F]*)")
@@ -54,7 +60,7 @@ class Dictionary:
 
     def add_bytes(self, key: str, value: bytes) -> None:
         """Add raw bytes."""
-        if not key or _SPECIAL.search(key.encode("latin-1")):
+        if not key or not _NOT_IN_KEYS.isdisjoint(key):
             raise ValueError(f"dictionary: {key!r} cannot be a key")
         self._entries.append((key, value))
 
@@ -119,7 +125,9 @@ def _parse_hex(value: bytes) -> tuple[bool, int]:
 
 
 def _escape(value: bytes) -> bytes:
-    return _SPECIAL.sub(lambda match: _ESCAPES[match[0][0]], value)
+    for special, escaped in _ESCAPES:
+        value = value.replace(special, escaped)
+    return value
 
 
 def _unescape(value: bytes) -> bytes:

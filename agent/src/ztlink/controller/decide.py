@@ -45,7 +45,10 @@ from ztlink.wire.rules import Rule, RuleType
 from ztlink.wire.verbs import ErrorCode
 
 CREDENTIAL_MAX_DELTA: Final = 1_800_000
-"""Milliseconds by which the certificates of two members may differ in age."""
+"""Milliseconds by which the certificates of two members may differ in age, unless the network says
+otherwise; between the two that follow."""
+LEAST_MAX_DELTA: Final = 300_000
+MOST_MAX_DELTA: Final = 7_200_000
 CHUNK_SIZE: Final = 9_740
 MAX_TRIALS: Final = 1_000
 MAX_THINGS: Final = 16
@@ -99,25 +102,54 @@ def decide(
     random_bytes: Callable[[int], bytes],
 ) -> Answer:
     """Judge a request; `used` are the addresses that members of the network have."""
-    is_new = member is None
-    record = member or MemberRecord(network.network_id, request.identity.address, unix_ms)
-    identity = str(request.identity)
-    if record.identity and record.identity != identity:
-        return Answer(record, None, ErrorCode.NETWORK_ACCESS_DENIED)
-    record = replace(record, identity=identity, version=request.version, protocol=request.protocol)
-    if is_new:
-        defaults = tuple(c.capability_id for c in network.capabilities if c.is_default)
-        record = replace(record, capabilities=defaults)
+    record = _introduced(network, member, request, unix_ms)
+    if record is None:
+        assert member is not None
+        return Answer(member, None, ErrorCode.NETWORK_ACCESS_DENIED)
     record = _authorize(network, record, request, unix_ms)
+    if _must_log_in(network, record, unix_ms):
+        return Answer(record, None, ErrorCode.NETWORK_AUTHENTICATION_REQUIRED)
     if not record.authorized:
         return Answer(record, None, ErrorCode.NETWORK_ACCESS_DENIED)
     record = _with_tags(network, record)
     record = _assign(network, record, used, random_bytes)
+    return Answer(record, _config(network, record, request, bridges, unix_ms))
+
+
+def _introduced(
+    network: NetworkRecord, member: MemberRecord | None, request: Request, unix_ms: int
+) -> MemberRecord | None:
+    """Return the member's record with what it says of itself; None where it is another node."""
+    identity, version, protocol = str(request.identity), request.version, request.protocol
+    if member is None:
+        return MemberRecord(
+            network.network_id,
+            request.identity.address,
+            unix_ms,
+            identity=identity,
+            version=version,
+            protocol=protocol,
+            capabilities=tuple(c.capability_id for c in network.capabilities if c.is_default),
+        )
+    if member.identity and member.identity != identity:
+        return None
+    if (member.identity, member.version, member.protocol) == (identity, version, protocol):
+        return member
+    return replace(member, identity=identity, version=version, protocol=protocol)
+
+
+def _config(
+    network: NetworkRecord,
+    record: MemberRecord,
+    request: Request,
+    bridges: Sequence[Address],
+    unix_ms: int,
+) -> NetworkConfig:
     rules = network.rules if request.has_rules_engine else _ACCEPT
-    config = NetworkConfig(
+    return NetworkConfig(
         network_id=network.network_id,
         timestamp=unix_ms,
-        credential_time_max_delta=CREDENTIAL_MAX_DELTA,
+        credential_time_max_delta=max_delta(network),
         revision=network.revision,
         issued_to=record.address,
         trace_target=record.trace_target or network.trace_target or Address(0),
@@ -130,12 +162,24 @@ def decide(
         specialists=tuple(
             Specialist(bridge, SpecialistRole.ACTIVE_BRIDGE) for bridge in bridges[:MAX_SPECIALISTS]
         ),
-        routes=tuple(Route(route.target, route.via) for route in network.routes),
+        routes=tuple([Route(route.target, route.via) for route in network.routes]),
         addresses=managed_addresses(network, record),
         rules=rules,
         dns=Dns(network.dns_domain.encode(), network.dns_servers),
     )
-    return Answer(record, config)
+
+
+def max_delta(network: NetworkRecord) -> int:
+    """Return by how many milliseconds certificates of the network may differ."""
+    wanted = network.credential_window_ms or CREDENTIAL_MAX_DELTA
+    return min(max(wanted, LEAST_MAX_DELTA), MOST_MAX_DELTA)
+
+
+def _must_log_in(network: NetworkRecord, record: MemberRecord, unix_ms: int) -> bool:
+    """Tell whether single sign-on is wanted: nobody gets in by it, as there is no provider here."""
+    return (
+        network.sso_enabled and not record.sso_exempt and record.authentication_expiry <= unix_ms
+    )
 
 
 def _authorize(
@@ -156,6 +200,8 @@ def _with_tags(network: NetworkRecord, record: MemberRecord) -> MemberRecord:
     for tag in network.tags:
         if tag.default is not None and len(tags) < MAX_TAGS:
             tags.setdefault(tag.tag_id, tag.default)
+    if len(tags) == len(record.tags):
+        return record
     return replace(record, tags=tuple(sorted(tags.items())))
 
 
@@ -293,8 +339,8 @@ def endorse(
     A member without a rules engine gets no tags and no capabilities: it could not use them.
     """
     when, to, by = config.timestamp, member.address, signer.address
-    com = Com.issue(config.network_id, when, config.credential_time_max_delta, request.identity)
-    com = replace(com, signer=by, signature=sign(signer, com.signing_input()))
+    bare_com = Com.issue(config.network_id, when, config.credential_time_max_delta, request.identity)
+    com = Com(bare_com.qualifiers, by, sign(signer, bare_com.signing_input()))
     tags = []
     for number, value in member.tags if request.has_rules_engine else ():
         tag = Tag(config.network_id, when, number, value, to, by)
@@ -307,7 +353,7 @@ def endorse(
             capabilities.append(replace(bare, custody=(custody,)))
     coos = []
     if config.addresses:
-        things = tuple(Thing.of_ip(a.ip) for a in config.addresses[:MAX_THINGS])
+        things = tuple([Thing.of_ip(a.ip) for a in config.addresses[:MAX_THINGS]])
         coo = CertificateOfOwnership(config.network_id, when, 0, 1, things, to, by)
         coos.append(replace(coo, signature=sign(signer, coo.signing_input())))
     return replace(

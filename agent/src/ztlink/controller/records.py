@@ -93,6 +93,15 @@ class NetworkRecord:
     dns_servers: tuple[IpAddress, ...] = ()
     trace_target: Address | None = None
     trace_level: int = 0
+    credential_window_ms: int | None = None
+    """By how much certificates may differ in age; in files of the original alone, as are the rest.
+
+    The REST API shows these fields and passes over them in requests.
+    """
+    rules_source: str = ""
+    sso_enabled: bool = False
+    client_id: str = ""
+    authorization_endpoint: str = ""
 
     def to_json(self) -> Json:
         """Return the form that the REST API shows."""
@@ -102,7 +111,7 @@ class NetworkRecord:
         network_id = format_network_id(self.network_id)
         return {
             "authTokens": dict(self.auth_tokens) or [None],
-            "authorizationEndpoint": "",
+            "authorizationEndpoint": self.authorization_endpoint,
             "capabilities": [
                 {
                     "id": c.capability_id,
@@ -111,7 +120,8 @@ class NetworkRecord:
                 }
                 for c in self.capabilities
             ],
-            "clientId": "",
+            **self._window_json(),
+            "clientId": self.client_id,
             "creationTime": self.creation_unix_ms,
             "dns": dns,
             "enableBroadcast": self.enable_broadcast,
@@ -132,8 +142,8 @@ class NetworkRecord:
                 {"target": str(r.target), "via": str(r.via) if r.via else None} for r in self.routes
             ],
             "rules": [rule_to_json(rule) for rule in self.rules],
-            "rulesSource": "",
-            "ssoEnabled": False,
+            "rulesSource": self.rules_source,
+            "ssoEnabled": self.sso_enabled,
             "tags": [{"id": t.tag_id, "default": t.default} for t in self.tags],
             "v4AssignMode": {"zt": self.v4_zt},
             "v6AssignMode": {
@@ -142,6 +152,11 @@ class NetworkRecord:
                 "zt": self.v6_zt,
             },
         }
+
+    def _window_json(self) -> Json:
+        if self.credential_window_ms is None:
+            return {}
+        return {"certificateTimeoutWindowSize": self.credential_window_ms}
 
     def updated(self, body: Mapping[str, Any]) -> Self:
         """Return the network with the fields of a request put in; unknown ones are passed over."""
@@ -169,6 +184,7 @@ class MemberRecord:
     credential_type: str | None = None
     credential: str | None = None
     authentication_expiry: int = 0
+    sso_exempt: bool = False
     trace_target: Address | None = None
     trace_level: int = 0
     version: tuple[int, int, int] = (-1, -1, -1)
@@ -198,7 +214,7 @@ class MemberRecord:
             "remoteTraceLevel": self.trace_level,
             "remoteTraceTarget": _address_json(self.trace_target),
             "revision": self.revision,
-            "ssoExempt": False,
+            "ssoExempt": self.sso_exempt,
             "tags": [[number, value] for number, value in self.tags],
             "vMajor": self.version[0],
             "vMinor": self.version[1],

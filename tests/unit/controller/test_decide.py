@@ -1,6 +1,7 @@
 """What a controller decides: pure, so every case is a value in and a value out."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
@@ -426,3 +427,38 @@ def test_pieces_are_in_order_and_no_larger_than_members_take() -> None:
     sizes = [len(piece.data) for piece in pieces]
     assert [piece.index for piece in pieces] == [CHUNK_SIZE * n for n in range(len(pieces))]
     assert (len(sizes) > 2, max(sizes), {p.update_id for p in pieces}) == (True, CHUNK_SIZE, {5})
+
+
+# -- what files of the original may say -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [(None, 1_800_000), (600_000, 600_000), (1, 300_000), (1 << 40, 7_200_000)],
+)
+def test_the_window_of_certificates_is_the_networks_within_limits(
+    window: int | None, expected: int
+) -> None:
+    of = replace(network(), credential_window_ms=window)
+    assert config(of).credential_time_max_delta == expected
+
+
+def test_the_certificate_agrees_with_the_window() -> None:
+    com = endorsed(replace(network(), credential_window_ms=600_000)).com
+    assert com is not None
+    assert com.qualifiers[0].max_delta == 600_000
+
+
+SIGN_ON = replace(network(), sso_enabled=True)
+
+
+def test_nobody_gets_in_by_single_sign_on_which_is_not_here() -> None:
+    assert judge(SIGN_ON).refusal is ErrorCode.NETWORK_AUTHENTICATION_REQUIRED
+
+
+def test_a_member_that_is_exempt_needs_no_single_sign_on() -> None:
+    assert judge(SIGN_ON, replace(KNOWN, sso_exempt=True)).refusal is None
+
+
+def test_a_login_that_has_not_expired_is_enough() -> None:
+    assert judge(SIGN_ON, replace(KNOWN, authentication_expiry=NOW + 1)).refusal is None

@@ -1,11 +1,13 @@
 """Records and their JSON: every field both ways, and nothing dangerous by mistake."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.vectors.loading import load
-from ztlink.controller.records import FieldError, MemberRecord, NetworkRecord
+from ztlink.controller.fields import FieldError
+from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.ids import Address, NetworkId
 
 NETWORK = NetworkRecord(NetworkId(0x7CE8165A4FAF97EA), 1_795_320_916_867)
@@ -144,6 +146,7 @@ def test_what_was_authorised_already_keeps_its_stamp() -> None:
         ("name", "x" * 128),
         ("name", "\u00fc" * 64),
         ("name", "\ud800"),
+        ("name", "a\0b"),
         ("enableBroadcast", "true"),
         ("multicastLimit", -1),
         ("multicastLimit", "32"),
@@ -155,6 +158,7 @@ def test_what_was_authorised_already_keeps_its_stamp() -> None:
         ("v4AssignMode", True),
         ("v4AssignMode", {"zt": 1}),
         ("v6AssignMode", ["zt"]),
+        ("v6AssignMode", "zt, rfc4291"),
         ("routes", {"target": "10.0.0.0/8"}),
         ("routes", ["10.0.0.0/8"]),
         ("routes", [{}]),
@@ -171,6 +175,7 @@ def test_what_was_authorised_already_keeps_its_stamp() -> None:
         ("rules", [{"type": "NO_SUCH"}]),
         ("rules", [{"type": "MATCH_ETHERTYPE", "etherType": "x"}]),
         ("rules", ["ACTION_DROP"]),
+        ("rules", [{"type": "ACTION_ACCEPT", "not": "false"}]),
         ("rules", [{"type": "ACTION_DROP"}] * 1025),
         ("capabilities", [{"id": -1}]),
         ("capabilities", [{"id": 1, "default": "yes"}]),
@@ -205,6 +210,8 @@ def test_a_bad_value_of_a_network_is_refused_by_name(field: str, value: object) 
         ("ipAssignments", ["nonsense"]),
         ("ipAssignments", "10.0.0.1"),
         ("ipAssignments", [5.5]),
+        ("ipAssignments", [["10.0.0.1"]]),
+        ("ipAssignments", ["10.0.0.1/99"]),
         ("ipAssignments", [f"10.0.0.{n}" for n in range(33)]),
         ("tags", [[1, 2], [3]]),
         ("tags", [[1, -2]]),
@@ -230,3 +237,18 @@ def test_a_refusal_does_not_repeat_all_of_a_huge_value() -> None:
     with pytest.raises(FieldError) as caught:
         NETWORK.updated({"private": "x" * 100_000})
     assert len(str(caught.value)) <= 300
+
+
+def test_a_refusal_says_what_is_wanted_also_of_a_huge_value() -> None:
+    with pytest.raises(FieldError, match=r"is not true or false$"):
+        NETWORK.updated({"private": ["x" * 100_000] * 100})
+
+
+def test_a_request_cannot_set_what_only_files_may() -> None:
+    body = {"ssoEnabled": True, "clientId": "x", "certificateTimeoutWindowSize": 1}
+    assert NETWORK.updated(body) == NETWORK
+
+
+def test_the_window_of_certificates_is_shown_where_a_file_set_it() -> None:
+    network = replace(NETWORK, credential_window_ms=600_000)
+    assert network.to_json()["certificateTimeoutWindowSize"] == 600_000

@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.controller.rig import CONTROLLER, NETWORK, Refused, Rig, member
 from ztlink.controller import decide, service
-from ztlink.controller.records import FieldError
+from ztlink.controller.fields import FieldError
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import verify
 from ztlink.ids import NetworkId, PacketId

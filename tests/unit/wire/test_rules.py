@@ -15,7 +15,7 @@ from ztlink.wire.rules import (
     decode_rules,
     encode_rules,
 )
-from ztlink.wire.rules_json import rule_from_json, rule_to_json
+from ztlink.wire.rules_json import rule_from_json, rule_to_json, shortened
 
 VECTORS = load("rules.json")
 TABLES = VECTORS["tables"]
@@ -133,6 +133,9 @@ def test_icmp_code_counts_only_if_its_flag_says_so() -> None:
         ({"type": "MATCH_SOURCE_ZEROTIER_ADDRESS", "zt": "xyz"}, "is not an address"),
         ({"type": "MATCH_CHARACTERISTICS", "mask": "xyz"}, "mask 'xyz' is not hex"),
         ({"type": "INTEGER_RANGE", "bits": 65, "start": 0, "end": 1, "idx": 0}, "bits 65"),
+        ({"type": "ACTION_DROP", "not": "false"}, "not 'false' is not true or false"),
+        ({"type": "ACTION_DROP", "or": 1}, "or 1 is not true or false"),
+        ({"type": ["x" * 999] * 999}, r"type \[.{1,260}\] is unknown"),
     ],
 )
 def test_malformed_rule_of_the_api_is_refused(entry: dict[str, Any], reason: str) -> None:
@@ -149,3 +152,14 @@ def test_mac_of_the_api_may_have_hyphens_or_nothing_between() -> None:
 def test_mask_of_the_api_may_be_a_number() -> None:
     entries = [{"type": "MATCH_CHARACTERISTICS", "mask": mask} for mask in (2, "0000000000000002")]
     assert rule_from_json(entries[0]) == rule_from_json(entries[1])
+
+
+def test_a_deep_value_is_shown_in_short() -> None:
+    deep: list[object] = []
+    for _ in range(50_000):
+        deep = [deep]
+    assert shortened(deep) == "[[[...]]]"
+
+
+def test_a_wide_value_is_shown_in_short() -> None:
+    assert len(shortened([["x" * 999] * 999] * 999)) < 400

@@ -177,9 +177,7 @@ def max_delta(network: NetworkRecord) -> int:
 
 def _must_log_in(network: NetworkRecord, record: MemberRecord, unix_ms: int) -> bool:
     """Tell whether single sign-on is wanted: nobody gets in by it, as there is no provider here."""
-    return (
-        network.sso_enabled and not record.sso_exempt and record.authentication_expiry <= unix_ms
-    )
+    return network.sso_enabled and not record.sso_exempt and record.authentication_expiry <= unix_ms
 
 
 def _authorize(
@@ -339,7 +337,9 @@ def endorse(
     A member without a rules engine gets no tags and no capabilities: it could not use them.
     """
     when, to, by = config.timestamp, member.address, signer.address
-    bare_com = Com.issue(config.network_id, when, config.credential_time_max_delta, request.identity)
+    bare_com = Com.issue(
+        config.network_id, when, config.credential_time_max_delta, request.identity
+    )
     com = Com(bare_com.qualifiers, by, sign(signer, bare_com.signing_input()))
     tags = []
     for number, value in member.tags if request.has_rules_engine else ():

@@ -1,11 +1,27 @@
 """Networks and members as a controller keeps them, and as its REST API shows and takes them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_interface
 from typing import Any, Final, Self
 
-from ztlink.errors import ZtError
+from ztlink.controller.fields import (
+    MAX_UINT32,
+    FieldError,
+    Reading,
+    as_attribute,
+    as_number,
+    boolean,
+    integer,
+    interface,
+    ip,
+    items,
+    mapping,
+    read_fields,
+    refuse,
+    text,
+    trace_target,
+)
+from ztlink.errors import WireError
 from ztlink.ids import (
     Address,
     IpAddress,
@@ -13,7 +29,6 @@ from ztlink.ids import (
     NetworkId,
     format_address,
     format_network_id,
-    parse_address,
 )
 from ztlink.wire.rules import MAX_CAPABILITY_RULES, MAX_NETWORK_RULES, Rule, RuleType
 from ztlink.wire.rules_json import rule_from_json, rule_to_json
@@ -22,15 +37,13 @@ Json = dict[str, Any]
 
 MIN_MTU: Final = 1280
 MAX_MTU: Final = 10_000
-MAX_ITEMS: Final = 128
 MAX_ASSIGNMENTS: Final = 32
-MAX_NAME: Final = 127
-MAX_UINT32: Final = 0xFFFF_FFFF
+MAX_TIME: Final = 1 << 62
+MAX_TEXT: Final = 1 << 20
+MAX_REASON: Final = 300
+"""Letters of what is wrong with a rule."""
+_V6_MODES: Final = frozenset({"zt", "rfc4193", "6plane"})
 ACCEPT_ALL: Final = (Rule(RuleType.ACTION_ACCEPT),)
-
-
-class FieldError(ZtError, ValueError):
-    """A field of a request is not good; the message names it, its value and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +173,7 @@ class NetworkRecord:
 
     def updated(self, body: Mapping[str, Any]) -> Self:
         """Return the network with the fields of a request put in; unknown ones are passed over."""
-        return replace(self, **_read(body, _NETWORK_FIELDS))
+        return replace(self, **read_fields(body, NETWORK_FIELDS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +237,7 @@ class MemberRecord:
 
     def updated(self, body: Mapping[str, Any], unix_ms: int) -> Self:
         """Return the member with the fields of a request put in."""
-        changed = replace(self, **_read(body, _MEMBER_FIELDS))
+        changed = replace(self, **read_fields(body, MEMBER_FIELDS))
         return (
             changed
             if changed.authorized == self.authorized
@@ -246,235 +259,171 @@ class MemberRecord:
 
 # -- reading fields ------------------------------------------------------------------------------
 
-Reading = Callable[[str, object], dict[str, Any]]
-"""Takes a field's name and value, returns attributes; raises FieldError."""
-
-
-def _read(body: Mapping[str, Any], fields: Mapping[str, Reading]) -> dict[str, Any]:
-    attributes: dict[str, Any] = {}
-    for key, reading in fields.items():
-        if key in body:
-            attributes |= reading(key, body[key])
-    return attributes
-
-
-def _refuse(key: str, value: object, wanted: str) -> FieldError:
-    return FieldError(f"{key}: {value!r} is not {wanted}"[:300])
-
-
-def _boolean(key: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _refuse(key, value, "true or false")
-    return value
-
-
-def _integer(key: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise _refuse(key, value, f"an integer from {low} to {high}")
-    return value
-
-
-def _text(key: str, value: object, most: int = MAX_NAME) -> str:
-    # Half of a surrogate pair may stand in JSON, but it is no text.
-    if not isinstance(value, str) or len(value.encode(errors="replace")) > most:
-        raise _refuse(key, value, f"a text of at most {most} bytes")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise _refuse(key, value, "a text in Unicode")
-    return value
-
-
-def _list(key: str, value: object, most: int = MAX_ITEMS) -> list[Any]:
-    if not isinstance(value, list) or len(value) > most:
-        raise _refuse(key, value, f"a list of at most {most} items")
-    return value
-
-
-def _object(key: str, value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _refuse(key, value, "an object")
-    return value
-
-
-def _ip(key: str, value: object) -> IpAddress:
-    try:
-        ip = ip_address(str(value))
-    except ValueError as error:
-        raise _refuse(key, value, "an IP address") from error
-    if "%" in str(ip):  # the name of an interface of ours means nothing to members
-        raise _refuse(key, value, "an IP address without a scope")
-    return ip
-
-
-def _interface(key: str, value: object) -> IpInterface:
-    if not isinstance(value, str) or "/" not in value or "%" in value:
-        raise _refuse(key, value, "an IP range such as 10.1.0.0/16")
-    try:
-        return ip_interface(value)
-    except ValueError as error:
-        raise _refuse(key, value, "an IP range such as 10.1.0.0/16") from error
-
-
-def _as(attribute: str, read: Callable[[str, object], object]) -> Reading:
-    return lambda key, value: {attribute: read(key, value)}
-
-
-def _number(attribute: str, low: int, high: int) -> Reading:
-    return lambda key, value: {attribute: _integer(key, value, low, high)}
-
 
 def _routes(key: str, value: object) -> tuple[ManagedRoute, ...]:
     routes = []
-    for item in _list(key, value):
-        entry = _object(key, item)
+    for item in items(key, value):
+        entry = mapping(key, item)
         via = entry.get("via")
-        target = _interface(f"{key}.target", entry.get("target"))
-        gateway = None if via in (None, "") else _ip(f"{key}.via", via)
+        target = interface(f"{key}.target", entry.get("target"))
+        gateway = None if via in (None, "") else ip(f"{key}.via", via)
         if gateway is not None and gateway.version != target.version:
-            raise _refuse(f"{key}.via", via, "of the family of its target")
+            raise refuse(f"{key}.via", via, "of the family of its target")
         routes.append(ManagedRoute(target, gateway))
     return tuple(routes)
 
 
 def _pools(key: str, value: object) -> tuple[Pool, ...]:
     pools = []
-    for item in _list(key, value):
-        entry = _object(key, item)
-        start = _ip(f"{key}.ipRangeStart", entry.get("ipRangeStart"))
-        end = _ip(f"{key}.ipRangeEnd", entry.get("ipRangeEnd"))
+    for item in items(key, value):
+        entry = mapping(key, item)
+        start = ip(f"{key}.ipRangeStart", entry.get("ipRangeStart"))
+        end = ip(f"{key}.ipRangeEnd", entry.get("ipRangeEnd"))
         if start.version != end.version or int(end) < int(start):
-            raise _refuse(key, item, "a range: its end is before its start or of another family")
+            raise refuse(key, item, "a range: its end is before its start or of another family")
         pools.append(Pool(start, end))
     return tuple(pools)
 
 
 def _rules(key: str, value: object, most: int = MAX_NETWORK_RULES) -> tuple[Rule, ...]:
     rules = []
-    for index, item in enumerate(_list(key, value, most)):
+    for index, item in enumerate(items(key, value, most)):
         try:
-            rules.append(rule_from_json(_object(key, item)))
-        except (ValueError, KeyError, TypeError) as error:
-            raise FieldError(f"{key}[{index}]: {error}") from error
+            rules.append(rule_from_json(mapping(key, item)))
+        except WireError as error:
+            raise FieldError(f"{key}[{index}]: {error}"[:MAX_REASON]) from error
     return tuple(rules)
 
 
 def _capabilities(key: str, value: object) -> tuple[CapabilityRecord, ...]:
     found: dict[int, CapabilityRecord] = {}
-    for item in _list(key, value):
-        entry = _object(key, item)
-        number = _integer(f"{key}.id", entry.get("id"), 0, MAX_UINT32)
+    for item in items(key, value):
+        entry = mapping(key, item)
+        number = integer(f"{key}.id", entry.get("id"), 0, MAX_UINT32)
         rules = _rules(f"{key}.rules", entry.get("rules", []), MAX_CAPABILITY_RULES)
-        default = _boolean(f"{key}.default", entry.get("default", False))
+        default = boolean(f"{key}.default", entry.get("default", False))
         found[number] = CapabilityRecord(number, default, rules)
     return tuple(found[number] for number in sorted(found))
 
 
 def _tag_records(key: str, value: object) -> tuple[TagRecord, ...]:
     found: dict[int, TagRecord] = {}
-    for item in _list(key, value):
-        entry = _object(key, item)
-        number = _integer(f"{key}.id", entry.get("id"), 0, MAX_UINT32)
+    for item in items(key, value):
+        entry = mapping(key, item)
+        number = integer(f"{key}.id", entry.get("id"), 0, MAX_UINT32)
         default = entry.get("default")
         if default is not None:
-            default = _integer(f"{key}.default", default, 0, MAX_UINT32)
+            default = integer(f"{key}.default", default, 0, MAX_UINT32)
         found[number] = TagRecord(number, default)
     return tuple(found[number] for number in sorted(found))
 
 
 def _tag_values(key: str, value: object) -> tuple[tuple[int, int], ...]:
     found: dict[int, int] = {}
-    for item in _list(key, value):
-        pair = _list(key, item, 2)
+    for item in items(key, value):
+        pair = items(key, item, 2)
         if len(pair) != 2:
-            raise _refuse(key, item, "a pair of tag id and value")
-        found[_integer(key, pair[0], 0, MAX_UINT32)] = _integer(key, pair[1], 0, MAX_UINT32)
+            raise refuse(key, item, "a pair of tag id and value")
+        found[integer(key, pair[0], 0, MAX_UINT32)] = integer(key, pair[1], 0, MAX_UINT32)
     return tuple(sorted(found.items()))
 
 
 def _capability_ids(key: str, value: object) -> tuple[int, ...]:
-    return tuple(sorted({_integer(key, item, 0, MAX_UINT32) for item in _list(key, value)}))
+    return tuple(sorted({integer(key, item, 0, MAX_UINT32) for item in items(key, value)}))
 
 
 def _assignments(key: str, value: object) -> tuple[IpAddress, ...]:
-    texts = (str(item).partition("/")[0] for item in _list(key, value, MAX_ASSIGNMENTS))
-    return tuple(dict.fromkeys(_ip(key, text) for text in texts))
+    found = []
+    for item in items(key, value, MAX_ASSIGNMENTS):
+        has_prefix = isinstance(item, str) and "/" in item
+        found.append(interface(key, item).ip if has_prefix else ip(key, item))
+    return tuple(dict.fromkeys(found))
 
 
 def _tokens(key: str, value: object) -> tuple[tuple[str, int], ...]:
     if value in (None, [], [None]):
         return ()
-    entries = _object(key, value).items()
-    return tuple((_text(key, name), _integer(key, expiry, 0, 1 << 62)) for name, expiry in entries)
+    entries = mapping(key, value).items()
+    return tuple((text(key, name), integer(key, expiry, 0, MAX_TIME)) for name, expiry in entries)
 
 
 def _dns(key: str, value: object) -> dict[str, Any]:
     if value in (None, [], {}):
         return {"dns_domain": "", "dns_servers": ()}
-    entry = _object(key, value)
-    servers = _list(f"{key}.servers", entry.get("servers", []), 4)
+    entry = mapping(key, value)
+    servers = items(f"{key}.servers", entry.get("servers", []), 4)
     return {
-        "dns_domain": _text(f"{key}.domain", entry.get("domain", "")),
-        "dns_servers": tuple(_ip(f"{key}.servers", server) for server in servers),
+        "dns_domain": text(f"{key}.domain", entry.get("domain", "")),
+        "dns_servers": tuple(ip(f"{key}.servers", server) for server in servers),
     }
 
 
 def _v4_mode(key: str, value: object) -> dict[str, Any]:
     if value == "zt":
         return {"v4_zt": True}
-    entry = _object(key, value)
-    return {"v4_zt": _boolean(f"{key}.zt", entry.get("zt", False))}
+    entry = mapping(key, value)
+    return {"v4_zt": boolean(f"{key}.zt", entry.get("zt", False))}
 
 
 def _v6_mode(key: str, value: object) -> dict[str, Any]:
     if isinstance(value, str):
-        value = dict.fromkeys((part.strip() for part in value.split(",") if part.strip()), True)
-    entry = _object(key, value)
+        words = [word.strip() for word in value.split(",") if word.strip()]
+        if not _V6_MODES.issuperset(words):
+            raise refuse(key, value, f"a list of {', '.join(sorted(_V6_MODES))}")
+        value = dict.fromkeys(words, True)
+    entry = mapping(key, value)
     return {
-        "v6_zt": _boolean(f"{key}.zt", entry.get("zt", False)),
-        "v6_rfc4193": _boolean(f"{key}.rfc4193", entry.get("rfc4193", False)),
-        "v6_sixplane": _boolean(f"{key}.6plane", entry.get("6plane", False)),
+        "v6_zt": boolean(f"{key}.zt", entry.get("zt", False)),
+        "v6_rfc4193": boolean(f"{key}.rfc4193", entry.get("rfc4193", False)),
+        "v6_sixplane": boolean(f"{key}.6plane", entry.get("6plane", False)),
     }
 
 
-def _trace_target(key: str, value: object) -> Address | None:
-    if value in (None, ""):
-        return None
-    try:
-        return parse_address(str(value))
-    except ValueError as error:
-        raise _refuse(key, value, "a ZeroTier address") from error
+def _long_text(key: str, value: object) -> str:
+    return text(key, value, MAX_TEXT)
 
 
 def _address_json(address: Address | None) -> str | None:
     return None if address is None else format_address(address)
 
 
-_NETWORK_FIELDS: Final[Mapping[str, Reading]] = {
-    "name": _as("name", _text),
-    "private": _as("private", _boolean),
-    "enableBroadcast": _as("enable_broadcast", _boolean),
-    "multicastLimit": _number("multicast_limit", 0, 1 << 20),
-    "mtu": _number("mtu", MIN_MTU, MAX_MTU),
+NETWORK_FIELDS: Final[Mapping[str, Reading]] = {
+    "name": as_attribute("name", text),
+    "private": as_attribute("private", boolean),
+    "enableBroadcast": as_attribute("enable_broadcast", boolean),
+    "multicastLimit": as_number("multicast_limit", 0, 1 << 20),
+    "mtu": as_number("mtu", MIN_MTU, MAX_MTU),
     "v4AssignMode": _v4_mode,
     "v6AssignMode": _v6_mode,
-    "routes": _as("routes", _routes),
-    "ipAssignmentPools": _as("pools", _pools),
-    "rules": _as("rules", _rules),
-    "capabilities": _as("capabilities", _capabilities),
-    "tags": _as("tags", _tag_records),
-    "authTokens": _as("auth_tokens", _tokens),
+    "routes": as_attribute("routes", _routes),
+    "ipAssignmentPools": as_attribute("pools", _pools),
+    "rules": as_attribute("rules", _rules),
+    "capabilities": as_attribute("capabilities", _capabilities),
+    "tags": as_attribute("tags", _tag_records),
+    "authTokens": as_attribute("auth_tokens", _tokens),
     "dns": _dns,
-    "remoteTraceTarget": _as("trace_target", _trace_target),
-    "remoteTraceLevel": _number("trace_level", 0, 100),
+    "remoteTraceTarget": as_attribute("trace_target", trace_target),
+    "remoteTraceLevel": as_number("trace_level", 0, 100),
 }
-_MEMBER_FIELDS: Final[Mapping[str, Reading]] = {
-    "authorized": _as("authorized", _boolean),
-    "activeBridge": _as("active_bridge", _boolean),
-    "noAutoAssignIps": _as("no_auto_assign_ips", _boolean),
-    "ipAssignments": _as("ip_assignments", _assignments),
-    "tags": _as("tags", _tag_values),
-    "capabilities": _as("capabilities", _capability_ids),
-    "name": _as("name", _text),
-    "authenticationExpiryTime": _number("authentication_expiry", 0, 1 << 62),
-    "remoteTraceTarget": _as("trace_target", _trace_target),
-    "remoteTraceLevel": _number("trace_level", 0, 100),
+MEMBER_FIELDS: Final[Mapping[str, Reading]] = {
+    "authorized": as_attribute("authorized", boolean),
+    "activeBridge": as_attribute("active_bridge", boolean),
+    "noAutoAssignIps": as_attribute("no_auto_assign_ips", boolean),
+    "ipAssignments": as_attribute("ip_assignments", _assignments),
+    "tags": as_attribute("tags", _tag_values),
+    "capabilities": as_attribute("capabilities", _capability_ids),
+    "name": as_attribute("name", text),
+    "authenticationExpiryTime": as_number("authentication_expiry", 0, MAX_TIME),
+    "remoteTraceTarget": as_attribute("trace_target", trace_target),
+    "remoteTraceLevel": as_number("trace_level", 0, 100),
 }
+NETWORK_FILE_FIELDS: Final[Mapping[str, Reading]] = {
+    "creationTime": as_number("creation_unix_ms", 0, MAX_TIME),
+    "revision": as_number("revision", 0, MAX_TIME),
+    "certificateTimeoutWindowSize": as_number("credential_window_ms", 0, MAX_TIME),
+    "rulesSource": as_attribute("rules_source", _long_text),
+    "ssoEnabled": as_attribute("sso_enabled", boolean),
+    "clientId": as_attribute("client_id", _long_text),
+    "authorizationEndpoint": as_attribute("authorization_endpoint", _long_text),
+}
+"""What only a file may set, beside the fields of requests."""

@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol, TypeVar
 
 from ztlink.clock import Now
 from ztlink.controller.decide import Request, chunks_of, decide, endorse, revoke
-from ztlink.controller.records import FieldError, MemberRecord, NetworkRecord
+from ztlink.controller.fields import FieldError
+from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.drivers.chance import random_bytes
 from ztlink.errors import WireError

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from ztlink.controller.records import FieldError, MemberRecord, NetworkRecord
+from ztlink.controller.fields import FieldError
+from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.errors import ConfigError
 from ztlink.ids import Address, NetworkId, parse_address, parse_network_id
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from reprlib import Repr
 from typing import Final
 
 from ztlink.errors import WireError
@@ -67,6 +68,14 @@ _RANGE_TYPES: Final = frozenset(
 )
 
 
+def shortened(value: object) -> str:
+    """Return a value for a message: in short, however large or deep it is."""
+    short = Repr()
+    short.maxlevel, short.maxlist, short.maxdict = 2, 3, 3
+    short.maxstring = short.maxother = short.maxlong = 80
+    return short.repr(value)
+
+
 def rule_to_json(rule: Rule) -> JsonRule:
     """Return the API's form of a rule; types that it does not know become UNKNOWN_n."""
     known = rule.type in set(RuleType)
@@ -117,10 +126,10 @@ def rule_from_json(entry: Mapping[str, object]) -> Rule:
     """Read the API's form of a rule; raises WireError with what is wrong."""
     name = entry.get("type")
     if not isinstance(name, str) or name not in RuleType.__members__:
-        raise WireError(f"rule: type {name!r} is unknown")
+        raise WireError(f"rule: type {shortened(name)} is unknown")
     kind = RuleType[name]
     field = _field_from_json(kind, entry)
-    return Rule(kind, field, bool(entry.get("not", False)), bool(entry.get("or", False)))
+    return Rule(kind, field, _flag(entry, "not"), _flag(entry, "or"))
 
 
 def _field_from_json(kind: RuleType, entry: Mapping[str, object]) -> Field:
@@ -164,7 +173,7 @@ def _integer_range(entry: Mapping[str, object]) -> IntegerRange:
     bits = _integer(entry, "bits", 1)
     if not 1 <= bits <= 64:
         raise WireError(f"rule: bits {bits} is not from 1 to 64")
-    form = bits - 1 | (0x80 if entry.get("little") else 0)
+    form = bits - 1 | (0x80 if _flag(entry, "little") else 0)
     start, end = _hex_or_integer(entry, "start"), _hex_or_integer(entry, "end")
     return IntegerRange(start, end, _integer(entry, "idx", 2), form)
 
@@ -175,11 +184,13 @@ def _prefix(entry: Mapping[str, object], *, is_v4: bool) -> Prefix:
         ip = ip_address(text)
         size = int(bits) if separator else ip.max_prefixlen
     except ValueError as error:
-        raise WireError(f"rule: ip {text!r}/{bits}") from error
+        raise WireError(f"rule: ip {shortened(text)}/{bits[:20]}") from error
     if not isinstance(ip, IPv4Address if is_v4 else IPv6Address) or not (
         0 <= size <= ip.max_prefixlen
     ):
-        raise WireError(f"rule: ip {text}/{bits} is not an IPv{4 if is_v4 else 6} range")
+        raise WireError(
+            f"rule: ip {shortened(text)}/{bits[:20]} is not an IPv{4 if is_v4 else 6} range"
+        )
     return Prefix(ip, size)
 
 
@@ -188,16 +199,24 @@ def _mac(entry: Mapping[str, object]) -> MacMatch:
     try:
         packed = bytes.fromhex(text.replace(":", "").replace("-", ""))
     except ValueError as error:
-        raise WireError(f"rule: mac {text!r}") from error
+        raise WireError(f"rule: mac {shortened(text)}") from error
     if len(packed) != MAC_SIZE:
-        raise WireError(f"rule: mac {text!r}")
+        raise WireError(f"rule: mac {shortened(text)}")
     return MacMatch(Mac(packed))
+
+
+def _flag(entry: Mapping[str, object], key: str) -> bool:
+    """Read a truth value, false where it is left out: the word "false" would be true in Python."""
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise WireError(f"rule: {key} {shortened(value)} is not true or false")
+    return value
 
 
 def _text(entry: Mapping[str, object], key: str) -> str:
     value = entry.get(key)
     if not isinstance(value, str):
-        raise WireError(f"rule: {key} {value!r} is not a text")
+        raise WireError(f"rule: {key} {shortened(value)} is not a text")
     return value
 
 
@@ -206,13 +225,13 @@ def _address(entry: Mapping[str, object], key: str) -> Address:
     try:
         return parse_address(text.zfill(2 * ADDRESS_SIZE))
     except ValueError as error:
-        raise WireError(f"rule: {key} {text!r} is not an address") from error
+        raise WireError(f"rule: {key} {shortened(text)} is not an address") from error
 
 
 def _integer(entry: Mapping[str, object], key: str, size: int, default: int | None = None) -> int:
     value = entry.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 8 * size:
-        raise WireError(f"rule: {key} {value!r} is not a number of {8 * size} bits")
+        raise WireError(f"rule: {key} {shortened(value)} is not a number of {8 * size} bits")
     return value
 
 
@@ -222,6 +241,6 @@ def _hex_or_integer(entry: Mapping[str, object], key: str) -> int:
         try:
             number = int(value, 16)
         except ValueError as error:
-            raise WireError(f"rule: {key} {value!r} is not hex") from error
+            raise WireError(f"rule: {key} {shortened(value)} is not hex") from error
         return _integer({key: number}, key, 8)
     return _integer(entry, key, 8)

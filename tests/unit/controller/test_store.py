@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ztlink.controller import store as module
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.errors import ConfigError
+from ztlink.ids import NetworkId
 
 RECORD = NetworkRecord(NETWORK, 1_700_000_000_000, name="lab", revision=7)
 MEMBER = MemberRecord(
@@ -145,7 +147,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(
     good.close()
     with monkeypatch.context() as patch:
         patch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, "DELETE FROM network; BROKEN"))
-        patch.setattr(module, "SCHEMA_VERSION", 2)
+        patch.setattr(module, "SCHEMA_VERSION", module.SCHEMA_VERSION + 1)
         with pytest.raises(ConfigError, match="BROKEN"):
             ControllerStore(file)
     again = ControllerStore(file)
@@ -157,11 +159,159 @@ def test_a_migration_is_done_once(file: Path, monkeypatch: pytest.MonkeyPatch) -
     ControllerStore(file).close()
     step = "UPDATE clock SET ceiling = ceiling + 1"
     monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, step))
-    monkeypatch.setattr(module, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(module, "SCHEMA_VERSION", module.SCHEMA_VERSION + 1)
     ControllerStore(file).close()
     again = ControllerStore(file)
     assert again.ceiling() == 1
     again.close()
+
+
+VERSION_1 = """
+CREATE TABLE clock (ceiling INTEGER NOT NULL);
+INSERT INTO clock VALUES (1700000010000);
+CREATE TABLE network (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE member (
+    network TEXT NOT NULL, address TEXT NOT NULL, record TEXT NOT NULL,
+    PRIMARY KEY (network, address)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def first_version(file: Path) -> Path:
+    """A database as the first version wrote it."""
+    with sqlite3.connect(file) as old:
+        old.executescript(VERSION_1)
+        old.execute("INSERT INTO network VALUES ('x', ?)", (json.dumps(RECORD.to_json()),))
+        old.execute("INSERT INTO member VALUES ('x', 'y', ?)", (json.dumps(MEMBER.to_json()),))
+    old.close()
+    return file
+
+
+def test_a_database_of_the_first_version_is_taken_over(first_version: Path) -> None:
+    store = ControllerStore(first_version)
+    assert (store.networks(), store.members(), store.ceiling()) == (
+        [RECORD],
+        [MEMBER],
+        1_700_000_010_000,
+    )
+    store.close()
+
+
+def test_a_database_that_was_taken_over_has_the_version_of_today(first_version: Path) -> None:
+    store = ControllerStore(first_version)
+    store.put_note("x", "y")
+    store.close()
+    with sqlite3.connect(first_version) as taken:
+        assert taken.execute("PRAGMA user_version").fetchone() == (module.SCHEMA_VERSION,)
+    taken.close()
+
+
+# -- notes, lists, transactions -------------------------------------------------------------------
+
+
+def test_a_note_is_there_after_a_restart(file: Path) -> None:
+    first = ControllerStore(file)
+    first.put_note("imported", "controller.d")
+    first.close()
+    again = ControllerStore(file)
+    assert (again.note("imported"), again.note("other")) == ("controller.d", None)
+    again.close()
+
+
+def test_members_are_listed_as_they_are_shown() -> None:
+    store = ControllerStore(":memory:")
+    store.put_member(MEMBER)
+    store.put_member(MemberRecord(NetworkId(NETWORK + 1), MEMBER.address, 5))
+    assert [json.loads(text) for text in store.member_texts(NETWORK)] == [MEMBER.to_json()]
+    store.close()
+
+
+def test_of_a_transaction_that_fails_nothing_is_kept() -> None:
+    store = ControllerStore(":memory:")
+    with suppress(RuntimeError), store.transaction():
+        store.put_network(RECORD)
+        raise RuntimeError("no more")
+    assert store.networks() == []
+    store.close()
+
+
+# -- copies ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(file: Path, tmp_path: Path) -> Path:
+    """A copy of a database with one network and one member."""
+    store = ControllerStore(file)
+    store.put_network(RECORD)
+    store.put_member(MEMBER)
+    store.raise_ceiling(7)
+    copy = tmp_path / "copy"
+    store.copy_to(copy)
+    store.close()
+    return copy
+
+
+def test_a_copy_is_one_file(copy: Path) -> None:
+    assert sorted(file.name for file in copy.parent.glob("copy*")) == ["copy"]
+
+
+def test_a_copy_has_every_record(copy: Path) -> None:
+    store = ControllerStore(copy)
+    assert (store.networks(), store.members()) == ([RECORD], [MEMBER])
+    store.close()
+
+
+def test_a_copy_takes_the_place_of_what_was(copy: Path) -> None:
+    store = ControllerStore(":memory:")
+    store.put_network(NetworkRecord(NetworkId(NETWORK + 1), 5))
+    store.restore(copy)
+    assert (store.networks(), store.members()) == ([RECORD], [MEMBER])
+    store.close()
+
+
+@pytest.mark.parametrize("ceiling", [5, 9])
+def test_a_copy_does_not_turn_the_ceiling_back(copy: Path, ceiling: int) -> None:
+    store = ControllerStore(":memory:")
+    store.raise_ceiling(ceiling)
+    store.restore(copy)
+    assert store.ceiling() == max(ceiling, 7)
+    store.close()
+
+
+def test_a_copy_that_lacks_a_table_changes_nothing(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    sqlite3.connect(other).close()
+    store = ControllerStore(":memory:")
+    store.put_network(RECORD)
+    with pytest.raises(ConfigError, match="no such table"):
+        store.restore(other)
+    assert store.networks() == [RECORD]
+    store.close()
+
+
+def test_a_sound_database_passes_the_check(copy: Path) -> None:
+    store = ControllerStore(copy)
+    store.check()
+    store.close()
+
+
+def test_a_damaged_database_does_not_pass_the_check(copy: Path) -> None:
+    with copy.open("r+b") as damaged:
+        damaged.seek(2 * 4096)
+        damaged.write(b"\xff" * 4096)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        check(copy)
+
+
+def check(file: Path) -> None:
+    """Check a database and close it."""
+    store = ControllerStore(file)
+    try:
+        store.check()
+    finally:
+        store.close()
 
 
 RECORDED = [e["json"] for e in load("localapi.json")["entries"] if isinstance(e.get("json"), dict)]

@@ -1,4 +1,8 @@
-"""Networks and members in SQLite: records as JSON, one row each; decisions know nothing of it."""
+"""Networks and members in SQLite: records as JSON, one row each; decisions know nothing of it.
+
+A record is kept in the form that the REST API shows, so that whole lists are read and sent as they
+lie here. Every change is a transaction: whoever is killed has lost nothing that was confirmed.
+"""
 
 import json
 import os
@@ -6,12 +10,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from ztlink.controller.fields import FieldError
+from ztlink.controller.kept import member_from_kept, network_from_kept, text_of
 from ztlink.controller.records import MemberRecord, NetworkRecord
-from ztlink.errors import ConfigError
-from ztlink.ids import Address, NetworkId, parse_address, parse_network_id
+from ztlink.errors import ConfigError, ZtError
+from ztlink.ids import Address, NetworkId
 
 _SCHEMA: Final = """
 CREATE TABLE clock (ceiling INTEGER NOT NULL);
@@ -22,9 +26,13 @@ CREATE TABLE member (
     PRIMARY KEY (network, address)
 ) WITHOUT ROWID;
 """
-MIGRATIONS: Final = (_SCHEMA,)
+_NOTES: Final = """
+CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+"""
+MIGRATIONS: Final = (_SCHEMA, _NOTES)
 """Script i takes a database of version i to version i + 1, as a whole or not at all."""
 SCHEMA_VERSION: Final = len(MIGRATIONS)
+_TABLES: Final = ("network", "member", "note")
 
 
 class ControllerStore:
@@ -65,38 +73,103 @@ class ControllerStore:
         """Return all networks, by id."""
         with self._guarded():
             rows = self._db.execute("SELECT record FROM network ORDER BY id")
-            return [_network(json.loads(row[0])) for row in rows]
+            return [network_from_kept(json.loads(row[0])) for row in rows]
 
     def members(self) -> list[MemberRecord]:
         """Return all members of all networks."""
         with self._guarded():
             rows = self._db.execute("SELECT record FROM member ORDER BY network, address")
-            return [_member(json.loads(row[0])) for row in rows]
+            return [member_from_kept(json.loads(row[0])) for row in rows]
+
+    def member_texts(self, network_id: NetworkId) -> list[str]:
+        """Return the members of a network as JSON each, by address."""
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT record FROM member WHERE network = ? ORDER BY address",
+                (f"{network_id:016x}",),
+            )
+            return [row[0] for row in rows]
+
+    def note(self, name: str) -> str | None:
+        """Return what was noted under a name."""
+        with self._guarded():
+            row = self._db.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+            return None if row is None else str(row[0])
+
+    def put_note(self, name: str, value: str) -> None:
+        """Note something of the database as a whole."""
+        self._write("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
 
     def put_network(self, network: NetworkRecord) -> None:
         """Keep a network."""
-        row = (f"{network.network_id:016x}", json.dumps(network.to_json()))
+        row = (f"{network.network_id:016x}", text_of(network))
         self._write("INSERT OR REPLACE INTO network VALUES (?, ?)", row)
 
     def put_member(self, member: MemberRecord) -> None:
         """Keep a member."""
-        row = (
-            f"{member.network_id:016x}",
-            f"{member.address:010x}",
-            json.dumps(member.to_json()),
-        )
+        row = (f"{member.network_id:016x}", f"{member.address:010x}", text_of(member))
         self._write("INSERT OR REPLACE INTO member VALUES (?, ?, ?)", row)
 
     def delete_network(self, network_id: NetworkId) -> None:
         """Forget a network and its members."""
         key = (f"{network_id:016x}",)
-        self._write("DELETE FROM member WHERE network = ?", key)
-        self._write("DELETE FROM network WHERE id = ?", key)
+        with self.transaction():
+            self._write("DELETE FROM member WHERE network = ?", key)
+            self._write("DELETE FROM network WHERE id = ?", key)
 
     def delete_member(self, network_id: NetworkId, address: Address) -> None:
         """Forget a member."""
         key = (f"{network_id:016x}", f"{address:010x}")
         self._write("DELETE FROM member WHERE network = ? AND address = ?", key)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Have all that is written inside kept, or nothing of it."""
+        with self._guarded():
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        with self._guarded():
+            self._db.execute("COMMIT")
+
+    def restore(self, file: Path) -> None:
+        """Take over the records of another database, of this version, in place of all of these.
+
+        The ceiling stays where it is if it is the higher one.
+        """
+        with self._guarded():
+            self._db.execute("ATTACH ? AS kept", (str(file),))
+        try:
+            with self.transaction(), self._guarded():
+                for table in _TABLES:
+                    self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - names of our own
+                    self._db.execute(f"INSERT INTO {table} SELECT * FROM kept.{table}")  # noqa: S608
+                higher = "UPDATE clock SET ceiling = max(ceiling, (SELECT ceiling FROM kept.clock))"
+                self._db.execute(higher)
+        finally:
+            self._db.execute("DETACH kept")
+
+    def copy_to(self, file: Path) -> None:
+        """Write all into another database, as it is at one moment; others may go on writing."""
+        with self._guarded():
+            target = sqlite3.connect(file)
+            try:
+                self._db.backup(target)
+                target.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+            finally:
+                target.close()
+
+    def check(self) -> None:
+        """Look at every page and every record; ConfigError where one is not good."""
+        with self._guarded():
+            (verdict,) = self._db.execute("PRAGMA integrity_check").fetchone()
+        if verdict != "ok":
+            raise self._unusable(sqlite3.DatabaseError(verdict))
+        self.networks()
+        self.members()
 
     def _write(self, statement: str, values: tuple[int | str, ...]) -> None:
         with self._guarded():
@@ -107,7 +180,9 @@ class ControllerStore:
         """Turn what the database refuses, and records that are none, into our own error."""
         try:
             yield
-        except (sqlite3.Error, FieldError, ValueError, KeyError, TypeError) as error:
+        except ConfigError:
+            raise
+        except (sqlite3.Error, ZtError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> ConfigError:
@@ -132,28 +207,3 @@ def _make_private(file: Path) -> None:
     """Make the file before SQLite does: what lies beside it takes over its mode."""
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     file.chmod(0o600)
-
-
-def _network(content: dict[str, Any]) -> NetworkRecord:
-    bare = NetworkRecord(
-        parse_network_id(content["id"]), content["creationTime"], revision=content["revision"]
-    )
-    return bare.updated(content)
-
-
-def _member(content: dict[str, Any]) -> MemberRecord:
-    bare = MemberRecord(
-        parse_network_id(content["nwid"]),
-        parse_address(content["address"]),
-        content["creationTime"],
-        authorized=content["authorized"],
-        revision=content["revision"],
-        identity=content["identity"],
-        last_authorized_unix_ms=content["lastAuthorizedTime"],
-        last_deauthorized_unix_ms=content["lastDeauthorizedTime"],
-        credential_type=content["lastAuthorizedCredentialType"],
-        credential=content["lastAuthorizedCredential"],
-        version=(content["vMajor"], content["vMinor"], content["vRev"]),
-        protocol=content["vProto"],
-    )
-    return bare.updated(content, 0)

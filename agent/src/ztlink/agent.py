@@ -137,7 +137,9 @@ class Agent:
             )
         if self._settings.has_controller:
             store = ControllerStore(self._settings.home / "controller.db")
-            self._controller = ControllerService(identity, store, pump, read_clock)
+            self._controller = ControllerService(
+                identity, store, pump, read_clock, later=loop.call_soon_threadsafe
+            )
         api = LocalApi(
             pump,
             self._api_home(),

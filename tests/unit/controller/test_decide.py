@@ -405,7 +405,7 @@ def test_those_without_a_rules_engine_get_neither_tags_nor_capabilities() -> Non
 
 
 def test_a_revocation_is_passed_on_and_names_its_target() -> None:
-    revocation = revoke(network(), NODE.address, 7, NOW, CONTROLLER)
+    revocation = revoke(NETWORK, NODE.address, 7, NOW, CONTROLLER)
     assert (revocation.flags, revocation.target, revocation.threshold) == (1, NODE.address, NOW)
 
 

@@ -1,13 +1,18 @@
 """A running controller: who is answered, who is told of changes, and when."""
 
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+
 import pytest
 
 from tests.unit.controller.rig import CONTROLLER, NETWORK, Refused, Rig, member
 from ztlink.controller import decide, service
 from ztlink.controller.fields import FieldError
+from ztlink.controller.records import MemberRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import verify
-from ztlink.ids import NetworkId, PacketId
+from ztlink.ids import Address, NetworkId, PacketId
 from ztlink.node.events import ConfigRequested
 from ztlink.wire.credentials import CredentialType
 from ztlink.wire.verbs import ErrorCode
@@ -311,3 +316,81 @@ def test_what_the_database_does_not_take_is_not_believed(
     with pytest.raises(OSError, match="full"):
         joined.set_member(1, name="new")
     assert joined.service.members[NETWORK][member(1).address].name == ""
+
+
+# -- copies ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(joined: Rig, tmp_path: Path) -> Path:
+    """A copy of the records when both members were in."""
+    copy = tmp_path / "copy"
+    joined.store.copy_to(copy)
+    return copy
+
+
+def test_a_restored_network_is_pushed_to_its_members(joined: Rig, copy: Path) -> None:
+    joined.service.update_network(NETWORK, {"mtu": 1400})
+    joined.service.restore(copy)
+    assert [sent.config.mtu for sent in joined.core.configs[-2:]] == [2800, 2800]
+
+
+def test_who_is_not_in_the_copy_is_cut_off(joined: Rig, copy: Path) -> None:
+    joined.set_member(3, authorized=True)
+    joined.service.restore(copy)
+    targets = [revocation.target for _, revocation in joined.core.revocations]
+    assert targets == [member(3).address]
+
+
+def test_who_is_in_the_copy_gets_in_again(joined: Rig, copy: Path) -> None:
+    joined.set_member(1, authorized=False)
+    joined.service.restore(copy)
+    assert joined.core.configs[-2].member == member(1).address
+
+
+def test_a_network_that_is_not_in_the_copy_is_gone(joined: Rig, copy: Path) -> None:
+    other = NetworkId(NETWORK + 1)
+    joined.service.create_network(other, {})
+    joined.service.restore(copy)
+    assert list(joined.service.networks) == [NETWORK]
+
+
+def test_an_address_of_the_copy_is_given_to_nobody_else(joined: Rig, copy: Path) -> None:
+    joined.service.restore(copy)
+    taken = str(joined.core.configs[0].config.addresses[0].ip)
+    with pytest.raises(FieldError, match="belongs to"):
+        joined.set_member(3, ipAssignments=[taken])
+
+
+def test_certificates_after_a_restore_are_newer_than_those_before(joined: Rig, copy: Path) -> None:
+    before = joined.last_config().timestamp
+    joined.service.restore(copy)
+    assert joined.last_config().timestamp > before
+
+
+# -- what others left in the records --------------------------------------------------------------
+
+
+def test_an_address_that_two_have_stays_with_one(joined: Rig) -> None:
+    first = MemberRecord(NETWORK, Address(1), 5, ip_assignments=(ip_address("10.147.3.3"),))
+    joined.store.put_member(first)
+    joined.store.put_member(replace(first, address=Address(2)))
+    members = Rig(joined.store).service.members[NETWORK]
+    holders = [a for a in (1, 2) if members[Address(a)].ip_assignments]
+    assert holders == [1]
+
+
+@pytest.mark.parametrize("address", [0, 0xFF00000001])
+def test_there_is_no_member_with_an_address_that_no_node_has(rig: Rig, address: int) -> None:
+    with pytest.raises(FieldError, match="not one that a node may have"):
+        rig.service.update_member(NETWORK, Address(address), {})
+
+
+def test_serving_a_member_for_the_first_time_raises_its_revision(joined: Rig) -> None:
+    assert joined.service.members[NETWORK][member(1).address].revision == 2
+
+
+def test_a_member_that_asks_again_keeps_its_revision(joined: Rig) -> None:
+    joined.pass_time(60.0)
+    joined.ask(1)
+    assert joined.service.members[NETWORK][member(1).address].revision == 2

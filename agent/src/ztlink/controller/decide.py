@@ -14,7 +14,7 @@ from ztlink.controller.records import MAX_ASSIGNMENTS, MemberRecord, NetworkReco
 from ztlink.crypto.identity import sign
 from ztlink.derive import rfc4193_address, sixplane_address
 from ztlink.errors import WireError
-from ztlink.ids import Address, IpAddress, IpInterface
+from ztlink.ids import Address, IpAddress, IpInterface, NetworkId
 from ztlink.wire.credentials import (
     Capability,
     CertificateOfOwnership,
@@ -381,7 +381,7 @@ def chunks_of(config: NetworkConfig, update_id: int, signer: SecretIdentity) -> 
 
 
 def revoke(
-    network: NetworkRecord,
+    network_id: NetworkId,
     member: Address,
     revocation_id: int,
     unix_ms: int,
@@ -390,7 +390,7 @@ def revoke(
     """Return a revocation of a member's certificates up to now."""
     revocation = Revocation(
         revocation_id=revocation_id,
-        network_id=network.network_id,
+        network_id=network_id,
         credential_id=REVOKE_COM,
         threshold=unix_ms,
         flags=FAST_PROPAGATE,

@@ -1,14 +1,17 @@
 """A running controller: answers requests, keeps records, pushes changes at once."""
 
 import logging
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final, Protocol, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
 
 from ztlink.clock import Now
+from ztlink.controller.asked import Askers
 from ztlink.controller.decide import Request, chunks_of, decide, endorse, revoke
 from ztlink.controller.fields import FieldError
+from ztlink.controller.push import Command, CorePort, Key, PushQueue
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.drivers.chance import random_bytes
@@ -20,30 +23,26 @@ from ztlink.ids import (
     PacketId,
     format_address,
     format_network_id,
+    is_reserved,
 )
 from ztlink.node.core import Core
 from ztlink.node.events import ConfigRequested
+from ztlink.wire.credentials import Revocation
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.verbs import ErrorCode
 
 logger = logging.getLogger(__name__)
 
-ONLINE_WINDOW: Final = 120.0
-MIN_REQUEST_INTERVAL: Final = 1.0
-"""Seconds between requests of one member for one network that are answered; pushes are exempt."""
 CEILING_STEP: Final = 10_000
 """Milliseconds by which the time up to which credentials may be issued is kept ahead on disk."""
 MAX_STRANGERS: Final = 10_000
 """Records of members that nobody authorised, in all: every stranger could make one."""
+REVOCATION_SLICE: Final = 16
+"""Members that are told of a revocation by one command."""
 
-T = TypeVar("T")
 
-
-class CorePort(Protocol):
-    """What the controller needs of the pump."""
-
-    def submit(self, command: Callable[[Core, Now], T]) -> "Future[T]":
-        """Run a command on the core."""
+def _at_once(run: Callable[[], None]) -> None:
+    run()
 
 
 class ControllerService:
@@ -56,65 +55,74 @@ class ControllerService:
         pump: CorePort,
         read_clock: Callable[[], Now],
         random_bytes: Callable[[int], bytes] = random_bytes,
+        later: Callable[[Callable[[], None]], object] = _at_once,
     ) -> None:
+        """Make it; `later` is called in the pump's thread, and calls back in that of ours."""
         self.identity = identity
         self._store = store
         self._pump = pump
         self._read_clock = read_clock
         self._random_bytes = random_bytes
         self._last_timestamp = self._ceiling = store.ceiling()
+        self._askers = Askers()
+        self._pushes = PushQueue(pump, self._compose_push, later)
+        self._load()
+
+    def _load(self) -> None:
         self.networks: dict[NetworkId, NetworkRecord] = {}
         self.members: dict[NetworkId, dict[Address, MemberRecord]] = {}
         self._used: dict[NetworkId, dict[IpAddress, Address]] = {}
-        self._requests: dict[tuple[NetworkId, Address], tuple[float, Request]] = {}
-        """When each member last asked, and what it said; the longest silent first."""
         self._active_bridges: dict[NetworkId, set[Address]] = {}
         self._strangers = 0
-        for network in store.networks():
+        for network in self._store.networks():
             self._keep_network(network)
-        for member in store.members():
+        for member in self._store.members():
             if member.network_id in self.networks:
-                self._keep_member(member)
+                self._keep_member(self._with_own_addresses(member))
+
+    def _with_own_addresses(self, member: MemberRecord) -> MemberRecord:
+        """Return the record without addresses that another has: the original does not look."""
+        used = self._used[member.network_id]
+        own = tuple([ip for ip in member.ip_assignments if ip not in used])
+        if len(own) == len(member.ip_assignments):
+            return member
+        logger.warning(
+            "network=%s member=%s has addresses of others, which it loses addresses=%s",
+            format_network_id(member.network_id),
+            format_address(member.address),
+            [str(ip) for ip in member.ip_assignments if ip in used],
+        )
+        changed = replace(member, ip_assignments=own, revision=member.revision + 1)
+        self._store.put_member(changed)
+        return changed
 
     def close(self) -> None:
         """Close the database."""
         self._store.close()
+
+    def member_texts(self, network_id: NetworkId) -> list[str]:
+        """Return the members of a network as JSON each, by address."""
+        return self._store.member_texts(network_id)
 
     # -- requests ----------------------------------------------------------------------------
 
     def request(self, event: ConfigRequested) -> None:
         """Answer a member that asks for its configuration."""
         now = self._read_clock()
-        address = event.member.address
-        key = (event.network_id, address)
-        last = self._requests.get(key)
-        if last is not None and now.mono - last[0] < MIN_REQUEST_INTERVAL:
+        network_id, address = event.network_id, event.member.address
+        network = self.networks.get(network_id)
+        if network is None:
+            if self._askers.note_stray(network_id, address, now):
+                self._refuse(network_id, address, event.packet_id, ErrorCode.OBJ_NOT_FOUND)
             return
         request = Request.decode(event.member, event.metadata)
-        self._requests.pop(key, None)
-        self._requests[key] = (now.mono, request)
-        self._forget_silent(now)
-        network = self.networks.get(event.network_id)
-        if network is None:
-            self._refuse(event.network_id, address, event.packet_id, ErrorCode.OBJ_NOT_FOUND)
-            return
-        self._answer(network, request, event.packet_id)
-
-    def _forget_silent(self, now: Now) -> None:
-        """Drop those that no push would reach any more; they stand first."""
-        while self._requests:
-            key, (time, _) = next(iter(self._requests.items()))
-            if now.mono - time <= ONLINE_WINDOW:
-                return
-            del self._requests[key]
-
-    def _is_authorized(self, network_id: NetworkId, address: Address) -> bool:
-        member = self.members[network_id].get(address)
-        return member is not None and member.authorized
+        if self._askers.note(network_id, request, now):
+            self._pump.submit(self._answer(network, request, event.packet_id))
 
     def _answer(
         self, network: NetworkRecord, request: Request, in_reply_to: PacketId | None
-    ) -> None:
+    ) -> Command:
+        """Judge a request, keep what came of it, and return the command that tells the member."""
         address = request.identity.address
         known = self.members[network.network_id].get(address)
         answer = decide(
@@ -127,12 +135,11 @@ class ControllerService:
             self._random_bytes,
         )
         has_room = known is not None or self._strangers < MAX_STRANGERS
-        if answer.member != known and (answer.member.authorized or has_room):
-            self._save_member(answer.member)
+        if answer.member is not known and (answer.member.authorized or has_room):
+            self._save_member(_revised(answer.member, known))
         if answer.config is None:
             code = answer.refusal or ErrorCode.NETWORK_ACCESS_DENIED
-            self._refuse(network.network_id, address, in_reply_to, code)
-            return
+            return _refusal(network.network_id, address, in_reply_to, code)
         update_id = int.from_bytes(self._random_bytes(8), "big") or 1
         try:
             config = endorse(answer.config, network, answer.member, request, self.identity)
@@ -144,25 +151,16 @@ class ControllerService:
                 format_address(address),
                 error,
             )
-            self._refuse(network.network_id, address, in_reply_to, ErrorCode.OBJ_NOT_FOUND)
-            return
-        self._pump.submit(
-            lambda core, now: core.send_config(
-                address, network.network_id, chunks, in_reply_to, now
-            )
+            code = ErrorCode.OBJ_NOT_FOUND
+            return _refusal(network.network_id, address, in_reply_to, code)
+        return lambda core, now: core.send_config(
+            address, network.network_id, chunks, in_reply_to, now
         )
 
     def _refuse(
-        self,
-        network_id: NetworkId,
-        member: Address,
-        in_reply_to: PacketId | None,
-        code: ErrorCode,
+        self, network_id: NetworkId, member: Address, in_reply_to: PacketId, code: ErrorCode
     ) -> None:
-        if in_reply_to is not None:
-            self._pump.submit(
-                lambda core, now: core.send_config_error(member, network_id, in_reply_to, code, now)
-            )
+        self._pump.submit(_refusal(network_id, member, in_reply_to, code))
 
     def _timestamp(self) -> int:
         """Return the time for credentials: it never goes back.
@@ -199,7 +197,7 @@ class ControllerService:
             network = replace(network, revision=known.revision + 1)
             self._store.put_network(network)
             self._keep_network(network)
-            self._push(network, list(self.members[network_id]))
+            self._push_to_all(network_id)
         return network
 
     def delete_network(self, network_id: NetworkId) -> NetworkRecord | None:
@@ -208,18 +206,20 @@ class ControllerService:
         if network is None:
             return None
         self._store.delete_network(network_id)
-        for address, member in self.members.pop(network_id).items():
-            if member.authorized:  # the certificates of others are void already
-                self._revoke(network, address)
-            self._strangers -= not member.authorized
+        members = self.members.pop(network_id)
         del self.networks[network_id], self._used[network_id], self._active_bridges[network_id]
+        self._strangers -= sum(not member.authorized for member in members.values())
+        # The certificates of others are void already.
+        self._revoke(network_id, [a for a, member in members.items() if member.authorized])
+        self._askers.forget(network_id)
         return network
 
     def update_member(
         self, network_id: NetworkId, address: Address, body: dict[str, Any]
     ) -> MemberRecord:
         """Change a member, made where there is none, and tell whom it concerns at once."""
-        network = self.networks[network_id]
+        if is_reserved(address):
+            raise FieldError(f"address: {format_address(address)} is not one that a node may have")
         unix_ms = self._timestamp()
         known = self.members[network_id].get(address)
         record = known or MemberRecord(network_id, address, unix_ms)
@@ -231,11 +231,11 @@ class ControllerService:
             changed = replace(changed, revision=known.revision + 1)
         self._save_member(changed)
         if record.authorized and not changed.authorized:
-            self._revoke(network, address)
+            self._revoke(network_id, [address])
         if changed.active_bridge != record.active_bridge:
-            self._push(network, list(self.members[network_id]))
+            self._push_to_all(network_id)
         else:
-            self._push(network, [address])
+            self._pushes.push([(network_id, address)])
         return changed
 
     def delete_member(self, network_id: NetworkId, address: Address) -> MemberRecord | None:
@@ -248,13 +248,24 @@ class ControllerService:
         self._strangers -= not known.authorized
         for ip in known.ip_assignments:
             self._used[network_id].pop(ip, None)
-        network = self.networks[network_id]
         if known.authorized:
-            self._revoke(network, address)
+            self._revoke(network_id, [address])
         if known.active_bridge:
             self._active_bridges[network_id].discard(address)
-            self._push(network, list(self.members[network_id]))
+            self._push_to_all(network_id)
         return known
+
+    def restore(self, file: Path) -> None:
+        """Take over the records of a copy, and tell members what that changes for them."""
+        before = self.members
+        self._store.restore(file)
+        self._load()
+        for network_id, members in before.items():
+            now_in = self.members.get(network_id, {})
+            out = [a for a, m in members.items() if m.authorized and not _is_in(now_in.get(a))]
+            self._revoke(network_id, out)
+        for network_id in self.networks:
+            self._push_to_all(network_id)
 
     def _check_assignments(self, member: MemberRecord) -> None:
         for ip in member.ip_assignments:
@@ -264,38 +275,37 @@ class ControllerService:
 
     # -- telling -----------------------------------------------------------------------------
 
-    def _online(self, network_id: NetworkId) -> list[Address]:
-        """Return the nodes that asked for the network lately."""
-        self._forget_silent(self._read_clock())
-        return [address for network, address in self._requests if network == network_id]
+    def _push_to_all(self, network_id: NetworkId) -> None:
+        """Send fresh configurations to the members that are online."""
+        online = self._askers.online(network_id, self._read_clock())
+        self._pushes.push([(network_id, address) for address in online])
 
-    def _push(self, network: NetworkRecord, addresses: Iterable[Address]) -> None:
-        """Send fresh configurations to those of the members that are online and authorised."""
-        self._forget_silent(self._read_clock())
-        for address in addresses:
-            asked = self._requests.get((network.network_id, address))
-            if asked is not None and self._is_authorized(network.network_id, address):
-                self._answer(network, asked[1], None)
+    def _compose_push(self, key: Key) -> Command | None:
+        """Return a member's configuration of now; None unless it is online and authorised."""
+        network_id, address = key
+        network = self.networks.get(network_id)
+        request = self._askers.last(network_id, address, self._read_clock())
+        if network is None or request is None or not _is_in(self.members[network_id].get(address)):
+            return None
+        return self._answer(network, request, None)
 
-    def _revoke(self, network: NetworkRecord, member: Address) -> None:
-        revocation = revoke(
-            network,
-            member,
-            int.from_bytes(self._random_bytes(4), "big"),
-            self._timestamp(),
-            self.identity,
-        )
-        members = list(self._online(network.network_id))
-        self._pump.submit(lambda core, now: core.send_revocation(members, revocation, now))
-        self._pump.submit(
-            lambda core, now: core.send_config_error(
-                member,
-                network.network_id,
-                PacketId(0),
-                ErrorCode.NETWORK_ACCESS_DENIED,
-                now,
-            )
-        )
+    def _revoke(self, network_id: NetworkId, targets: list[Address]) -> None:
+        """Void certificates: the targets are told, and all that they could be shown to."""
+        online = self._askers.online(network_id, self._read_clock())
+        # Of now: what is issued while the revocations wait for their turn is not meant.
+        self._pushes.send(self._revocations(network_id, targets, self._timestamp(), online))
+
+    def _revocations(
+        self, network_id: NetworkId, targets: list[Address], unix_ms: int, online: list[Address]
+    ) -> Iterator[Command]:
+        code = ErrorCode.NETWORK_ACCESS_DENIED
+        for target in targets:
+            number = int.from_bytes(self._random_bytes(4), "big")
+            revocation = revoke(network_id, target, number, unix_ms, self.identity)
+            yield _refusal(network_id, target, PacketId(0), code)
+            for index in range(0, len(online), REVOCATION_SLICE):
+                told = online[index : index + REVOCATION_SLICE]
+                yield partial(_send_revocation, told, revocation)
 
     # -- records -----------------------------------------------------------------------------
 
@@ -313,10 +323,31 @@ class ControllerService:
         members, used = self.members[member.network_id], self._used[member.network_id]
         known = members.get(member.address)
         for ip in known.ip_assignments if known else ():
-            used.pop(ip, None)
+            del used[ip]
         for ip in member.ip_assignments:
             used[ip] = member.address
         self._strangers += (not member.authorized) - (known is not None and not known.authorized)
         bridges = self._active_bridges[member.network_id]
         (bridges.add if member.active_bridge else bridges.discard)(member.address)
         members[member.address] = member
+
+
+def _is_in(member: MemberRecord | None) -> bool:
+    return member is not None and member.authorized
+
+
+def _revised(member: MemberRecord, known: MemberRecord | None) -> MemberRecord:
+    return member if known is None else replace(member, revision=known.revision + 1)
+
+
+def _refusal(
+    network_id: NetworkId, member: Address, in_reply_to: PacketId | None, code: ErrorCode
+) -> Command:
+    """Return the command that refuses a request; who has not asked is told nothing."""
+    if in_reply_to is None:
+        return lambda core, now: None
+    return lambda core, now: core.send_config_error(member, network_id, in_reply_to, code, now)
+
+
+def _send_revocation(members: list[Address], revocation: Revocation, core: Core, now: Now) -> None:
+    core.send_revocation(members, revocation, now)

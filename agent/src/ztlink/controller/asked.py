@@ -1,0 +1,84 @@
+"""Who asked lately, and what it said: rate limits, and whom a change can be pushed to."""
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ztlink.clock import Now
+from ztlink.controller.decide import Request
+from ztlink.ids import Address, NetworkId
+
+ONLINE_WINDOW: Final = 120.0
+"""Seconds since its last request for which a member counts as online."""
+MIN_REQUEST_INTERVAL: Final = 1.0
+"""Seconds between requests of one member for one network that are answered; pushes are exempt."""
+MAX_ASKERS: Final = 65_536
+"""Of one network, and of all networks that there are not."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and when it came."""
+
+    mono: float
+    request: Request
+
+
+class Askers:
+    """Members by network; of each the last request, the longest silent first."""
+
+    def __init__(self) -> None:
+        self._by_network: dict[NetworkId, dict[Address, Asked]] = {}
+        self._strays: dict[tuple[NetworkId, Address], float] = {}
+        """Of networks that there are not: anybody could name millions of them."""
+
+    def note(self, network_id: NetworkId, request: Request, now: Now) -> bool:
+        """Note a request; False where it comes too soon after the last one."""
+        address = request.identity.address
+        askers = self._by_network.setdefault(network_id, {})
+        last = askers.get(address)
+        if last is not None and now.mono - last.mono < MIN_REQUEST_INTERVAL:
+            return False
+        askers.pop(address, None)
+        _make_room(askers)
+        askers[address] = Asked(now.mono, request)
+        return True
+
+    def note_stray(self, network_id: NetworkId, address: Address, now: Now) -> bool:
+        """Note a request for a network that there is not; False where it comes too soon."""
+        key = (network_id, address)
+        if now.mono - self._strays.get(key, float("-inf")) < MIN_REQUEST_INTERVAL:
+            return False
+        self._strays.pop(key, None)
+        _make_room(self._strays)
+        self._strays[key] = now.mono
+        return True
+
+    def online(self, network_id: NetworkId, now: Now) -> list[Address]:
+        """Return those that asked for a network within the window."""
+        askers = self._by_network.get(network_id, {})
+        while askers:
+            address, first = next(iter(askers.items()))
+            if now.mono - first.mono <= ONLINE_WINDOW:
+                break
+            del askers[address]
+        return list(askers)
+
+    def last(self, network_id: NetworkId, address: Address, now: Now) -> Request | None:
+        """Return what a member said when it last asked; None where that is too long ago."""
+        asked = self._by_network.get(network_id, {}).get(address)
+        if asked is None or now.mono - asked.mono > ONLINE_WINDOW:
+            return None
+        return asked.request
+
+    def forget(self, network_id: NetworkId) -> None:
+        """Forget all that asked for a network."""
+        self._by_network.pop(network_id, None)
+
+
+def _make_room(table: dict[K, V]) -> None:
+    """Forget the longest silent where there are too many."""
+    if len(table) >= MAX_ASKERS:
+        del table[next(iter(table))]

@@ -324,9 +324,13 @@ def test_what_the_database_does_not_take_is_not_believed(
 @pytest.fixture
 def copy(joined: Rig, tmp_path: Path) -> Path:
     """A copy of the records when both members were in."""
-    copy = tmp_path / "copy"
-    joined.store.copy_to(copy)
-    return copy
+    copy = ControllerStore(tmp_path / "copy")
+    for network in joined.store.networks():
+        copy.put_network(network)
+    for record in joined.store.members():
+        copy.put_member(record)
+    copy.close()
+    return tmp_path / "copy"
 
 
 def test_a_restored_network_is_pushed_to_its_members(joined: Rig, copy: Path) -> None:

@@ -248,7 +248,7 @@ def copy(file: Path, tmp_path: Path) -> Path:
     store.put_member(MEMBER)
     store.raise_ceiling(7)
     copy = tmp_path / "copy"
-    store.copy_to(copy)
+    module.copy_database(file, copy)
     store.close()
     return copy
 

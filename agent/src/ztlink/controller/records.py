@@ -383,6 +383,10 @@ def _long_text(key: str, value: object) -> str:
     return text(key, value, MAX_TEXT)
 
 
+def _optional_text(key: str, value: object) -> str | None:
+    return None if value is None else text(key, value, MAX_TEXT)
+
+
 def _address_json(address: Address | None) -> str | None:
     return None if address is None else format_address(address)
 
@@ -427,3 +431,15 @@ NETWORK_FILE_FIELDS: Final[Mapping[str, Reading]] = {
     "authorizationEndpoint": as_attribute("authorization_endpoint", _long_text),
 }
 """What only a file may set, beside the fields of requests."""
+MEMBER_FILE_FIELDS: Final[Mapping[str, Reading]] = {
+    "creationTime": as_number("creation_unix_ms", 0, MAX_TIME),
+    "revision": as_number("revision", 0, MAX_TIME),
+    "identity": as_attribute("identity", _long_text),
+    "lastAuthorizedTime": as_number("last_authorized_unix_ms", 0, MAX_TIME),
+    "lastDeauthorizedTime": as_number("last_deauthorized_unix_ms", 0, MAX_TIME),
+    "lastAuthorizedCredentialType": as_attribute("credential_type", _optional_text),
+    "lastAuthorizedCredential": as_attribute("credential", _optional_text),
+    "ssoExempt": as_attribute("sso_exempt", boolean),
+    "vProto": as_number("protocol", -1, MAX_UINT32),
+}
+"""The same of members; their version is in three fields."""

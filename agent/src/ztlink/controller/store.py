@@ -8,9 +8,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from ztlink.controller.kept import member_from_kept, network_from_kept, text_of
 from ztlink.controller.records import MemberRecord, NetworkRecord
@@ -152,16 +153,6 @@ class ControllerStore:
         finally:
             self._db.execute("DETACH kept")
 
-    def copy_to(self, file: Path) -> None:
-        """Write all into another database, as it is at one moment; others may go on writing."""
-        with self._guarded():
-            target = sqlite3.connect(file)
-            try:
-                self._db.backup(target)
-                target.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
-            finally:
-                target.close()
-
     def check(self) -> None:
         """Look at every page and every record; ConfigError where one is not good."""
         with self._guarded():
@@ -201,6 +192,20 @@ class ControllerStore:
         for number in range(version, SCHEMA_VERSION):
             step = f"{MIGRATIONS[number]}; PRAGMA user_version = {number + 1};"
             self._db.executescript(f"BEGIN; {step} COMMIT;")
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Write a database, as it is at one moment, into a file of its own; sqlite3.Error, OSError.
+
+    Others may go on writing to the source, and it may be of any version.
+    """
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(source))}?mode=rw", uri=True)) as read,
+        closing(sqlite3.connect(target)) as written,
+    ):
+        target.chmod(0o600)
+        read.backup(written)
+        written.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
 
 
 def _make_private(file: Path) -> None:

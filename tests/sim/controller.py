@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from tests.sim.node import SimNode
 from ztlink.clock import Now
+from ztlink.controller.kept import text_of
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
@@ -45,6 +46,10 @@ class MemoryStore(ControllerStore):
 
     def members(self) -> list[MemberRecord]:
         return list(self._members.values())
+
+    def member_texts(self, network_id: NetworkId) -> list[str]:
+        addresses = sorted(a for network, a in self._members if network == network_id)
+        return [text_of(self._members[network_id, address]) for address in addresses]
 
     def put_network(self, network: NetworkRecord) -> None:
         self._networks[network.network_id] = network

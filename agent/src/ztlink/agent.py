@@ -14,6 +14,9 @@ from typing import Final, assert_never
 from ztlink.api.app import LocalApi
 from ztlink.api.home import ApiHome
 from ztlink.clock import Now
+from ztlink.controller.adopt import DIRECTORY as ORIGINALS
+from ztlink.controller.adopt import adopt
+from ztlink.controller.backup import DATABASE
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import generate
@@ -136,7 +139,7 @@ class Agent:
                 wishes=self._store.load_device_names(),
             )
         if self._settings.has_controller:
-            store = ControllerStore(self._settings.home / "controller.db")
+            store = self._open_records()
             self._controller = ControllerService(
                 identity, store, pump, read_clock, later=loop.call_soon_threadsafe
             )
@@ -202,6 +205,18 @@ class Agent:
             read_conf=lambda: self._store.read(LOCAL_CONF),
             write_conf=lambda text: self._store.write(LOCAL_CONF, text),
         )
+
+    def _open_records(self) -> ControllerStore:
+        """Open the controller's database; the original's files are taken over on the first day."""
+        store = ControllerStore(self._settings.home / DATABASE)
+        try:
+            count = adopt(self._settings.home / ORIGINALS, store)
+        except ConfigError:
+            store.close()
+            raise
+        if count:
+            self._say(f"took over {count} networks of ZeroTierOne's controller")
+        return store
 
     def _planet(self) -> World:
         if self._settings.planet is not None:

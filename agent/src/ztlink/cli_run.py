@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
 
 import click
+from click.core import ParameterSource
 
+from ztlink import cli_records
 from ztlink.cli_options import home_option
 from ztlink.errors import ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
@@ -152,11 +154,25 @@ def root(controller: bool, **options: Unpack[Options]) -> None:
     _run(replace(_settings(options), role=Role.ROOT, has_taps=False, has_controller=controller))
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @_options
-def controller(**options: Unpack[Options]) -> None:
-    """Run a controller; it is a root too where the planet names it."""
-    _run(replace(_settings(options), role=Role.CONTROLLER, has_taps=False, has_controller=True))
+@click.pass_context
+def controller(context: click.Context, **options: Unpack[Options]) -> None:
+    """Run a controller; it is a root too where the planet names it.
 
+    With a command, do that to the records of a controller instead, whether it runs or not.
+    """
+    if context.invoked_subcommand is None:
+        settings = replace(_settings(options), role=Role.CONTROLLER)
+        _run(replace(settings, has_taps=False, has_controller=True))
+        return
+    if context.get_parameter_source("home") is not ParameterSource.DEFAULT:
+        # Before the command or behind it: --home means the same.
+        home = {"home": options["home"]}
+        context.default_map = dict.fromkeys(controller.commands, home)
+
+
+for _command in cli_records.COMMANDS:
+    controller.add_command(_command)
 
 COMMANDS: Final = (node, root, controller)

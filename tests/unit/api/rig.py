@@ -147,11 +147,14 @@ class Disk:
 
 
 def make_api(
-    core: FakeCore, service: ControllerService | None = None, disk: Disk | None = None
+    core: FakeCore,
+    service: ControllerService | None = None,
+    disk: Disk | None = None,
+    settings: Settings = SETTINGS,
 ) -> LocalApi:
     pump = cast(Pump, FakePump(core))
     home = (disk or Disk()).home()
-    return LocalApi(pump, home, SETTINGS, lambda: START, None, service)
+    return LocalApi(pump, home, settings, lambda: START, None, service)
 
 
 @dataclass(slots=True)

@@ -1,12 +1,18 @@
 """The controller's REST API over HTTP."""
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.unit.api.rig import FakeCore, Speaker, controller_api, make_api, speak_to
+from tests.unit.api.rig import SETTINGS, FakeCore, Speaker, controller_api, make_api, speak_to
 from tests.unit.controller.rig import CONTROLLER, NETWORK, Rig, member
 from ztlink.api.controller import API_VERSION
+from ztlink.controller.backup import PREPARED
+from ztlink.controller.records import NetworkRecord
+from ztlink.controller.store import ControllerStore
 from ztlink.ids import format_address, format_network_id
 
 OWN = format_address(CONTROLLER.address)
@@ -193,6 +199,48 @@ async def test_all_members_come_with_their_counts(speaker: Speaker, rig: Rig) ->
     rig.set_member(2, authorized=True)
     answer = (await speaker.ask("GET", f"/unstable/controller/network/{ID}/member")).json
     assert (answer["meta"], len(answer["data"])) == ({"totalCount": 2, "authorizedCount": 1}, 2)
+
+
+async def test_whole_lists_have_nothing_between_their_parts(speaker: Speaker, rig: Rig) -> None:
+    rig.set_member(1, name="a")
+    answer = await speaker.ask("GET", f"/unstable/controller/network/{ID}/member")
+    (shown,) = answer.json["data"]
+    text = json.dumps({"data": [shown], "meta": answer.json["meta"]}, separators=(",", ":"))
+    assert answer.body == text.encode()
+
+
+async def test_a_member_of_whole_lists_is_as_it_is_shown_alone(speaker: Speaker, rig: Rig) -> None:
+    rig.set_member(1, authorized=True, name="\u00fc")
+    rig.ask(1)
+    alone = (await speaker.ask("GET", f"/controller/network/{ID}/member/{NODE}")).json
+    listed = (await speaker.ask("GET", f"/unstable/controller/network/{ID}/member")).json
+    assert listed["data"] == [alone]
+
+
+# -- a copy put back ------------------------------------------------------------------------------
+
+RESTORE = "/unstable/controller/restore"
+
+
+async def test_a_copy_beside_the_database_is_taken_over(tmp_path: Path) -> None:
+    copy = ControllerStore(tmp_path / PREPARED)
+    copy.put_network(NetworkRecord(NETWORK, 5, name="of the copy"))
+    copy.close()
+    rig = Rig()
+    settings = replace(SETTINGS, home=tmp_path)
+    async with speak_to(make_api(FakeCore(), rig.service, settings=settings)) as speaker:
+        restored = await speaker.ask("POST", RESTORE)
+        shown = (await speaker.ask("GET", f"/controller/network/{ID}")).json
+    rig.service.close()
+    assert (restored.json, shown["name"]) == ({"networkCount": 1}, "of the copy")
+
+
+async def test_where_there_is_no_copy_the_command_is_named(speaker: Speaker) -> None:
+    answer = await speaker.ask("POST", RESTORE)
+    assert (answer.status, "ztlink controller restore FILE" in answer.json["description"]) == (
+        400,
+        True,
+    )
 
 
 async def test_a_node_that_is_no_controller_has_none_of_it() -> None:

@@ -98,6 +98,14 @@ def test_a_controller_has_no_devices(started: list[Settings]) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["backup", "restore", "export"])
+def test_a_command_for_a_controllers_records_runs_none(
+    started: list[Settings], tmp_path: Path, name: str
+) -> None:
+    run("controller", name, str(tmp_path / "x"), "--home", str(tmp_path))
+    assert started == []
+
+
 def test_further_options_are_settings(started: list[Settings], tmp_path: Path) -> None:
     planet = tmp_path / "planet"
     options = ["--planet", str(planet), "--bind", "10.0.0.1", "--bind", "fd00::1"]

@@ -69,7 +69,8 @@ class LocalApi:
             ]
         )
         if controller is not None:
-            self.application.add_routes(ControllerApi(controller, read_clock).routes())
+            api = ControllerApi(controller, read_clock, settings.home)
+            self.application.add_routes(api.routes())
 
     async def start(self, port: int) -> None:
         """Listen on loopback; HostError where the port is taken.

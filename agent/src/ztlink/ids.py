@@ -28,6 +28,7 @@ ALL_SOCKETS: Final = SocketId(-1)
 BROADCAST_MAC: Final = Mac(b"\xff" * MAC_SIZE)
 RESERVED_ADDRESS_PREFIX: Final = 0xFF
 _ADDRESS_BITS: Final = 40
+_HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def parse_network_id(text: str) -> NetworkId:
 
 
 def _parse_hex(text: str, digits: int, what: str) -> int:
-    if len(text) != digits or not all(c in "0123456789abcdefABCDEF" for c in text):
+    if len(text) != digits or not _HEX_DIGITS.issuperset(text):
         raise ValueError(f"{what}: {text!r} is not {digits} hex digits")
     return int(text, 16)
 

@@ -1,0 +1,170 @@
+"""Many members in one process: a core and a socket each, on one host of a laboratory."""
+
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from types import TracebackType
+from typing import Final, Self
+
+from tests.lab.errors import LabError
+from tests.lab.lab import Host
+from tests.lab.planet import known_identity
+from ztlink.batch import Train, Transmit
+from ztlink.drivers.chance import random_bytes
+from ztlink.drivers.clock import read_clock
+from ztlink.ids import Address, Endpoint, NetworkId, SocketId
+from ztlink.node.core import Core
+from ztlink.node.events import NetworkConfigured, NodeOnline
+from ztlink.wire.buffer import Reader
+from ztlink.wire.identity import Identity
+from ztlink.wire.netconf import NetworkConfig
+from ztlink.wire.world import World
+
+FIRST_IDENTITY: Final = 100
+"""Those before are the laboratory's nodes'."""
+_SOCKET: Final = SocketId(1)
+_BUFFER: Final = 1 << 16
+_TIMER_STEP: Final = 0.02
+
+
+class Member:
+    """One member: a core that is fed by hand."""
+
+    def __init__(self, number: int, host: Host, planet: World) -> None:
+        self.core = Core(
+            known_identity(FIRST_IDENTITY + number),
+            planet,
+            random_bytes=random_bytes,
+            now=read_clock(),
+        )
+        self.socket = host.namespace.open_socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind((str(host.v4.ip), 0))
+        endpoint = Endpoint(host.v4.ip, self.socket.getsockname()[1])
+        self.core.set_sockets({_SOCKET: endpoint}, read_clock())
+        self.is_online = False
+        self.config: NetworkConfig | None = None
+        self.configured_at = 0.0
+
+    def read(self) -> None:
+        """Feed the core what came."""
+        try:
+            data, (ip, port) = self.socket.recvfrom(_BUFFER)
+        except BlockingIOError:
+            return
+        source = Endpoint(ip_address(ip), port)
+        train = Train(memoryview(bytearray(data)), len(data), source, _SOCKET)
+        self.core.receive_datagrams(train, read_clock())
+        self.drain()
+
+    def handle_timer(self, mono: float) -> None:
+        """Do what is due."""
+        due = self.core.get_timer()
+        if due is not None and due <= mono:
+            self.core.handle_timer(read_clock())
+            self.drain()
+
+    def drain(self) -> None:
+        """Send what the core has, and note what it tells."""
+        for transmit in self.core.transmits():
+            self._send(transmit)
+        self.core.deliveries()
+        while (event := self.core.next_event()) is not None:
+            if isinstance(event, NodeOnline):
+                self.is_online = event.online
+            elif isinstance(event, NetworkConfigured):
+                self.config, self.configured_at = event.config, time.monotonic()
+        for identity in self.core.validations():  # they are the laboratory's: honest
+            self.core.identity_validated(identity, True, read_clock())
+
+    def _send(self, transmit: Transmit) -> None:
+        if transmit.destination.ip.version != 4:
+            return
+        where = (str(transmit.destination.ip), transmit.destination.port)
+        for start in range(0, len(transmit.buffer), transmit.segment_size):
+            datagram = transmit.buffer[start : start + transmit.segment_size]
+            try:
+                self.socket.sendto(datagram, where)
+            except BlockingIOError:
+                return  # lost, as on any network
+
+
+class Swarm:
+    """A context with members that know each other as little as real ones do."""
+
+    def __init__(self, host: Host, planet: bytes, controller: Identity, count: int) -> None:
+        world = World.decode(Reader(planet))
+        self.controller: Address = controller.address
+        self.members = [Member(number, host, world) for number in range(count)]
+        self._selector = selectors.DefaultSelector()
+        for member in self.members:
+            self._selector.register(member.socket, selectors.EVENT_READ, member)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._selector.close()
+        for member in self.members:
+            member.socket.close()
+
+    def say_hello(self, timeout: float) -> None:
+        """Let all become known to the controller, which is their root."""
+        for member in self.members:
+            member.drain()
+        self._run_until(lambda: all(m.is_online for m in self.members), timeout, "all online")
+
+    def join(self, network_id: int, timeout: float) -> None:
+        """Let all join a network at one moment, until the last is configured."""
+        for member in self.members:
+            member.config = None
+            member.core.join(NetworkId(network_id), read_clock())
+            member.drain()
+        self._run_until(
+            lambda: all(m.config is not None for m in self.members), timeout, "all configured"
+        )
+
+    def check_addresses(self) -> None:
+        """Fail unless every member has an address that no other has."""
+        seen: set[str] = set()
+        for member in self.members:
+            assert member.config is not None
+            for address in member.config.addresses:
+                if address.version == 4:
+                    seen.add(str(address.ip))
+        if len(seen) != len(self.members):
+            raise LabError(f"{len(self.members)} members have {len(seen)} addresses")
+
+    def time_push(self, change: Callable[[], object], timeout: float) -> tuple[float, float]:
+        """Make a change; return the seconds until the first and the last member has it."""
+        start = time.monotonic()
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            done = pool.submit(change)
+            self._run_until(
+                lambda: all(m.configured_at > start for m in self.members), timeout, "all changed"
+            )
+            done.result()
+        times = [member.configured_at - start for member in self.members]
+        return min(times), max(times)
+
+    def _run_until(self, is_done: Callable[[], bool], timeout: float, what: str) -> None:
+        deadline = time.monotonic() + timeout
+        next_timers = 0.0
+        while not is_done():
+            for key, _ in self._selector.select(_TIMER_STEP):
+                key.data.read()
+            mono = read_clock().mono
+            if mono >= next_timers:
+                next_timers = mono + _TIMER_STEP
+                for member in self.members:
+                    member.handle_timer(mono)
+            if time.monotonic() > deadline:
+                raise LabError(f"{what}: not within {timeout:g} s")

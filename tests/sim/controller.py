@@ -68,11 +68,13 @@ class MemoryStore(ControllerStore):
 class SimController:
     """A controller on top of one node, whose core must be enabled to serve as one."""
 
-    def __init__(self, node: SimNode, *, answer_delay: float = 0.005) -> None:
+    def __init__(
+        self, node: SimNode, *, answer_delay: float = 0.005, store: ControllerStore | None = None
+    ) -> None:
         self.node = node
         self.answer_delay = answer_delay
         """Seconds that a decision takes."""
-        self._store = MemoryStore()
+        self._store = store or MemoryStore()
         self.service = self._make_service()
         node.on_event = self._take
 

@@ -15,11 +15,13 @@ import socket
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from tests.bench.swarm import Swarm
 from tests.lab.api import JsonObject
@@ -33,6 +35,8 @@ from tests.lab.wait import Stopwatch, wait_until
 Figures = dict[str, float]
 _MEGABYTE: Final = 1 << 20
 _TIMEOUT: Final = 120.0
+_PAUSE: Final = 0.02
+"""Seconds between two questions of somebody impatient, so that they cost little themselves."""
 _NETWORK: Final[JsonObject] = {
     "name": "bench",
     "private": False,
@@ -95,6 +99,37 @@ class Keeper:
         return sock
 
 
+class Impatient:
+    """A context that asks for the status again and again, and keeps how long that took at most.
+
+    The answer takes the thread of the API and that of the packets: both must be free.
+    """
+
+    def __init__(self, node: LabNode) -> None:
+        self.longest = 0.0
+        self._keeper = Keeper(node)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._is_over.set()
+        self._thread.join()
+        self._keeper.close()
+
+    def _ask(self) -> None:
+        while not self._is_over.wait(_PAUSE):
+            self.longest = max(self.longest, _time(lambda: self._keeper.ask("GET", "/status")))
+
+
 @contextmanager
 def controller(side: Side, workshop: Workshop) -> Iterator[tuple[LabNode, Host, bytes]]:
     """Run a controller that is its own root; yield it, a host beside it, and the planet."""
@@ -137,7 +172,10 @@ def measure_start(node: LabNode) -> Figures:
     watch = Stopwatch()
     node.launch()
     wait_until(node.answers, timeout=_TIMEOUT, what="first answer", poll=0.01)
-    return {"start to first answer, s": watch.seconds()}
+    return {
+        "start to first answer, s": watch.seconds(),
+        "start to first answer, s CPU": node.running.cpu_seconds(),
+    }
 
 
 def measure_joining(node: LabNode, beside: Host, planet: bytes, count: int) -> Figures:
@@ -155,8 +193,12 @@ def measure_joining(node: LabNode, beside: Host, planet: bytes, count: int) -> F
             "join, ms CPU each": cpu / count * 1000,
         }
         cpu = node.running.cpu_seconds()
-        pushed = swarm.time_push(lambda: node.update_network(network_id, {"mtu": 1400}), _TIMEOUT)
+        with Impatient(node) as impatient:
+            pushed = swarm.time_push(
+                lambda: node.update_network(network_id, {"mtu": 1400}), _TIMEOUT
+            )
         figures |= {
+            "GET /status meanwhile, ms": impatient.longest * 1000,
             "change to first member, ms": pushed[0] * 1000,
             f"change to all {count}, ms each": pushed[1] / count * 1000,
             "change, ms CPU each": (node.running.cpu_seconds() - cpu) / count * 1000,

@@ -215,7 +215,7 @@ class Agent:
             store.close()
             raise
         if count:
-            self._say(f"took over {count} networks of ZeroTierOne's controller")
+            self._say(f"networks taken over from ZeroTierOne's controller: {count}")
         return store
 
     def _planet(self) -> World:

@@ -1,5 +1,6 @@
 """The controller's REST API over HTTP."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -172,6 +173,13 @@ async def test_an_address_that_another_has_is_400(speaker: Speaker, rig: Rig) ->
     path = f"/controller/network/{ID}/member/{NODE}"
     answer = await speaker.ask("POST", path, {"ipAssignments": ["10.147.0.9"]})
     assert (answer.status, "belongs to" in answer.json["description"]) == (400, True)
+
+
+async def test_of_many_that_want_one_address_at_once_one_gets_it(speaker: Speaker) -> None:
+    paths = [f"/controller/network/{ID}/member/{number:010x}" for number in range(1, 21)]
+    body = {"ipAssignments": ["10.147.0.9"]}
+    answers = await asyncio.gather(*(speaker.ask("POST", path, body) for path in paths))
+    assert sorted(answer.status for answer in answers) == [200, *[400] * 19]
 
 
 async def test_a_member_is_deleted_and_shown_once_more(speaker: Speaker, rig: Rig) -> None:

@@ -1,6 +1,6 @@
 """A controller in the world: the product's own, with its records in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
@@ -9,7 +9,7 @@ from ztlink.clock import Now
 from ztlink.controller.kept import text_of
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.service import ControllerService
-from ztlink.controller.store import ControllerStore
+from ztlink.controller.store import ControllerStore, Seen
 from ztlink.ids import Address, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import ConfigRequested, Event
@@ -30,10 +30,18 @@ class MemoryStore(ControllerStore):
     def __init__(self) -> None:
         self._networks: dict[NetworkId, NetworkRecord] = {}
         self._members: dict[tuple[NetworkId, Address], MemberRecord] = {}
+        self._seen: dict[tuple[NetworkId, Address], Seen] = {}
         self._ceiling = 0
 
     def ceiling(self) -> int:
         return self._ceiling
+
+    def put_seen(self, seen: Iterable[Seen]) -> None:
+        self._seen |= {(s.network_id, s.address): s for s in seen}
+
+    def seen_since(self, unix_ms: int) -> list[Seen]:
+        found = [s for s in self._seen.values() if s.unix_ms >= unix_ms]
+        return sorted(found, key=lambda s: s.unix_ms)
 
     def raise_ceiling(self, unix_ms: int) -> None:
         self._ceiling = unix_ms

@@ -24,6 +24,8 @@ KNOWN_IDENTITIES: Final = 990
 """Of the thousand ready ones, as many as the crowd takes; more are made."""
 WAVES: Final = 0.05
 """Seconds within which a single member must hear of a change."""
+LOOKING: Final = 3.0
+"""The same where the controller must first ask the root who its members are."""
 
 
 class Crowd(Mesh):
@@ -125,3 +127,10 @@ def test_addresses_stay_with_their_members_when_the_controller_starts_anew(crowd
     assert other not in crowd.controller.service.networks
     crowd.run(65.0)  # everybody asks anew once a minute
     assert {member.name: crowd.config(member).addresses for member in crowd.members} == before
+
+
+def test_a_change_reaches_all_soon_after_the_controller_started_anew(crowd: Crowd) -> None:
+    crowd.controller.restart()
+    crowd.wait_online()
+    crowd.controller.update(crowd.network, mtu=1500)
+    assert crowd.wait_told(1500) < LOOKING + MEMBERS / 1000

@@ -113,8 +113,8 @@ class RecordingCore:
 class Rig:
     """A controller, its clock and its core."""
 
-    def __init__(self, store: ControllerStore | None = None) -> None:
-        self.now = START
+    def __init__(self, store: ControllerStore | None = None, now: Now = START) -> None:
+        self.now = now
         self.core = RecordingCore()
         self.store = store or ControllerStore(":memory:")
         self.service = ControllerService(

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.controller.rig import CONTROLLER, NETWORK, Refused, Rig, member
+from tests.unit.controller.rig import CONTROLLER, NETWORK, START, Refused, Rig, member
 from ztlink.controller import decide, service
 from ztlink.controller.fields import FieldError
 from ztlink.controller.records import MemberRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import verify
+from ztlink.errors import ConfigError
 from ztlink.ids import Address, NetworkId, PacketId
 from ztlink.node.events import ConfigRequested
 from ztlink.wire.credentials import CredentialType
@@ -300,8 +301,7 @@ def test_timestamps_go_on_when_the_clock_is_set_back(joined: Rig) -> None:
 
 def test_timestamps_go_on_after_a_restart_with_a_clock_that_is_behind(joined: Rig) -> None:
     before = joined.last_config().timestamp
-    again = Rig(joined.store)
-    again.pass_time(-3600.0)
+    again = Rig(joined.store, START._replace(unix_ms=START.unix_ms - 3_600_000))
     again.ask(1)
     assert again.last_config().timestamp > before
 
@@ -398,3 +398,70 @@ def test_a_member_that_asks_again_keeps_its_revision(joined: Rig) -> None:
     joined.pass_time(60.0)
     joined.ask(1)
     assert joined.service.members[NETWORK][member(1).address].revision == 2
+
+
+# -- a new start ----------------------------------------------------------------------------------
+
+
+def start_anew(rig: Rig, seconds: float) -> Rig:
+    """Return a controller that goes on with the same records, some time after the other's end."""
+    rows = (rig.store.networks(), rig.store.members())
+    again = ControllerStore(":memory:")
+    rig.pass_time(70.0)
+    rig.ask(1)  # by now it is written who asked
+    seen = rig.store.seen_since(0)
+    for network in rows[0]:
+        again.put_network(network)
+    for record in rows[1]:
+        again.put_member(record)
+    again.put_seen(seen)
+    return Rig(again, START._replace(unix_ms=rig.now.unix_ms + int(seconds * 1000)))
+
+
+def test_who_was_online_before_a_start_is_told_of_a_change_at_once(joined: Rig) -> None:
+    again = start_anew(joined, 10.0)
+    again.service.update_network(NETWORK, {"mtu": 1400})
+    told = {sent.member for sent in again.core.configs}
+    assert told == {member(1).address, member(2).address}
+
+
+def test_who_was_online_before_a_start_is_told_that_somebody_is_out(joined: Rig) -> None:
+    again = start_anew(joined, 10.0)
+    again.set_member(2, authorized=False)
+    ((told, revocation),) = again.core.revocations
+    assert (set(told), revocation.target) == (
+        {member(1).address, member(2).address},
+        member(2).address,
+    )
+
+
+def test_who_was_online_long_before_a_start_is_not_looked_for(joined: Rig) -> None:
+    again = start_anew(joined, 301.0)
+    again.service.update_network(NETWORK, {"mtu": 1400})
+    assert again.core.configs == []
+
+
+def test_who_was_online_before_a_start_may_ask_at_once(joined: Rig) -> None:
+    again = start_anew(joined, 10.0)
+    again.ask(1)
+    assert [sent.member for sent in again.core.configs] == [member(1).address]
+
+
+def test_a_member_without_a_readable_identity_is_not_looked_for(joined: Rig) -> None:
+    record = joined.service.members[NETWORK][member(1).address]
+    joined.store.put_member(replace(record, identity="x"))
+    again = start_anew(joined, 10.0)
+    again.service.update_network(NETWORK, {"mtu": 1400})
+    assert {sent.member for sent in again.core.configs} == {member(2).address}
+
+
+def test_a_controller_goes_on_where_it_cannot_be_kept_who_asked(
+    joined: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ConfigError("full")
+
+    monkeypatch.setattr(ControllerStore, "put_seen", refuse)
+    joined.pass_time(60.0)
+    joined.ask(1)
+    assert len(joined.core.configs) == 3

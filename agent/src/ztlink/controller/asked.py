@@ -46,6 +46,12 @@ class Askers:
         askers[address] = Asked(now.mono, request)
         return True
 
+    def assume(self, network_id: NetworkId, request: Request, now: Now) -> None:
+        """Take it that a member asked: it may ask again at any time."""
+        askers = self._by_network.setdefault(network_id, {})
+        _make_room(askers)
+        askers[request.identity.address] = Asked(now.mono - MIN_REQUEST_INTERVAL, request)
+
     def note_stray(self, network_id: NetworkId, address: Address, now: Now) -> bool:
         """Note a request for a network that there is not; False where it comes too soon."""
         key = (network_id, address)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +14,9 @@ from ztlink.controller.decide import Request, chunks_of, decide, endorse, revoke
 from ztlink.controller.fields import FieldError
 from ztlink.controller.push import Command, CorePort, Key, PushQueue
 from ztlink.controller.records import MemberRecord, NetworkRecord
-from ztlink.controller.store import ControllerStore
+from ztlink.controller.store import ControllerStore, Seen
 from ztlink.drivers.chance import random_bytes
-from ztlink.errors import WireError
+from ztlink.errors import ConfigError, WireError
 from ztlink.ids import (
     Address,
     IpAddress,
@@ -28,7 +29,7 @@ from ztlink.ids import (
 from ztlink.node.core import Core
 from ztlink.node.events import ConfigRequested
 from ztlink.wire.credentials import Revocation
-from ztlink.wire.identity import SecretIdentity
+from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.verbs import ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,12 @@ CEILING_STEP: Final = 10_000
 """Milliseconds by which the time up to which credentials may be issued is kept ahead on disk."""
 MAX_STRANGERS: Final = 10_000
 """Records of members that nobody authorised, in all: every stranger could make one."""
+SEEN_INTERVAL: Final = 5.0
+"""Seconds after which it is written who asked, with the next request."""
+SEEN_BATCH: Final = 16
+"""Members after which it is written at any rate."""
+SEEN_LIFETIME_MS: Final = 300_000
+"""Milliseconds for which a member is taken to be online still when the controller starts anew."""
 REVOCATION_SLICE: Final = 16
 """Members that are told of a revocation by one command."""
 
@@ -66,7 +73,39 @@ class ControllerService:
         self._last_timestamp = self._ceiling = store.ceiling()
         self._askers = Askers()
         self._pushes = PushQueue(pump, self._compose_push, later)
+        self._seen: dict[Key, Seen] = {}
+        """Who asked since that was last written."""
+        self._seen_written = read_clock().mono
         self._load()
+        self._assume_online()
+
+    def _assume_online(self) -> None:
+        """Have changes pushed to those that were online when the controller ended."""
+        now = self._read_clock()
+        for network_id, address, _, rules in self._store.seen_since(now.unix_ms - SEEN_LIFETIME_MS):
+            member = self.members.get(network_id, {}).get(address)
+            if member is not None and member.identity:
+                with suppress(WireError):  # a file of the original may have had any text there
+                    identity = Identity.from_text(member.identity)
+                    request = Request(identity, member.version, member.protocol, rules)
+                    self._askers.assume(network_id, request, now)
+
+    def _note_seen(self, seen: Seen, now: Now, *, is_news: bool) -> None:
+        """Note who asked, and write it: at once if it was not online, else with others."""
+        self._seen[seen.network_id, seen.address] = seen
+        is_due = now.mono - self._seen_written >= SEEN_INTERVAL
+        if is_news or is_due or len(self._seen) >= SEEN_BATCH:
+            self._write_seen()
+
+    def _write_seen(self) -> None:
+        """Keep who asked; without it, members would hear of changes a minute late after a start."""
+        self._seen_written = self._read_clock().mono
+        try:
+            self._store.put_seen(self._seen.values())
+        except ConfigError as error:
+            logger.warning("it is not kept who is online error=%s", error)
+        else:
+            self._seen.clear()
 
     def _load(self) -> None:
         self.networks: dict[NetworkId, NetworkRecord] = {}
@@ -98,6 +137,7 @@ class ControllerService:
 
     def close(self) -> None:
         """Close the database."""
+        self._write_seen()
         self._store.close()
 
     def member_texts(self, network_id: NetworkId) -> list[str]:
@@ -116,8 +156,11 @@ class ControllerService:
                 self._refuse(network_id, address, event.packet_id, ErrorCode.OBJ_NOT_FOUND)
             return
         request = Request.decode(event.member, event.metadata)
+        was_online = self._askers.last(network_id, address, now) is not None
         if self._askers.note(network_id, request, now):
             self._pump.submit(self._answer(network, request, event.packet_id))
+            seen = Seen(network_id, address, now.unix_ms, request.has_rules_engine)
+            self._note_seen(seen, now, is_news=not was_online)
 
     def _answer(
         self, network: NetworkRecord, request: Request, in_reply_to: PacketId | None

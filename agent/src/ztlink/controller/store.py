@@ -7,16 +7,16 @@ lie here. Every change is a transaction: whoever is killed has lost nothing that
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from ztlink.controller.kept import member_from_kept, network_from_kept, text_of
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.errors import ConfigError, ZtError
-from ztlink.ids import Address, NetworkId
+from ztlink.ids import Address, NetworkId, parse_address, parse_network_id
 
 _SCHEMA: Final = """
 CREATE TABLE clock (ceiling INTEGER NOT NULL);
@@ -29,11 +29,24 @@ CREATE TABLE member (
 """
 _NOTES: Final = """
 CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen (
+    network TEXT NOT NULL, address TEXT NOT NULL, unix_ms INTEGER NOT NULL, rules INTEGER NOT NULL,
+    PRIMARY KEY (network, address)
+) WITHOUT ROWID;
 """
 MIGRATIONS: Final = (_SCHEMA, _NOTES)
 """Script i takes a database of version i to version i + 1, as a whole or not at all."""
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 _TABLES: Final = ("network", "member", "note")
+
+
+class Seen(NamedTuple):
+    """When a member asked last, and whether it has a rules engine."""
+
+    network_id: NetworkId
+    address: Address
+    unix_ms: int
+    rules: bool
 
 
 class ControllerStore:
@@ -65,6 +78,23 @@ class ControllerStore:
         with self._guarded():
             (value,) = self._db.execute("SELECT ceiling FROM clock").fetchone()
             return int(value)
+
+    def put_seen(self, seen: Iterable[Seen]) -> None:
+        """Keep when members asked last."""
+        rows = [(f"{s.network_id:016x}", f"{s.address:010x}", s.unix_ms, s.rules) for s in seen]
+        with self.transaction(), self._guarded():
+            self._db.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
+
+    def seen_since(self, unix_ms: int) -> list[Seen]:
+        """Return the members that asked at a time or later; the longest silent first."""
+        with self._guarded():
+            rows = self._db.execute(
+                "SELECT * FROM seen WHERE unix_ms >= ? ORDER BY unix_ms", (unix_ms,)
+            )
+            return [
+                Seen(parse_network_id(row[0]), parse_address(row[1]), row[2], bool(row[3]))
+                for row in rows
+            ]
 
     def raise_ceiling(self, unix_ms: int) -> None:
         """Keep that credentials may be issued up to this time."""
@@ -116,6 +146,7 @@ class ControllerStore:
         key = (f"{network_id:016x}",)
         with self.transaction():
             self._write("DELETE FROM member WHERE network = ?", key)
+            self._write("DELETE FROM seen WHERE network = ?", key)
             self._write("DELETE FROM network WHERE id = ?", key)
 
     def delete_member(self, network_id: NetworkId, address: Address) -> None:

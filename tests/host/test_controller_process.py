@@ -71,7 +71,7 @@ def test_files_of_the_original_are_taken_over_at_a_start(
 ) -> None:
     command(controller, "export", str(controller.home / "controller.d"))
     controller.stop()
-    for file in controller.home.glob("controller.db*"):
+    for file in controller.home.glob("ztlink-controller.db*"):
         file.unlink()
     controller.start()
     assert (

@@ -16,7 +16,7 @@ from ztlink.api.home import ApiHome
 from ztlink.clock import Now
 from ztlink.controller.adopt import DIRECTORY as ORIGINALS
 from ztlink.controller.adopt import adopt
-from ztlink.controller.backup import DATABASE
+from ztlink.controller.backup import DATABASE, rename_first
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import generate
@@ -208,6 +208,7 @@ class Agent:
 
     def _open_records(self) -> ControllerStore:
         """Open the controller's database; the original's files are taken over on the first day."""
+        rename_first(self._settings.home)
         store = ControllerStore(self._settings.home / DATABASE)
         try:
             count = adopt(self._settings.home / ORIGINALS, store)

@@ -155,7 +155,7 @@ def list_members(network_id: str, home: Path, as_json: bool) -> None:
     rows = [
         (
             m["address"],
-            m["name"] or "-",
+            m.get("name", "-"),
             "yes" if m["authorized"] else "no",
             f"{m['vMajor']}.{m['vMinor']}.{m['vRev']}" if m["vMajor"] >= 0 else "-",
             ",".join(m["ipAssignments"]) or "-",

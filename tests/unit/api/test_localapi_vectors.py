@@ -90,6 +90,7 @@ async def test_whole_lists_have_the_originals_form(suffix: str) -> None:
     async with controller_api() as (speaker, rig):
         rig.create(name="lab")
         rig.set_member(1, authorized=True, name="member a")
+        rig.ask(1)
         network = (await speaker.ask("GET", "/controller/network")).json[0]
         path = f"/unstable/controller/network{suffix.replace('7ce8165a4faf97ea', network)}"
         ours = (await speaker.ask("GET", path)).json

@@ -1,5 +1,6 @@
 """Copies of a database: whole or not at all, and never of another controller."""
 
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -8,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.unit.controller.rig import CONTROLLER, NETWORK, member
-from ztlink.controller.backup import DATABASE, PREPARED, back_up, discard, prepare, put_back
+from ztlink.controller.backup import (
+    DATABASE,
+    FIRST_NAME,
+    PREPARED,
+    back_up,
+    discard,
+    prepare,
+    put_back,
+    rename_first,
+)
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore
 from ztlink.errors import ConfigError
@@ -197,3 +207,41 @@ def test_an_earlier_damaged_database_is_not_written_over(
     (home / DATABASE).write_bytes(b"damaged" * 999)
     prepare(home, copy, None)
     assert put_back(home) == home / f"{DATABASE}.damaged-2"
+
+
+# -- its first name -------------------------------------------------------------------------------
+
+
+def test_a_database_with_its_first_name_gets_the_one_of_today(home: Path) -> None:
+    first = ControllerStore(home / FIRST_NAME)
+    first.put_network(RECORD)
+    first.close()
+    rename_first(home)
+    assert (names(home), records(home / DATABASE)) == ([DATABASE], ([RECORD], []))
+
+
+def test_what_was_not_yet_in_its_file_after_a_kill_comes_along(home: Path) -> None:
+    first = ControllerStore(home / FIRST_NAME)
+    first.put_network(RECORD)
+    for suffix in ("", "-wal"):  # as they are at this moment, and nobody has them open
+        shutil.copy(home / f"{FIRST_NAME}{suffix}", home / f"copy{suffix}")
+    first.close()
+    for suffix in ("", "-wal"):
+        (home / f"copy{suffix}").rename(home / f"{FIRST_NAME}{suffix}")
+    rename_first(home)
+    assert (names(home), records(home / DATABASE)) == ([DATABASE], ([RECORD], []))
+
+
+def test_a_file_of_that_name_that_is_not_ours_stays(home: Path) -> None:
+    old = sqlite3.connect(home / FIRST_NAME)
+    old.execute("CREATE TABLE Config (x)")
+    old.commit()
+    old.close()
+    rename_first(home)
+    assert names(home) == [FIRST_NAME]
+
+
+def test_a_database_of_today_is_not_written_over(home: Path, store: ControllerStore) -> None:
+    ControllerStore(home / FIRST_NAME).close()
+    rename_first(home)
+    assert FIRST_NAME in names(home)

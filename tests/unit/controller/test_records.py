@@ -249,6 +249,10 @@ def test_a_request_cannot_set_what_only_files_may() -> None:
     assert NETWORK.updated(body) == NETWORK
 
 
+def test_a_member_shows_no_texts_that_nobody_gave() -> None:
+    assert {"identity", "name"} & MEMBER.to_json().keys() == set()
+
+
 def test_the_window_of_certificates_is_shown_where_a_file_set_it() -> None:
     network = replace(NETWORK, credential_window_ms=600_000)
     assert network.to_json()["certificateTimeoutWindowSize"] == 600_000

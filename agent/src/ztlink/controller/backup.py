@@ -15,10 +15,28 @@ from ztlink.controller.store import ControllerStore, copy_database
 from ztlink.errors import ConfigError
 from ztlink.ids import Address, controller_of, format_address, format_network_id
 
-DATABASE: Final = "controller.db"
-PREPARED: Final = "controller.db.restore"
+DATABASE: Final = "ztlink-controller.db"
+FIRST_NAME: Final = "controller.db"
+"""What it was called at first: the original does not start where there is such a file."""
+PREPARED: Final = f"{DATABASE}.restore"
 """A copy that was found good, beside the database whose place it is to take."""
 _BESIDE: Final = ("", "-wal", "-shm")
+
+
+def rename_first(home: Path) -> None:
+    """Give a database of ours that has its first name the one of today."""
+    first, database = home / FIRST_NAME, home / DATABASE
+    if database.exists() or not first.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(first)) as opened:
+            (version,) = opened.execute("PRAGMA user_version").fetchone()
+            if not version:  # of a very old ZeroTierOne
+                return
+            opened.execute("PRAGMA journal_mode = DELETE")  # one file, so that it moves as one
+        first.rename(database)
+    except (OSError, sqlite3.Error) as error:
+        raise ConfigError(f"cannot rename {first} to {database}: {error}") from error
 
 
 def back_up(home: Path, target: Path) -> None:
@@ -26,6 +44,7 @@ def back_up(home: Path, target: Path) -> None:
 
     The target has all of it or is left as it was.
     """
+    rename_first(home)
     source = home / DATABASE
     if not source.is_file():
         raise ConfigError(f"{home} is not the home of a controller: there is no {DATABASE} in it")
@@ -75,6 +94,7 @@ def put_back(home: Path) -> Path | None:
 
     Return where the old one was moved if it is damaged.
     """
+    rename_first(home)
     database, moved = home / DATABASE, None
     try:
         store = ControllerStore(database)

@@ -48,7 +48,7 @@ def member_from_kept(content: dict[str, Any]) -> MemberRecord:
         no_auto_assign_ips=content["noAutoAssignIps"] is True,
         name=content.get("name", ""),
         revision=content["revision"],
-        identity=content["identity"],
+        identity=content.get("identity", ""),
         ip_assignments=tuple(map(ip_address, content["ipAssignments"])),
         capabilities=tuple(content["capabilities"]),
         tags=tuple([(number, value) for number, value in content["tags"]]),

@@ -204,8 +204,9 @@ class MemberRecord:
     protocol: int = -1
 
     def to_json(self) -> Json:
-        """Return the form that the REST API shows."""
+        """Return the form that the REST API shows, without texts that nobody has given yet."""
         address = format_address(self.address)
+        texts = {"identity": self.identity, "name": self.name}
         return {
             "activeBridge": self.active_bridge,
             "address": address,
@@ -214,13 +215,12 @@ class MemberRecord:
             "capabilities": list(self.capabilities),
             "creationTime": self.creation_unix_ms,
             "id": address,
-            "identity": self.identity,
+            **{key: text for key, text in texts.items() if text},
             "ipAssignments": [str(ip) for ip in self.ip_assignments],
             "lastAuthorizedCredential": self.credential,
             "lastAuthorizedCredentialType": self.credential_type,
             "lastAuthorizedTime": self.last_authorized_unix_ms,
             "lastDeauthorizedTime": self.last_deauthorized_unix_ms,
-            "name": self.name,
             "noAutoAssignIps": self.no_auto_assign_ips,
             "nwid": format_network_id(self.network_id),
             "objtype": "member",

@@ -12,6 +12,7 @@ from typing import Final, Self
 from tests.lab.errors import LabError
 from tests.lab.lab import Host
 from tests.lab.planet import known_identity
+from tests.lab.rules import OUTSIDE
 from ztlink.batch import Train, Transmit
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
@@ -28,12 +29,25 @@ FIRST_IDENTITY: Final = 100
 _SOCKET: Final = SocketId(1)
 _BUFFER: Final = 1 << 16
 _TIMER_STEP: Final = 0.02
+_FIRST_SUBNET: Final = 50
+_SUBNETS: Final = 200
+
+
+def _give_addresses(host: Host, count: int) -> list[str]:
+    """Give a host an address for each member.
+
+    The original checks few identities from one neighbourhood of addresses: each has its own.
+    """
+    ips = [f"44.1.{_FIRST_SUBNET + n % _SUBNETS}.{1 + n // _SUBNETS}" for n in range(count)]
+    lines = "".join(f"address add {ip}/16 dev {OUTSIDE}\n" for ip in ips)
+    host.namespace.run("ip", "-batch", "-", stdin=lines)
+    return ips
 
 
 class Member:
     """One member: a core that is fed by hand."""
 
-    def __init__(self, number: int, host: Host, planet: World) -> None:
+    def __init__(self, number: int, host: Host, ip: str, planet: World) -> None:
         self.core = Core(
             known_identity(FIRST_IDENTITY + number),
             planet,
@@ -42,8 +56,8 @@ class Member:
         )
         self.socket = host.namespace.open_socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
-        self.socket.bind((str(host.v4.ip), 0))
-        endpoint = Endpoint(host.v4.ip, self.socket.getsockname()[1])
+        self.socket.bind((ip, 0))
+        endpoint = Endpoint(ip_address(ip), self.socket.getsockname()[1])
         self.core.set_sockets({_SOCKET: endpoint}, read_clock())
         self.is_online = False
         self.config: NetworkConfig | None = None
@@ -98,7 +112,8 @@ class Swarm:
     def __init__(self, host: Host, planet: bytes, controller: Identity, count: int) -> None:
         world = World.decode(Reader(planet))
         self.controller: Address = controller.address
-        self.members = [Member(number, host, world) for number in range(count)]
+        ips = _give_addresses(host, count)
+        self.members = [Member(number, host, ip, world) for number, ip in enumerate(ips)]
         self._selector = selectors.DefaultSelector()
         for member in self.members:
             self._selector.register(member.socket, selectors.EVENT_READ, member)

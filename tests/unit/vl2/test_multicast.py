@@ -5,6 +5,7 @@ import pytest
 from ztlink.clock import Now
 from ztlink.ids import Address, Mac, MulticastGroup
 from ztlink.vl2.multicast import (
+    GATHER_RETRIES,
     MAX_QUEUED_PER_GROUP,
     MEMBER_LIFETIME,
     QUEUED_LIFETIME,
@@ -102,6 +103,28 @@ def test_a_gather_is_repeated_soon_where_nobody_is_known() -> None:
     table.gather_is_due(GROUP, NOW, is_urgent=True)
     assert table.gather_is_due(GROUP, later(1.1), is_urgent=True)
     assert not table.gather_is_due(GROUP, later(1.2), is_urgent=False)
+
+
+NEIGHBOURS = [GROUP, MulticastGroup(Mac(b"\x33\x33\xff\x01\x02\x03"))]
+ROUTERS = MulticastGroup(Mac(b"\x33\x33\x00\x00\x00\x02"))
+
+
+def gathers_in_five_seconds(group: MulticastGroup) -> int:
+    table = GroupTable(OWN)
+    table.queue(group, make_frame())
+    gathers = int(table.gather_is_due(group, NOW, is_urgent=True))
+    for hundredth in range(500):
+        gathers += len(table.due_gathers(later(hundredth / 100)))
+    return gathers
+
+
+@pytest.mark.parametrize("group", NEIGHBOURS)
+def test_listeners_are_sought_again_and_again_for_a_neighbour(group: MulticastGroup) -> None:
+    assert gathers_in_five_seconds(group) == 1 + len(GATHER_RETRIES)
+
+
+def test_listeners_are_sought_once_for_what_is_said_to_all_routers() -> None:
+    assert gathers_in_five_seconds(ROUTERS) == 1
 
 
 @pytest.mark.parametrize("most", [0, 1, 5, 20])

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ztlink.clock import Now
-from ztlink.ids import Address, MulticastGroup
+from ztlink.ids import BROADCAST_MAC, Address, MulticastGroup
 
 MEMBER_LIFETIME: Final = 600.0
 QUEUED_LIFETIME: Final = 5.0
 GATHER_INTERVAL: Final = 60.0
 GATHER_RETRIES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""Seconds between questions while a frame waits and nobody is known: a listener may just be
-joining."""
+"""Seconds between questions while a question for a neighbour waits and nobody is known: it may
+just be joining. What a machine says to all others, often to nobody, is not worth them."""
+SOLICITED_NODE_PREFIX: Final = b"\x33\x33\xff"
 MAX_QUEUED_PER_GROUP: Final = 32
 MAX_GROUPS: Final = 4096
 MAX_MEMBERS: Final = 4096
@@ -105,7 +106,7 @@ class GroupTable:
         if now.mono - entry.last_gather < interval:
             return False
         entry.last_gather = now.mono
-        entry.gathers = 0
+        entry.gathers = 0 if is_for_neighbour(group) else len(GATHER_RETRIES)
         return True
 
     def due_gathers(self, now: Now) -> list[MulticastGroup]:
@@ -150,6 +151,12 @@ class GroupTable:
                 self.size -= len(oldest.members)
             entry = self._groups[group] = _Group()
         return entry
+
+
+def is_for_neighbour(group: MulticastGroup) -> bool:
+    """Tell whether frames to a group look for the owner of an IP address (ARP, NDP)."""
+    is_arp = group.mac == BROADCAST_MAC and group.adi != 0
+    return is_arp or group.mac[:3] == SOLICITED_NODE_PREFIX
 
 
 def sample(

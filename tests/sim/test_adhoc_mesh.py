@@ -179,10 +179,11 @@ def test_the_only_root_may_die_without_ending_a_direct_path() -> None:
     assert not a.is_online
 
 
-def test_a_root_that_comes_back_is_found_again() -> None:
+@pytest.mark.parametrize("seconds", [60.0, 3600.0])
+def test_a_root_that_comes_back_is_found_again(seconds: float) -> None:
     mesh, a, _ = make_pair()
     mesh.roots[0].kill()
-    mesh.run(60.0)
+    mesh.run(seconds)
     mesh.roots[0].start()
     mesh.wait_until(lambda: a.is_online, limit=20.0)
     assert len(a.times_of(NodeOnline)) == 3

@@ -6,7 +6,7 @@ from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity
 from ztlink.ids import Endpoint
 from ztlink.stats import Drop
 from ztlink.vl1.events import IdentityCollided
-from ztlink.vl1.peer import ACTIVITY_TIMEOUT
+from ztlink.vl1.peer import ACTIVITY_TIMEOUT, DOUBT_INTERVAL
 from ztlink.wire.control import DirectPath, PushDirectPaths, Rendezvous
 from ztlink.wire.packet import MASK_HOPS, OFFSET_FLAGS
 from ztlink.wire.verbs import Verb
@@ -53,6 +53,22 @@ def test_a_root_that_is_away_for_long_leaves_no_timer_that_is_always_due() -> No
     mesh.blocked = {(0, 1)}
     mesh.run(2 * ACTIVITY_TIMEOUT)
     assert (mesh.nodes[1].ctx.timers.head() or 0.0) > mesh.now.mono
+
+
+def test_a_root_that_does_not_answer_is_greeted_often_for_five_seconds() -> None:
+    mesh = Mesh(2)
+    mesh.blocked = {(0, 1)}
+    mesh.run(5)
+    assert len([1 for s, r, _ in mesh.log if (s, r) == (1, 0)]) == 13
+
+
+def test_a_root_that_does_not_answer_for_long_is_greeted_every_three_seconds() -> None:
+    mesh = Mesh(2)
+    mesh.blocked = {(0, 1)}
+    mesh.run(600)
+    mesh.log.clear()
+    mesh.run(60)
+    assert len([1 for s, r, _ in mesh.log if (s, r) == (1, 0)]) == 20
 
 
 def test_two_nodes_find_a_direct_path_through_the_root() -> None:
@@ -110,6 +126,63 @@ def test_a_path_that_goes_silent_is_left_for_the_relay_within_three_seconds() ->
     peer = mesh.nodes[1].vl1.topology.peers[mesh.nodes[2].address]
     mesh.nodes[1].vl1.egress.send(peer.address, Verb.NOP, b"", mesh.now)
     mesh.run(3)
+    assert peer.best_path() is None
+
+
+def test_a_path_that_went_silent_is_used_where_there_is_no_relay() -> None:
+    mesh = Mesh(3)
+    connect(mesh, 1, 2)
+    mesh.blocked = {(1, 2), (2, 1), (0, 1)}
+    sender, peer = mesh.nodes[1], mesh.nodes[1].vl1.topology.peers[mesh.nodes[2].address]
+    for _ in range(8):
+        sender.vl1.egress.send(peer.address, Verb.NOP, b"", mesh.now)
+        sender.vl1.egress.send(mesh.nodes[0].address, Verb.NOP, b"", mesh.now)
+        mesh.run(0.5)
+    assert (peer.best_path(), sender.vl1.topology.online) == (None, False)
+    mesh.blocked = {(0, 1)}
+    before = mesh.nodes[2].ctx.stats.packets_in[Verb.NOP]
+    sender.vl1.egress.send(peer.address, Verb.NOP, b"", mesh.now)
+    mesh.run(0.01)
+    assert mesh.nodes[2].ctx.stats.packets_in[Verb.NOP] == before + 1
+
+
+def test_packets_through_the_relay_have_the_direct_path_tested() -> None:
+    mesh = Mesh(3)
+    connect(mesh, 1, 2)
+    mesh.run(DOUBT_INTERVAL)
+    mesh.blocked = {(1, 2), (2, 1)}
+    receiver = mesh.nodes[1].vl1
+    peer = receiver.topology.peers[mesh.nodes[2].address]
+    peer.heard_through_relay(mesh.now)
+    mesh.run(1.0)
+    assert peer.best_path() is None
+
+
+def test_packets_through_the_relay_cost_one_probe_in_two_seconds_where_the_path_is_good() -> None:
+    mesh = Mesh(3)
+    connect(mesh, 1, 2)
+    peer = mesh.nodes[1].vl1.topology.peers[mesh.nodes[2].address]
+    mesh.log.clear()
+    for _ in range(40):
+        peer.heard_through_relay(mesh.now)
+        mesh.run(0.1)
+    assert len([1 for s, r, _ in mesh.log if (s, r) == (1, 2)]) == 2
+    assert peer.best_path() is not None
+
+
+def test_an_answer_that_is_sent_again_does_not_keep_a_path_alive() -> None:
+    mesh = Mesh(3)
+    connect(mesh, 1, 2)
+    peer = mesh.nodes[1].vl1.topology.peers[mesh.nodes[2].address]
+    mesh.log.clear()
+    peer.suspect_paths(mesh.now)
+    mesh.run(0.1)
+    (answer,) = [data for s, r, data in mesh.log if (s, r) == (2, 1)]
+    mesh.blocked = {(1, 2), (2, 1)}
+    peer.suspect_paths(mesh.now)
+    for _ in range(20):
+        mesh.run(0.05)
+        mesh.inject(1, answer, endpoint(2))
     assert peer.best_path() is None
 
 

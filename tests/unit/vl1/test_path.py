@@ -70,6 +70,102 @@ def test_an_idle_confirmed_path_is_probed_after_the_heartbeat() -> None:
     assert run_until(make_confirmed(), HEARTBEAT)[0] == HEARTBEAT
 
 
+def use(path: Path, seconds: float) -> None:
+    """Have frames go out at a time, and something come back at once."""
+    path.last_use = START + seconds
+    path.sent(at(seconds))
+    path.received(at(seconds))
+
+
+def answer_probes(path: Path, seconds: float) -> list[float]:
+    """Call the timer whenever it is due, answer each probe; return when they were sent."""
+    probes = []
+    while path.deadline() <= START + seconds:
+        moment = Now(path.deadline(), 0)
+        if path.handle_timer(moment):
+            probes.append(round(moment.mono - START, 3))
+            path.replied(0.01, moment)
+    return probes
+
+
+def test_just_after_traffic_a_path_is_probed_at_growing_intervals() -> None:
+    path = make_confirmed()
+    use(path, 10)
+    assert answer_probes(path, 60) == [13, 16, 22, 34, 48]
+
+
+def test_a_doubted_path_is_probed_at_once() -> None:
+    path = make_confirmed()
+    path.suspect(at(5))
+    assert path.deadline() == at(5).mono
+
+
+def test_a_doubted_path_that_does_not_answer_is_stale_within_a_second() -> None:
+    path = make_confirmed()
+    path.suspect(at(5))
+    run_until(path, 6)
+    assert path.state is PathState.STALE
+
+
+def test_packets_that_go_on_to_arrive_do_not_end_a_doubt() -> None:
+    path = make_confirmed()
+    path.suspect(at(5))
+    for tenth in range(50, 60):
+        path.received(at(tenth / 10))
+        run_until(path, tenth / 10)
+    assert path.state is PathState.STALE
+
+
+def test_a_probe_of_the_peer_is_a_doubt_where_we_wait_in_vain() -> None:
+    path = make_confirmed()
+    path.sent(at(5))
+    assert path.asked(at(5.4))
+    assert path.is_doubted
+
+
+def test_a_probe_of_the_peer_is_no_doubt_where_an_answer_may_be_on_its_way() -> None:
+    path = make_confirmed()
+    path.sent(at(5))
+    assert not path.asked(at(5.2))
+
+
+def test_a_probe_of_the_peer_is_no_doubt_where_nothing_was_sent() -> None:
+    assert not make_confirmed().asked(at(5))
+
+
+def test_an_answer_ends_a_doubt() -> None:
+    path = make_confirmed()
+    path.suspect(at(5))
+    run_until(path, 5.1)
+    path.replied(0.01, at(5.1))
+    assert run_until(path, 10) == []
+
+
+def test_doubts_do_not_delay_one_another() -> None:
+    path = make_confirmed()
+    for tenth in range(50, 60):
+        path.suspect(at(tenth / 10))
+        run_until(path, tenth / 10)
+    assert path.state is PathState.STALE
+
+
+def test_a_stale_path_that_is_doubted_is_probed_at_once_and_often_again() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    run_until(path, 20)
+    path.suspect(at(20))
+    assert run_until(path, 24)[:3] == [20, 21, 23]
+
+
+def test_what_is_sent_over_a_stale_path_does_not_delay_its_probes() -> None:
+    path = make_confirmed()
+    path.sent(at(0))
+    run_until(path, 2)
+    due = path.deadline()
+    path.sent(at(2.1))
+    assert path.deadline() == due
+
+
 def test_traffic_that_is_answered_sends_no_probe() -> None:
     path = make_confirmed()
     for tenth in range(100):
@@ -88,7 +184,8 @@ def test_silence_while_sending_makes_a_path_stale_within_three_seconds() -> None
 def test_silence_is_believed_only_after_all_probes() -> None:
     path = make_confirmed()
     path.sent(at(0))
-    assert len(run_until(path, 2.55)) == MAX_PROBES
+    assert run_until(path, 1.5) == [0.75, 0.95, 1.15, 1.35]
+    assert path.probes == MAX_PROBES
 
 
 def test_a_stale_path_is_won_back_by_an_answer() -> None:

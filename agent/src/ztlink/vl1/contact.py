@@ -11,7 +11,9 @@ from ztlink.vl1.context import Context
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.topology import Topology
 
-RETRY_INTERVALS: Final = (0.15, 0.25, 0.5, 1.0, 2.0, 5.0)
+RETRY_INTERVALS: Final = (0.15, 0.25, *(0.4,) * 10, 1.0, 2.0, 3.0)
+"""Short for five seconds, so that loss alone keeps nobody waiting; then a HELLO every 3 s, so that
+a root that returns has us back soon."""
 HELLO_INTERVAL: Final = 224.0
 """Seconds between HELLOs to a root that is in reach; its paths are kept open by ECHOs meanwhile."""
 

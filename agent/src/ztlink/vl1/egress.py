@@ -83,13 +83,19 @@ class Egress:
         self._sender = ctx.address.to_bytes(5, "big")
 
     def route(self, peer: Peer) -> Route | None:
-        """Return the way to a peer: direct, else through a root; None where there is neither."""
+        """Return the way to a peer: direct, else through a root, else one that was silent lately.
+
+        None where there is none of these.
+        """
         path = peer.best_path()
         if path is not None:
             return Route(peer, path)
         root = self._topology.best_root(exclude=peer.address)
         path = root.best_path() if root else None
-        return Route(root, path) if root and path else None
+        if root is not None and path is not None:
+            return Route(root, path)
+        path = peer.last_resort()
+        return Route(peer, path) if path else None
 
     def send(
         self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
@@ -171,7 +177,7 @@ class Egress:
             trusted_path_id=path.trusted_path_id,
         )
         self._ctx.transmits += self.engine.outbound(frame, payload_offset, peer.cipher, plan)
-        route.carrier.path_sent(path, now)
+        route.carrier.path_used(path, now)
         peer.last_frame = now.mono
         peer.packets_out += frames
         self._ctx.stats.frames_out += frames

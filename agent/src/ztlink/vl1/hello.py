@@ -393,8 +393,8 @@ class Introductions:
                 self._topology.offer_world(world, peer.address, now)
 
     def learn_path(self, peer: Peer, arrival: Arrival, request: Request, now: Now) -> None:
-        """Confirm a path by an answer: only if it came from where we had asked."""
-        if arrival.hops:
+        """Confirm a path by an answer: only if it came from where we had asked, and only once."""
+        if arrival.hops or arrival.socket in request.answered_at:
             return
         if arrival.endpoint != request.endpoint:
             path = peer.paths.get((arrival.socket, arrival.endpoint))
@@ -403,6 +403,7 @@ class Introductions:
             return
         if not self._ctx.may_be_path(arrival.endpoint):
             return
+        request.answered_at += (arrival.socket,)
         path = peer.add_path(arrival.socket, arrival.endpoint, now)
         if path is not None:
             was_confirmed = path.is_confirmed
@@ -414,11 +415,14 @@ class Introductions:
         self, peer: Peer, arrival: Arrival, packet_id: int, payload: memoryview, now: Now
     ) -> bool:
         """Answer an ECHO where it came from, a few times a second at most."""
-        gate = peer.paths.get((arrival.socket, arrival.endpoint)) or peer
+        path = peer.paths.get((arrival.socket, arrival.endpoint))
+        gate = path or peer
         if now.mono - gate.last_echo_served < ECHO_INTERVAL:
             self._ctx.stats.drop(Drop.RATE_LIMITED)
             return False
         gate.last_echo_served = now.mono
+        if path is not None:
+            peer.path_asked(path, now)
         if len(payload) > MAX_ECHO_PAYLOAD:
             self._ctx.stats.drop(Drop.MALFORMED)
             return False

@@ -4,8 +4,13 @@ A path is a candidate until an answer to something that we sent there comes back
 that shows that the peer is at that address (a packet that merely arrives may be a replay). While we
 send on a confirmed path, something authentic must come back: after `PATIENCE` of silence the path
 is probed, and after `MAX_PROBES` unanswered probes it is stale: no traffic, but probed on with
-back-off, so that it is won back soon after it works again. An idle path is probed every
-`HEARTBEAT`, which keeps NATs open.
+back-off, so that it is won back soon after it works again. Where there is a reason to doubt a path
+it is probed at once, the doubt counts as the first probe that was not answered, and only an answer
+ends it: packets that go on to arrive say nothing of the other direction, and may be replayed.
+
+An idle path is probed every `HEARTBEAT`, which keeps NATs open. Just after traffic it is probed
+sooner, at `FIRST_HEARTBEAT` and then at growing intervals: who listened to a conversation that went
+silent finds out soon whether it is the other who is silent, or the path.
 """
 
 from enum import Enum, auto
@@ -17,8 +22,10 @@ from ztlink.wire.inet_address import IpScope, ip_scope
 
 HEARTBEAT: Final = 14.0
 """Idle seconds after which a path is probed; below the 30 s for which careless NATs remember."""
-PATIENCE: Final = 1.0
-PROBE_INTERVAL: Final = 0.4
+FIRST_HEARTBEAT: Final = 3.0
+"""The same just after traffic; as long as the traffic is past, up to `HEARTBEAT`."""
+PATIENCE: Final = 0.75
+PROBE_INTERVAL: Final = 0.2
 MAX_PROBES: Final = 4
 STALE_PROBE_INTERVALS: Final = (1.0, 2.0, 4.0, 8.0, 14.0)
 CANDIDATE_PROBE_INTERVALS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -60,9 +67,11 @@ class Path:
     __slots__ = (
         "awaiting_since",
         "endpoint",
+        "is_doubted",
         "last_echo_served",
         "last_in",
         "last_out",
+        "last_use",
         "latency",
         "mtu",
         "next_probe",
@@ -86,10 +95,14 @@ class Path:
         self.state = PathState.CANDIDATE
         self.last_in = now.mono
         self.last_out = now.mono
+        self.last_use = float("-inf")
+        """When frames were last sent, or something was relayed for others."""
         self.latency = UNKNOWN_LATENCY
         """Round trip in milliseconds."""
         self.awaiting_since: float | None = None
         """When we first sent without having received anything since."""
+        self.is_doubted = False
+        """Only an answer to a probe will do."""
         self.probes = 0
         """Probes sent since something was last received."""
         self.next_probe = now.mono
@@ -102,13 +115,13 @@ class Path:
 
     @property
     def is_suspect(self) -> bool:
-        """A probe is under way because what we sent was not answered."""
-        return self.probes > 0 and self.awaiting_since is not None
+        """A probe was not answered in time, or is under way because there is reason to doubt."""
+        return self.probes > 1 and self.awaiting_since is not None
 
     def sent(self, now: Now) -> float | None:
         """Note that something was sent; return a deadline where the path must be looked at then."""
         self.last_out = now.mono
-        if self.awaiting_since is None:
+        if self.awaiting_since is None and self.state is PathState.CONFIRMED:
             self.awaiting_since = now.mono
             self.next_probe = now.mono + self._patience
             return self.next_probe
@@ -117,10 +130,10 @@ class Path:
     def received(self, now: Now) -> None:
         """Note an authentic packet that came directly over this path."""
         self.last_in = now.mono
-        if self.state is PathState.CONFIRMED:
+        if self.state is PathState.CONFIRMED and not self.is_doubted:
             self.awaiting_since = None
             self.probes = 0
-            self.next_probe = now.mono + HEARTBEAT
+            self.next_probe = now.mono + self._heartbeat(now)
 
     def replied(self, round_trip: float | None, now: Now) -> bool:
         """Note an answer to a probe.
@@ -128,6 +141,7 @@ class Path:
         Return whether this confirmed the path. `round_trip` in seconds.
         """
         confirmed = self._advance(PathInput.REPLY)
+        self.is_doubted = False
         self.received(now)
         if round_trip is not None:
             sample = max(round_trip * 1000.0, 0.01)
@@ -136,10 +150,28 @@ class Path:
         return confirmed
 
     def suspect(self, now: Now) -> None:
-        """Have the path probed at once, because there is reason to doubt it."""
-        if self.awaiting_since is None:
-            self.awaiting_since = now.mono
+        """Have a path probed at once, because there is reason to doubt what we think of it."""
+        if self.state is not PathState.CONFIRMED:
+            self.probes = 0
+        elif self.probes:
+            self.is_doubted = True
+            return  # it is being probed
+        else:
+            self.probes = 1
+            self.is_doubted = True
+            if self.awaiting_since is None:
+                self.awaiting_since = now.mono
         self.next_probe = now.mono
+
+    def asked(self, now: Now) -> bool:
+        """Note a probe of the peer; return whether it is a reason to doubt.
+
+        Who asks while we wait in vain may not hear us.
+        """
+        if self.awaiting_since is None or now.mono - self.awaiting_since < PATIENCE / 2:
+            return False
+        self.suspect(now)
+        return True
 
     def deadline(self) -> float:
         """Return when `handle_timer` is due."""
@@ -175,6 +207,15 @@ class Path:
     def _patience(self) -> float:
         return PATIENCE if self.latency >= UNKNOWN_LATENCY else max(PATIENCE, self.latency / 333)
 
+    @property
+    def _probe_interval(self) -> float:
+        if self.latency >= UNKNOWN_LATENCY:
+            return PROBE_INTERVAL
+        return max(PROBE_INTERVAL, self.latency * 0.0015)
+
+    def _heartbeat(self, now: Now) -> float:
+        return min(HEARTBEAT, max(FIRST_HEARTBEAT, now.mono - self.last_use))
+
     def _probe_confirmed(self, now: Now) -> bool:
         if self.probes >= MAX_PROBES:
             self._advance(PathInput.SILENCE)
@@ -184,7 +225,7 @@ class Path:
         self.probes += 1
         if self.awaiting_since is None:
             self.awaiting_since = now.mono
-        self.next_probe = now.mono + max(PROBE_INTERVAL, self._patience - PATIENCE)
+        self.next_probe = now.mono + self._probe_interval
         return True
 
     def _advance(self, what: PathInput) -> bool:
@@ -192,6 +233,7 @@ class Path:
         if state is None:
             return False
         self.state = state
+        self.is_doubted = False
         self.awaiting_since = None
         self.probes = 0
         return True

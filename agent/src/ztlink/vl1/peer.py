@@ -20,6 +20,8 @@ HELLOS_BURST: Final = 128.0
 """A HELLO leaves from every socket of its sender; all of them are answered."""
 MIN_PROTOCOL_SUITE_3: Final = 12
 MIN_PROTOCOL_ECHO: Final = 5
+DOUBT_INTERVAL: Final = 2.0
+"""Least seconds between doubts in our direct paths because of packets that came through a relay."""
 ACTIVITY_TIMEOUT: Final = 500.0
 """Seconds without a packet after which a peer is forgotten."""
 CONFIRM_INTERVAL: Final = 1.0
@@ -78,6 +80,7 @@ class Peer:
         self.packets_out = 0
         self.packet_errors = 0
         """Packets in its name that were not authentic."""
+        self.last_doubt = float("-inf")
         self._ctx = ctx
         self._prober = prober
         self._best: Path | None = None
@@ -127,6 +130,7 @@ class Peer:
             for other in self.paths.values():
                 if other is not path and other.is_confirmed and other.socket == path.socket:
                     other.suspect(now)  # its NAT may have moved: the old mapping must show itself
+                    self._ctx.timers.schedule(self, now.mono)
         self._best_is_known = False
         self._ctx.timers.schedule(self, path.deadline())
 
@@ -150,15 +154,29 @@ class Peer:
         if deadline is not None:
             self._ctx.timers.schedule(self, deadline)
 
+    def path_used(self, path: Path, now: Now) -> None:
+        """Note that frames, or what we relay, left over `path`."""
+        path.last_use = now.mono
+        self.path_sent(path, now)
+
+    def path_asked(self, path: Path, now: Now) -> None:
+        """Note that the peer probed `path`."""
+        if path.asked(now):
+            self._ctx.timers.schedule(self, path.deadline())
+
+    def heard_through_relay(self, now: Now) -> None:
+        """Doubt the direct paths: the peer does not use them, and may have found them dead."""
+        if now.mono - self.last_doubt >= DOUBT_INTERVAL and self.best_path() is not None:
+            self.last_doubt = now.mono
+            self._doubt(now, [path for path in self.paths.values() if path.is_confirmed])
+
     def is_active(self, now: Now) -> bool:
         """Tell whether its paths are worth keeping alive."""
         return self.is_upstream or now.mono - self.last_frame < ACTIVITY_TIMEOUT
 
     def suspect_paths(self, now: Now) -> None:
         """Have every path probed now: our own address may have changed."""
-        for path in self.paths.values():
-            path.suspect(now)
-        self._ctx.timers.schedule(self, now.mono)
+        self._doubt(now, list(self.paths.values()))
 
     def remove_paths_of(self, sockets: frozenset[SocketId]) -> None:
         """Forget paths whose local socket is not among `sockets`."""
@@ -183,6 +201,8 @@ class Peer:
                 path.next_probe = self.last_receive + ACTIVITY_TIMEOUT
             elif path.handle_timer(now):
                 self._prober.probe(self, path, now)
+                if path.is_confirmed and path.is_suspect:
+                    self._doubt_silent(path.awaiting_since or now.mono, now)
             self._best_is_known = False
             if path.state is PathState.DEAD:
                 self._remove(key, path)
@@ -208,6 +228,17 @@ class Peer:
         for path in self.paths.values():
             deadline = min(deadline, path.deadline())
         self._ctx.timers.schedule(self, deadline)
+
+    def _doubt_silent(self, since: float, now: Now) -> None:
+        """Doubt the paths that brought nothing while another was found silent."""
+        silent = [p for p in self.paths.values() if p.is_confirmed and p.last_in < since]
+        self._doubt(now, [path for path in silent if not path.probes])
+
+    def _doubt(self, now: Now, paths: list[Path]) -> None:
+        for path in paths:
+            path.suspect(now)
+        if paths:
+            self._ctx.timers.schedule(self, now.mono)
 
     def _may_fade(self, path: Path, now: Now) -> bool:
         """Tell whether a path is not worth a probe: an idle peer's.

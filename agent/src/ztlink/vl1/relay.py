@@ -56,7 +56,7 @@ class Relay:
         copy = bytearray(datagram)
         copy[hop_offset] += 1
         self._ctx.transmit(copy, path.endpoint, path.socket)
-        carrier.path_sent(path, now)
+        carrier.path_used(path, now)
         stats.relayed += 1
         origin = self._topology.peers.get(source) if source is not None else None
         if origin is not None and carrier.address == destination:

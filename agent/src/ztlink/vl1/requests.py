@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ztlink.clock import Now
-from ztlink.ids import Address, Endpoint, PacketId
+from ztlink.ids import Address, Endpoint, PacketId, SocketId
 from ztlink.wire.verbs import Verb
 
 MAX_REQUESTS: Final = 8192
@@ -23,6 +23,8 @@ class Request:
     endpoint: Endpoint | None
     """Where the datagram was sent; None where it went to the peer by whatever way."""
     sent: float
+    answered_at: tuple[SocketId, ...] = ()
+    """Local sockets on which it was answered: once more there is a replay."""
 
 
 class Requests:

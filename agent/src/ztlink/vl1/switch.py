@@ -375,6 +375,7 @@ class Switch:
         """
         peer.last_receive = now.mono
         if arrival.hops:
+            peer.heard_through_relay(now)
             return
         path = peer.paths.get((arrival.socket, arrival.endpoint))
         if path is not None and path.is_confirmed:

@@ -24,8 +24,9 @@ MAX_PENDING_OF_STRANGERS: Final = 512
 """Questions that packets of unknown senders may cause: nothing proves that these exist, and what we
 want to know ourselves must not wait for them."""
 PENDING_LIFETIME: Final = 5.0
-WHOIS_INTERVALS: Final = (0.25, 0.5, 1.0, 1.0, 1.0, 1.0)
-"""Seconds until an unanswered WHOIS is repeated; after the last the query ends."""
+WHOIS_INTERVALS: Final = (0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 1.0, 1.0)
+"""Seconds until an unanswered WHOIS is repeated; after the last the query ends. It is small, and
+what waits for it is the first that a user sees of a network."""
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ class Topology:
             peer.is_upstream = peer.address in roots and roots[peer.address].identity == (
                 peer.identity
             )
+            peer.schedule()
         for address, root in roots.items():
             peer_or_none = self.peers.get(address) or self.add_peer(root.identity, now)
             if peer_or_none is not None and peer_or_none.identity == root.identity:

@@ -57,10 +57,11 @@ class Segment:
         """Have an address belong to nobody."""
         del self._stations[ip]
 
-    def break_path(self, a: str, b: str) -> None:
-        """Make a black hole between two stations, in both directions."""
+    def break_path(self, a: str, b: str, *, one_way: bool = False) -> None:
+        """Make a black hole between two stations, from the first to the second or both ways."""
         self._holes[a, b] = None
-        self._holes[b, a] = None
+        if not one_way:
+            self._holes[b, a] = None
 
     def mend_path(self, a: str, b: str) -> None:
         """Let two stations reach each other again."""

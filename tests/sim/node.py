@@ -107,6 +107,7 @@ class SimNode:
         """The last configuration of each network, which is on the disk, too."""
         self.networks: list[NetworkId] = []
         """What was joined; joined again after a restart."""
+        self.is_awake = True
         self.events: list[tuple[float, Event]] = []
         """What the core told, and when."""
         self.ports: dict[NetworkId, EthernetHost] = {}
@@ -156,11 +157,8 @@ class SimNode:
     def kill(self) -> None:
         """Stop at once, without a word to anybody; the disk stays."""
         self._core = None
-        self.host.receiver = None
+        self._fall_silent()
         self.ports.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _known_peers(self) -> list[KnownPeer]:
         files = sorted(key for key in self.disk if key.startswith("peers.d/"))
@@ -170,6 +168,23 @@ class SimNode:
         """Be killed and start anew."""
         self.kill()
         self.start()
+
+    def suspend(self, seconds: float) -> None:
+        """Sleep as a laptop does: nothing is sent, heard or computed until the time is over."""
+        self._fall_silent()
+        self.is_awake = False
+        self.world.schedule.after(seconds, self._wake_up)
+
+    def _wake_up(self) -> None:
+        self.is_awake = True
+        self.host.receiver = self._receive
+        self._set_timer()
+
+    def _fall_silent(self) -> None:
+        self.host.receiver = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def change_sockets(self) -> None:
         """Bind sockets to the addresses that the host has now."""
@@ -191,6 +206,7 @@ class SimNode:
     def leave(self, network_id: NetworkId) -> None:
         """Leave a network."""
         self.networks.remove(network_id)
+        self.configs.pop(network_id, None)
         self.core.leave(network_id, self.clock.now())
         self.drain()
 
@@ -249,7 +265,7 @@ class SimNode:
         self.world.schedule.after(0.0, lambda: self._receive_frame(network_id, frame))
 
     def _receive_frame(self, network_id: NetworkId, frame: SuperFrame) -> None:
-        if self._core is not None and network_id in self.ports:
+        if self._core is not None and self.is_awake and network_id in self.ports:
             self._core.receive_frames(network_id, frame, self.clock.now())
             self.drain()
 
@@ -257,7 +273,7 @@ class SimNode:
         asker = self.core
 
         def done() -> None:
-            if self._core is asker:
+            if self._core is asker and self.is_awake:
                 ok = identity.address not in self.rejected
                 asker.identity_validated(identity, ok, self.clock.now())
                 self.drain()

@@ -153,12 +153,23 @@ class Lab:
         """Undo `cut`."""
         self.switch.run("bridge", "link", "set", "dev", _port(place), "state", "3")
 
-    def renumber(self, host: Host) -> None:
-        """Give a public host new addresses, as when it moves to another network."""
-        host.namespace.ip("address", "flush", "dev", OUTSIDE, "scope", "global")
-        host.v4 = self._public_v4()
-        host.v6 = _nth(_PUBLIC_V6, int(host.v4.ip) & 0xFFFF)
-        self._address(host)
+    def renumber(self, place: Place) -> None:
+        """Give a public host or a router new addresses, as when it moves to another network."""
+        place.namespace.ip("address", "flush", "dev", OUTSIDE, "scope", "global")
+        place.v4 = self._public_v4()
+        if place.v6 is not None:
+            place.v6 = _nth(_PUBLIC_V6, int(place.v4.ip) & 0xFFFF)
+        self._address(place)
+
+    def rebind(self, router: Router) -> None:
+        """Have a router forget all its mappings, as a box does that was restarted."""
+        router.namespace.ip("link", "set", OUTSIDE, "down")
+        router.namespace.ip("link", "set", OUTSIDE, "up")
+
+    def forget_after(self, router: Router, seconds: int) -> None:
+        """Have a router forget mappings that were not used for so long."""
+        for key in ("nf_conntrack_udp_timeout", "nf_conntrack_udp_timeout_stream"):
+            router.namespace.sysctl(f"netfilter/{key}", str(seconds))
 
     def start(
         self,

@@ -47,6 +47,8 @@ class Throughput:
     """Bytes received."""
     lost_percent: float
     """Of UDP datagrams."""
+    by_second: tuple[float, ...] = ()
+    """Bits that the sender got rid of in each second."""
 
 
 def parse_pings(text: str) -> Pings:
@@ -146,9 +148,9 @@ def iperf(
     finally:
         server.kill()
     received = report["end"]["sum" if protocol == "udp" else "sum_received"]
-    return Throughput(
-        received["bits_per_second"], received["bytes"], received.get("lost_percent", 0.0)
-    )
+    by_second = tuple(part["sum"]["bits_per_second"] for part in report["intervals"])
+    lost = received.get("lost_percent", 0.0)
+    return Throughput(received["bits_per_second"], received["bytes"], lost, by_second)
 
 
 @contextmanager

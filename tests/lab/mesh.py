@@ -78,18 +78,29 @@ class Mesh:
     root: LabNode
     controller: LabNode
     members: list[LabNode]
+    other_roots: list[LabNode] = field(default_factory=list)
     network_id: str = ""
+
+    @property
+    def roots(self) -> list[LabNode]:
+        """All roots."""
+        return [self.root, *self.other_roots]
+
+    def planet(self) -> bytes:
+        """Return a planet file that names the roots."""
+        return make_planet([(root.identity, root.host, DEFAULT_PORT) for root in self.roots])
 
     def start(self) -> None:
         """Start all nodes and wait until they are online."""
-        planet = make_planet([(self.root.identity, self.root.host, DEFAULT_PORT)])
-        nodes = [self.root, self.controller, *self.members]
-        for node in nodes:
+        planet = self.planet()
+        others = [self.controller, *self.members]
+        for node in (*self.roots, *others):
             node.prepare(planet)
-        self.root.start()  # first, so that the others' first HELLO is answered
-        for node in nodes[1:]:
+        for root in self.roots:
+            root.start()  # first, so that the others' first HELLO is answered
+        for node in others:
             node.launch()
-        for node in nodes[1:]:
+        for node in others:
             wait_until(node.answers, timeout=START_TIMEOUT, what=f"{node!r}: API")
             node.wait_online()
 
@@ -148,13 +159,15 @@ def build_mesh(
     *,
     names: Sequence[str] = ("a", "b", "c", "d"),
     routers: Mapping[str, Router] | None = None,
+    roots: int = 1,
 ) -> Mesh:
     """Make hosts and nodes; nothing is started, so links may still be changed."""
     behind = routers or {}
-    root = workshop.make(lab, lab.host("root"), layout.root, "root")
+    hosts = [lab.host(f"root{number or ''}") for number in range(roots)]
+    root, *others = [workshop.make(lab, host, layout.root, "root") for host in hosts]
     controller = workshop.make(lab, lab.host("control"), layout.controller, "controller")
     members = [
         workshop.make(lab, lab.host(name, router=behind.get(name)), side)
         for name, side in zip(names, layout.members, strict=False)
     ]
-    return Mesh(lab, root, controller, members)
+    return Mesh(lab, root, controller, members, others)

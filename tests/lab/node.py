@@ -7,6 +7,7 @@ says how it is started (`command`) and what it needs beforehand.
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Final, Literal
 
 from tests.lab.api import ApiError, JsonObject, LocalApi
@@ -65,6 +66,10 @@ class LabNode(ABC):
     def command(self) -> tuple[str, ...]:
         """Return the command line that runs it in the foreground."""
 
+    def environment(self) -> Mapping[str, str]:
+        """Return what is added to our own environment variables."""
+        return {}
+
     def prepare(self, planet: bytes) -> None:
         """Make the home: identity, planet and settings; never without a planet."""
         self.home.mkdir(mode=0o700, exist_ok=True)
@@ -84,7 +89,10 @@ class LabNode(ABC):
         """Start the process without waiting for anything."""
         if not (self.home / "planet").exists():
             raise LabError(f"{self!r}: no planet; the public roots are not for tests")
-        self.process = self.lab.start(self.host, *self.command(), log=self.kind)
+        environment = self.environment()
+        self.process = self.lab.start(
+            self.host, *self.command(), log=self.kind, environment=environment
+        )
         return self.process
 
     def stop(self) -> int:

@@ -1,6 +1,11 @@
 """Our node: the `ztlink` command, as a user starts it."""
 
+import atexit
+import shutil
 import sys
+import tempfile
+from collections.abc import Mapping
+from functools import cache
 from typing import ClassVar
 
 from tests.lab.node import LabNode
@@ -16,3 +21,15 @@ class ZtlinkNode(LabNode):
     def command(self) -> tuple[str, ...]:
         where = ("--home", str(self.home), "--port", str(self.port))
         return (sys.executable, "-m", "ztlink", self.role, *where, *self.options)
+
+    def environment(self) -> Mapping[str, str]:
+        """Let modules be compiled once, as they are where the package is installed."""
+        return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode_directory()}
+
+
+@cache
+def bytecode_directory() -> str:
+    """Return a directory for compiled modules that lasts as long as this process."""
+    directory = tempfile.mkdtemp(prefix="ztlab-bytecode-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory

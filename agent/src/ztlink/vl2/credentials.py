@@ -28,7 +28,9 @@ MIN_RECEIVE_INTERVAL: Final = 0.02
 """Seconds between packets of credentials of one peer, after a burst; the original's second loses
 honest ones."""
 RECEIVE_BURST: Final = 8
-MIN_REPUSH_INTERVAL: Final = 1.0
+MIN_REPUSH_INTERVAL: Final = 0.99
+"""Seconds; below one, so that who asks with each ARP request, every second, is answered each time
+and not every other."""
 MAX_WAITING: Final = 256
 PUSH_SPACING: Final = 1.1
 """Seconds between packets of one push: the original takes one a second of each sender."""

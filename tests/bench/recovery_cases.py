@@ -173,18 +173,18 @@ def restarted_member(lab: Lab, bench: Bench) -> Figures:
         }
 
 
-def _start_and_join(mesh: Mesh, node: LabNode, patience: float) -> tuple[float, float]:
+def _start_and_join(mesh: Mesh, node: LabNode, patience: float) -> tuple[float, float, float]:
     node.prepare(mesh.planet())
     watch = Stopwatch()
     node.launch()
     wait_until(
         lambda: node.answers() and node.status()["online"] is True, timeout=patience, what="online"
     )
-    online = watch.seconds()
+    online, used = watch.seconds(), node.running.cpu_seconds()
     watch = Stopwatch()
     node.join(mesh.network_id)
     node.wait_status(mesh.network_id, "OK", timeout=patience)
-    return online, watch.seconds()
+    return online, watch.seconds(), used
 
 
 def starts(lab: Lab, bench: Bench) -> Figures:
@@ -193,7 +193,7 @@ def starts(lab: Lab, bench: Bench) -> Figures:
     mesh = bench.mesh(lab)
     run(mesh)
     for loss, suffix in ((0, ""), (30, ", 30 % loss")):
-        times: list[tuple[float, float]] = []
+        times: list[tuple[float, float, float]] = []
         for number in range(5):
             host = lab.host(f"n{loss}x{number}")
             lab.lose(host, loss)
@@ -201,7 +201,8 @@ def starts(lab: Lab, bench: Bench) -> Figures:
             times.append(_start_and_join(mesh, node, bench.patience))
             node.kill()
         columns = zip(*times, strict=True)
-        for name, values in zip(("start to online", "join to OK"), columns, strict=True):
+        names = ("start to online", "join to OK", "CPU of a start")
+        for name, values in zip(names, columns, strict=True):
             figures[f"{name}{suffix}"] = statistics.median(values)
             figures[f"{name}{suffix}, longest of 5"] = max(values)
     return figures

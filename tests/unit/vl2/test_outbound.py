@@ -26,6 +26,8 @@ from ztlink.wire.verbs import ErrorCode, Verb
 ACCEPT = (Rule(RuleType.ACTION_ACCEPT),)
 ETHERTYPE = b"\x88\xb5"
 GROUP = Mac(bytes.fromhex("333300000001"))
+NEIGHBOUR = Mac(bytes.fromhex("3333ff000001"))
+"""A group by which the owner of an IPv6 address is sought: it is asked for again and again."""
 OWN_MAC = member_mac(OWN.address, NETWORK)
 PEER_MAC = member_mac(PEER.address, NETWORK)
 HOST_MAC = Mac(bytes.fromhex("060000000099"))
@@ -134,7 +136,7 @@ def test_a_multicast_limit_of_any_size_is_asked_for_as_far_as_the_field_reaches(
     limit: int,
 ) -> None:
     member = Member(make_config(rules=ACCEPT, multicast_limit=limit))
-    send(member, GROUP)
+    send(member, NEIGHBOUR)
     asked = member.underlay.take(Verb.MULTICAST_GATHER)
     assert MulticastGather.from_bytes(asked[0].payload).limit == outbound.MAX_GATHER_LIMIT
     member.later(2.0)

@@ -206,7 +206,6 @@ class SimNode:
     def leave(self, network_id: NetworkId) -> None:
         """Leave a network."""
         self.networks.remove(network_id)
-        self.configs.pop(network_id, None)
         self.core.leave(network_id, self.clock.now())
         self.drain()
 

@@ -115,6 +115,19 @@ def test_a_root_that_restarts_serves_its_clients_again_within_five_seconds(secon
     assert talk.interruption(start) <= 5.0
 
 
+def test_a_root_that_restarts_serves_idle_clients_again_within_five_seconds() -> None:
+    mesh = PrivateMesh(1)
+    mesh.world.internet.break_path("a", "b")
+    mesh.add_member("a")
+    mesh.add_member("b")
+    mesh.wait_joined(mesh.network)
+    mesh.run(620.0)
+    mesh.roots[0].restart()
+    start = mesh.world.time
+    a, b = mesh.nodes[1:]
+    assert Conversation(mesh, a, b).interruption(start) <= 5.0
+
+
 # -- addresses and boxes ------------------------------------------------------------------------
 
 

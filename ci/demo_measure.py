@@ -8,7 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from ci.demo_lab import DemoError, Lab, say, wait_for
-from ci.demo_report import Member, Pair, endpoint_of, parse_iperf, parse_ping, shorten
+from ci.demo_report import (
+    Member,
+    Pair,
+    complaint_of,
+    endpoint_of,
+    parse_iperf,
+    parse_ping,
+    shorten,
+)
 
 TRANSFER: Final = 3  # seconds of TCP
 LISTENING: Final = 5  # seconds that the receiver has to open its port
@@ -101,6 +109,8 @@ def measure_throughput(lab: Lab, source: Member, target: Member) -> float | None
     while True:
         try:
             output = lab.inside(source.name, *client)
+            if iperf and (complaint := complaint_of(output)):
+                raise DemoError(complaint)
             break
         except DemoError as error:
             if time.monotonic() > deadline:

@@ -53,8 +53,14 @@ def parse_iperf(output: str) -> float | None:
 
 def shorten(complaint: str) -> str:
     """Return what a tool complained of in one line; iperf3 has it in the midst of JSON."""
-    found = COMPLAINT.search(complaint)
-    return json.loads(f'"{found[1]}"') if found else complaint.strip().splitlines()[-1]
+    return complaint_of(complaint) or complaint.strip().splitlines()[-1]
+
+
+def complaint_of(output: str) -> str | None:
+    """Return what iperf3 complains of in its JSON: it may do so and yet exit with 0."""
+    found = COMPLAINT.search(output)
+    complaint: str | None = json.loads(f'"{found[1]}"') if found else None
+    return complaint
 
 
 def endpoint_of(peers: Iterable[Mapping[str, Any]], address: str) -> str | None:

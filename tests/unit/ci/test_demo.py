@@ -11,6 +11,7 @@ from ci.demo_lab import DemoError, load, processes_of, save
 from ci.demo_report import (
     Member,
     Pair,
+    complaint_of,
     endpoint_of,
     find_problems,
     format_rate,
@@ -70,6 +71,11 @@ def test_a_complaint_is_one_line() -> None:
     of_iperf = 'iperf3 -J: {\n\t"start":\t{},\n\t"error":\t"unable to connect: \\"b\\" refused"\n}'
     assert shorten(of_iperf) == 'unable to connect: "b" refused'
     assert shorten("Traceback:\n  somewhere\nOSError: refused\n") == "OSError: refused"
+
+
+def test_a_run_of_iperf_that_went_well_has_no_complaint() -> None:
+    assert complaint_of('{"end": {"sum_received": {"bits_per_second": 1}}}') is None
+    assert complaint_of('{"end": {}, "error": "refused"}') == "refused"
 
 
 def test_the_preferred_path_is_the_one_shown() -> None:

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from ztlink.ids import IpAddress, NetworkId
+from ztlink.host.desired import Policy
+from ztlink.ids import Endpoint, IpAddress, NetworkId
 from ztlink.wire.verbs import PROTOCOL_VERSION
 
 DEFAULT_PORT: Final = 9993
+DEFAULT_HEALTH_PORT: Final = 9994
+LOOPBACK: Final = IPv4Address("127.0.0.1")
 DEFAULT_HOME: Final = Path("/var/lib/zerotier-one")
 EXCLUDED_INTERFACES: Final = (
     "zt",
@@ -40,6 +44,33 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """A network that is joined at the start."""
+
+    network_id: NetworkId
+    is_required: bool = True
+    """The node is not ready before this network is."""
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """Where health and metrics are served."""
+
+    ip: IpAddress = LOOPBACK
+    port: int = DEFAULT_HEALTH_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredNetwork:
+    """A network that a controller is to have; made where it is not there, never changed."""
+
+    network_id: NetworkId
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """As the controller's REST API takes them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How a node is to run."""
 
@@ -61,6 +92,39 @@ class Settings:
     """Below 12, peers use Salsa20/12 with us: for machines without AES instructions."""
     interface_names: Mapping[NetworkId, str] = field(default_factory=dict)
     log_level: str = "INFO"
+    identity: Path | None = None
+    """A secret identity to be used in place of the home's; it is not copied there."""
+    memberships: tuple[Membership, ...] = ()
+    health: HealthSettings | None = None
+    declared: tuple[DeclaredNetwork, ...] = ()
+    auto_authorize: bool = False
+    """Let in whoever asks for a declared network, unless somebody has shut it out."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapSettings:
+    """What `ztlink bootstrap` makes in a cluster, where it is not there yet."""
+
+    namespace: str
+    secret_name: str
+    """Holds the identity of root and controller, and the key that signs worlds."""
+    world_name: str
+    """A ConfigMap with the planet."""
+    network_name: str
+    """A ConfigMap with the network's id."""
+    endpoints: tuple[Endpoint, ...]
+    """Where nodes find the root."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAccess:
+    """How a pod reaches the API of its cluster."""
+
+    url: str
+    token: Path
+    """Read anew for every request: the kubelet replaces it."""
+    ca: Path
 
 
 def is_excluded(name: str) -> bool:

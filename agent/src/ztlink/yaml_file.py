@@ -1,0 +1,150 @@
+"""Reading a YAML file into a checked value: every mistake at once, each with what would be right.
+
+A model derives from `Model`: its keys are in camelCase, values keep their kind ("9993" is no
+number, 1 is no truth), and what is not known is refused.
+"""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from ztlink.errors import ConfigError
+
+_MAX_SHOWN: Final = 60
+_SECRET: Final = re.compile(r"secret|token|identity", re.IGNORECASE)
+"""Keys whose values are not repeated: they may hold keys."""
+
+
+class Model(BaseModel):
+    """The base of what a file may hold."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, validate_by_name=True
+    )
+
+
+def _absolute(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError("should be an absolute path such as /var/lib/zerotier-k8s-link")
+    return Path(value)
+
+
+AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
+
+M = TypeVar("M", bound=Model)
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, which YAML forbids and PyYAML lets pass."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(file: Path, model: type[M]) -> M:
+    """Return what a file says; ConfigError names all that is wrong in it."""
+    content = _load(file)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file}: should hold keys and values, such as 'port: 9993'")
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        mistakes = [_describe(model, mistake) for mistake in error.errors(include_url=False)]
+        raise ConfigError("\n  ".join([f"{file}:", *mistakes])) from None
+
+
+def read_word(file: Path) -> str:
+    """Return the one word that a file holds."""
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not text") from error
+
+
+def _load(file: Path) -> object:
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{file} is not YAML: {_where(error)}") from None
+    return {} if content is None else content
+
+
+def _where(error: Exception) -> str:
+    """Say what is wrong in a line, without the surroundings: keys may stand there."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return "it is not text in UTF-8, or nested too deeply"
+    mark = error.problem_mark
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+
+
+def _describe(model: type[Model], mistake: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Say a mistake: the path of the key, the value, and what would be right."""
+    location, kind = mistake["loc"], mistake["type"]
+    path = _path(location)
+    if kind == "extra_forbidden":
+        return f"{path}: is not a key here{_known(model, location)}"
+    if kind == "missing":
+        return f"{path}: is missing"
+    wanted = mistake["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    if not location or isinstance(mistake["input"], dict):
+        return f"{path}: {wanted}"
+    return f"{path}: {_shown(path, mistake['input'])}: {wanted}"
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
+    return "".join(steps).lstrip(".") or "the file"
+
+
+def _shown(path: str, value: object) -> str:
+    if _SECRET.search(path.rpartition(".")[2]):
+        return "the value"
+    text = repr(value)
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def _known(model: type[Model], location: tuple[int | str, ...]) -> str:
+    """Suggest the key that was meant, else name all that there are."""
+    inner: type[Model] | None = model
+    for step in location[:-1]:
+        if inner is not None and isinstance(step, str):
+            inner = _model_at(inner, step)
+    if inner is None:
+        return ""
+    keys = [field.alias or name for name, field in inner.model_fields.items()]
+    close = get_close_matches(str(location[-1]), keys, n=1)
+    return f": did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(keys))}"
+
+
+def _model_at(model: type[Model], key: str) -> type[Model] | None:
+    for field in model.model_fields.values():
+        if field.alias == key:
+            return next(_models(field.annotation), None)
+    return None
+
+
+def _models(annotation: object) -> Iterator[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)

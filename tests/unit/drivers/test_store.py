@@ -214,6 +214,45 @@ def test_a_public_identity_that_fits_is_not_written(store: Store) -> None:
     assert file.stat().st_ino == before
 
 
+# -- an identity that is kept elsewhere ------------------------------------------------------
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    """A secret identity outside of the home, as a mounted Secret is."""
+    file = tmp_path / "mounted" / "identity.secret"
+    file.parent.mkdir()
+    file.write_text(f"{TEXT}\n")
+    return file
+
+
+def test_an_identity_that_is_kept_elsewhere_is_used(store: Store, given: Path) -> None:
+    assert store.adopt_identity(given) == SecretIdentity.from_text(TEXT)
+
+
+def test_its_private_keys_stay_where_they_are(store: Store, given: Path) -> None:
+    store.adopt_identity(given)
+    assert not (store.home / "identity.secret").exists()
+    assert (store.home / "identity.public").read_text() == TEXT.rpartition(":")[0]
+
+
+def test_it_may_be_the_home_s_own(store: Store, given: Path) -> None:
+    put_secret(store, TEXT.encode())
+    assert store.adopt_identity(given) == SecretIdentity.from_text(TEXT)
+
+
+def test_it_never_displaces_the_home_s_own(store: Store, given: Path) -> None:
+    put_secret(store, OTHER.encode())
+    with pytest.raises(ConfigError, match="is another identity than"):
+        store.adopt_identity(given)
+    assert (store.home / "identity.secret").read_text() == OTHER
+
+
+def test_one_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"identity\.secret: No such file"):
+        store.adopt_identity(tmp_path / "identity.secret")
+
+
 FIELDS, OTHERS = TEXT.split(":"), OTHER.split(":")
 FLIPPED = "1" if FIELDS[2][0] == "0" else "0"
 BAD_SECRETS = {

@@ -60,23 +60,33 @@ class Store(Home):
             raise ConfigError(f"{where} leads to nothing: bring back {where.readlink()}")
         if content is None:
             return None
+        secret = check_identity(content, str(where))
+        self._show_identity(secret)
+        return secret
+
+    def adopt_identity(self, file: Path) -> SecretIdentity:
+        """Return the identity that is kept in a file elsewhere; it never displaces the home's own.
+
+        Its private keys are not copied into the home.
+        """
         try:
-            secret = SecretIdentity.from_text(content.decode("ascii").strip())
-        except (UnicodeDecodeError, WireError) as error:
-            why = "not text" if isinstance(error, UnicodeDecodeError) else error
+            content = file.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+        secret = check_identity(content, str(file))
+        own = self.load_identity()
+        if own is not None and own.public != secret.public:
             raise ConfigError(
-                f"{where} is not an identity ({why}); it was left as it is: "
-                "restore it from a backup, or move it away to get a new address"
-            ) from error
-        if not has_matching_keys(secret) or not validate(secret.public):
-            raise ConfigError(
-                f"{where} does not belong together (address and keys differ); it was left as it "
-                "is: restore it from a backup, or move it away to get a new address"
+                f"{file} is another identity than {self.home / IDENTITY_SECRET}: move the latter "
+                "away to run as the former, or do not name it in the configuration"
             )
+        self._show_identity(secret)
+        return secret
+
+    def _show_identity(self, secret: SecretIdentity) -> None:
         public = str(secret.public).encode()
         if (self.read(IDENTITY_PUBLIC) or b"").strip() != public:
             self.write(IDENTITY_PUBLIC, public, 0o644)
-        return secret
 
     def save_identity(self, secret: SecretIdentity) -> None:
         """Keep a new identity."""
@@ -181,6 +191,24 @@ class Store(Home):
         token = "".join(letter for letter, _ in zip(letters, range(TOKEN_SIZE), strict=False))
         self.write(key, token.encode())
         return token
+
+
+def check_identity(content: bytes, where: str) -> SecretIdentity:
+    """Return the identity that bytes hold; ConfigError says where they are and what to do."""
+    try:
+        secret = SecretIdentity.from_text(content.decode("ascii").strip())
+    except (UnicodeDecodeError, WireError) as error:
+        why = "not text" if isinstance(error, UnicodeDecodeError) else error
+        raise ConfigError(
+            f"{where} is not an identity ({why}); it was left as it is: "
+            "restore it from a backup, or move it away to get a new address"
+        ) from error
+    if not has_matching_keys(secret) or not validate(secret.public):
+        raise ConfigError(
+            f"{where} does not belong together (address and keys differ); it was left as it "
+            "is: restore it from a backup, or move it away to get a new address"
+        )
+    return secret
 
 
 def _unbiased(random_bytes: Callable[[int], bytes]) -> Iterator[int]:

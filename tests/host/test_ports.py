@@ -15,6 +15,7 @@ from ztlink.derive import group_for_ip, interface_names
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.host.desired import Policy
+from ztlink.host.device import COUNTED
 from ztlink.host.netlink import AddressWatch
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
@@ -287,6 +288,42 @@ async def test_a_device_that_somebody_removed_is_made_again(joined: Machine) -> 
     await asyncio.to_thread(wait_for, lambda: tap.is_gone)
     await joined.ports.scan_groups()
     assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+
+
+# -- what is told of a device ----------------------------------------------------------------
+
+
+async def test_a_device_that_has_all_is_without_fault(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    state = await joined.ports.state(NETWORK)
+    assert (state.name, state.fault) == (NAME, None)
+
+
+async def test_a_device_tells_what_the_kernel_has_counted(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    assert set((await joined.ports.state(NETWORK)).counters) == set(COUNTED)
+
+
+async def test_a_network_without_a_device_says_so(machine: Machine) -> None:
+    assert (await machine.ports.state(NETWORK)).fault == "there is no device"
+
+
+async def test_a_device_that_is_down_says_so(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip("link", "set", NAME, "down")
+    assert (await joined.ports.state(NETWORK)).fault == f"the device {NAME} is down"
+
+
+async def test_a_device_that_lacks_an_address_says_so(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip("address", "del", "10.1.2.3/24", "dev", NAME)
+    fault = (await joined.ports.state(NETWORK)).fault
+    assert fault == f"the device {NAME} lacks addresses or routes"
+
+
+async def test_a_device_that_somebody_removed_says_so(joined: Machine) -> None:
+    ip("link", "del", NAME)
+    assert (await joined.ports.state(NETWORK)).fault is not None
 
 
 # -- default routes --------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from ztlink.drivers.sockets import LocalAddress
 from ztlink.errors import HostError
 from ztlink.host.desired import Desired, HostRoute
+from ztlink.host.device import COUNTED
 from ztlink.host.plan import Plan
 from ztlink.ids import IpAddress, IpInterface, Mac
 
@@ -103,6 +104,14 @@ class Netlink:
         }
         has_addresses = there.issuperset(desired.addresses)
         return not has_addresses or not all(self._is_ours(index, r) for r in desired.routes)
+
+    def look(self, name: str) -> tuple[bool, dict[str, int]]:
+        """Tell whether a device is up, and what it has counted."""
+        link = self._do(f"look at {name}", self._ipr.get_links, self.index(name))[0]
+        counted = link.get_attr("IFLA_STATS64") or {}
+        return bool(link["flags"] & IFF_UP), {
+            key: counted[key] for key in COUNTED if key in counted
+        }
 
     def local_addresses(self) -> list[tuple[str, IpAddress]]:
         """Return every address of the machine with its device's name."""

@@ -14,6 +14,7 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.desired import Desired, desire
+from ztlink.host.device import DeviceState
 from ztlink.host.groups import groups_of
 from ztlink.host.netlink import Netlink
 from ztlink.host.plan import plan
@@ -121,6 +122,27 @@ class PortManager:
                     await self._configure(network_id, port.applied)
                 else:
                     await self._scan(network_id, port)
+
+    async def state(self, network_id: NetworkId) -> DeviceState:
+        """Ask the kernel how a network's device is."""
+        port = self.ports.get(network_id)
+        if port is None:
+            return DeviceState("", "there is no device")
+        if port.tap.is_gone:
+            return DeviceState(port.tap.name, f"the device {port.tap.name} was taken away")
+        return await self._run(self._state, port)
+
+    def _state(self, port: Port) -> DeviceState:
+        name = port.tap.name
+        try:
+            is_up, counters = self._link().look(name)
+            lacks = not port.is_sure or self._link().lacks(name, port.applied)
+        except HostError as error:
+            return DeviceState(name, f"the device {name}: {error.strerror}")
+        if not is_up:
+            return DeviceState(name, f"the device {name} is down", counters)
+        fault = f"the device {name} lacks addresses or routes" if lacks else None
+        return DeviceState(name, fault, counters)
 
     async def close(self) -> None:
         """Take all devices away."""

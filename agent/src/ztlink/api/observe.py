@@ -1,0 +1,146 @@
+"""One look at the whole node: what health and metrics are made of."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+from ztlink.clock import Now
+from ztlink.controller.service import ControllerService
+from ztlink.drivers.loop import Pump
+from ztlink.host.desired import Policy
+from ztlink.host.device import DeviceState
+from ztlink.host.policies import Policies
+from ztlink.host.ports import PortManager
+from ztlink.ids import Endpoint, NetworkId
+from ztlink.node.core import Core
+from ztlink.node.status import NetworkView, NodeView, PeerView
+from ztlink.settings import Settings
+from ztlink.stats import Stats
+
+PATIENCE: Final = 5.0
+"""Seconds after which a node that does not answer counts as stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the node has counted since it started."""
+
+    drops: tuple[int, ...]
+    """By `Drop`."""
+    datagrams_in: int
+    bytes_in: int
+    datagrams_out: int
+    bytes_out: int
+    packets_in: tuple[int, ...]
+    """By verb number."""
+    packets_out: tuple[int, ...]
+    frames_in: int
+    frames_out: int
+    relayed: int
+
+    @classmethod
+    def of(cls, stats: Stats) -> "Counts":
+        """Copy them."""
+        return cls(
+            tuple(stats.drops),
+            stats.datagrams_in,
+            stats.bytes_in,
+            stats.datagrams_out,
+            stats.bytes_out,
+            tuple(stats.packets_in),
+            tuple(stats.packets_out),
+            stats.frames_in,
+            stats.frames_out,
+            stats.relayed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A network that was joined, and its device."""
+
+    view: NetworkView
+    policy: Policy = field(default_factory=Policy)
+    device: DeviceState = field(default_factory=DeviceState)
+    """Nameless and without fault where the node makes no devices."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """How many members a network of our controller has."""
+
+    network_id: NetworkId
+    authorized: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A node at one moment."""
+
+    now: Now
+    node: NodeView
+    sockets: tuple[Endpoint, ...]
+    peers: tuple[PeerView, ...]
+    counts: Counts
+    memberships: tuple[Membership, ...] = ()
+    controlled: tuple[Members, ...] | None = None
+    """None where the node is no controller."""
+
+
+class Observer:
+    """Looks at a running node, from the thread of its event loop."""
+
+    def __init__(
+        self,
+        pump: Pump,
+        ports: PortManager | None,
+        policies: Policies,
+        controller: ControllerService | None,
+        settings: Settings,
+    ) -> None:
+        self._pump = pump
+        self._ports = ports
+        self._policies = policies
+        self._controller = controller
+        self.settings = settings
+
+    async def observe(self) -> Observation:
+        """Look; TimeoutError where the node does not answer."""
+        looking = asyncio.wrap_future(self._pump.submit(_look))
+        observation, networks = await asyncio.wait_for(looking, PATIENCE)
+        return Observation(
+            observation.now,
+            observation.node,
+            observation.sockets,
+            observation.peers,
+            observation.counts,
+            tuple([await self._membership(view) for view in networks]),
+            None if self._controller is None else _members(self._controller),
+        )
+
+    async def _membership(self, view: NetworkView) -> Membership:
+        policy = self._policies.get(view.network_id)
+        if self._ports is None:
+            return Membership(view, policy)
+        return Membership(view, policy, await self._ports.state(view.network_id))
+
+
+def _look(core: Core, now: Now) -> tuple[Observation, list[NetworkView]]:
+    observation = Observation(
+        now,
+        core.node_view(now),
+        tuple(core.sockets().values()),
+        tuple(core.peer_views(now)),
+        Counts.of(core.stats),
+    )
+    return observation, core.network_views(now)
+
+
+def _members(controller: ControllerService) -> tuple[Members, ...]:
+    found = []
+    for network_id in sorted(controller.networks):
+        members = controller.members[network_id].values()
+        authorized = sum(member.authorized for member in members)
+        found.append(Members(network_id, authorized, len(members) - authorized))
+    return tuple(found)

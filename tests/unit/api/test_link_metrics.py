@@ -1,0 +1,141 @@
+"""A node in the text format of Prometheus, read back by Prometheus' own parser."""
+
+from dataclasses import replace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.unit.api.rig import NODE
+from tests.unit.api.seen import JOINED, NAME, membership, peer, seen, served
+from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
+from ztlink.api.observe import Members, Observation
+from ztlink.ids import NetworkId, format_address
+from ztlink.node.events import NetworkStatus
+from ztlink.node.status import PeerRole
+from ztlink.stats import Drop, Stats
+from ztlink.wire.verbs import Verb
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def series(text: bytes) -> Series:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def value(observation: Observation, name: str, **labels: str) -> float:
+    found = series(Metrics(0.0).render(observation))
+    return found[f"zerotier_link_{name}", tuple(sorted(labels.items()))]
+
+
+def test_the_node_tells_who_it_is_and_which_world_it_follows() -> None:
+    labels = {
+        "version": "1.14.1",
+        "zt_address": format_address(NODE.identity.address),
+        "world_id": f"{NODE.planet_id:016x}",
+        "world_timestamp": str(NODE.planet_timestamp),
+    }
+    assert value(JOINED, "info", **labels) == 1
+
+
+def test_a_node_is_online_or_not() -> None:
+    assert value(JOINED, "online") == 1
+    assert value(replace(JOINED, node=replace(NODE, online=False)), "online") == 0
+
+
+def test_exactly_one_status_of_a_network_is_1() -> None:
+    found = [
+        value(JOINED, "network_status", network_id=NAME, status=status.name)
+        for status in NetworkStatus
+    ]
+    assert found == [float(status is NetworkStatus.OK) for status in NetworkStatus]
+
+
+@pytest.mark.parametrize(("status", "expected"), [("OK", 1), ("ACCESS_DENIED", 0)])
+def test_a_network_is_authorised_or_not(status: str, expected: float) -> None:
+    observation = seen(membership(NetworkStatus[status]))
+    assert value(observation, "authorized", network_id=NAME) == expected
+
+
+def test_the_age_of_a_configuration_is_in_seconds() -> None:
+    assert value(JOINED, "config_age_seconds", network_id=NAME) == 1.5
+
+
+def test_peers_are_counted_by_role_and_path() -> None:
+    peers = (peer(1, active=True), peer(2, active=True), peer(3, PeerRole.PLANET, active=False))
+    observation = replace(JOINED, peers=peers)
+    assert value(observation, "peers", role="leaf", path="direct") == 2
+    assert value(observation, "peers", role="leaf", path="relay") == 0
+    assert value(observation, "peers", role="planet", path="relay") == 1
+
+
+def test_every_scrape_observes_the_round_trips_that_are_known() -> None:
+    peers = (peer(1, latency=5, active=True), peer(2, latency=-1, active=False))
+    metrics, observation = Metrics(0.0), replace(JOINED, peers=peers)
+    metrics.render(observation)
+    found = series(metrics.render(observation))
+    assert found["zerotier_link_peer_latency_seconds_count", ()] == 2
+    assert found["zerotier_link_peer_latency_seconds_sum", ()] == pytest.approx(0.01)
+
+
+def test_the_time_to_a_network_is_told_once() -> None:
+    metrics = Metrics(100.0)
+    for mono in (103.0, 500.0):
+        metrics.configured(NetworkId(1), mono)
+    found = series(metrics.render(JOINED))
+    assert found["zerotier_link_join_duration_seconds_sum", ()] == 3
+    assert found["zerotier_link_join_duration_seconds_bucket", (("le", "5.0"),)] == 1
+
+
+def test_bytes_are_counted_by_direction() -> None:
+    observation = seen(stats=Stats(bytes_in=7, bytes_out=9))
+    assert value(observation, "udp_bytes_total", direction="rx") == 7
+    assert value(observation, "udp_bytes_total", direction="tx") == 9
+
+
+def test_packets_are_counted_by_verb() -> None:
+    stats = Stats()
+    stats.packets_in[Verb.HELLO] = 3
+    assert value(seen(stats=stats), "packets_total", verb="hello", direction="rx") == 3
+
+
+@pytest.mark.parametrize("reason", list(Drop))
+def test_every_reason_for_a_drop_has_its_counter(reason: Drop) -> None:
+    stats = Stats()
+    stats.drop(reason, 4)
+    assert value(seen(stats=stats), "drops_total", reason=reason.name.lower()) == 4
+
+
+def test_a_device_s_counters_are_the_kernel_s() -> None:
+    assert value(JOINED, "interface_rx_packets_total", network_id=NAME, device="zt0") == 1
+    assert value(JOINED, "interface_tx_dropped_total", network_id=NAME, device="zt0") == 7
+
+
+def test_a_controller_counts_who_waits() -> None:
+    network_id = NetworkId(0x112972485D000001)
+    observation = replace(JOINED, controlled=(Members(network_id, 3, 2),))
+    assert value(observation, "members", network_id=NAME, state="authorized") == 3
+    assert value(observation, "members", network_id=NAME, state="pending") == 2
+
+
+def test_a_node_that_is_no_controller_has_no_members() -> None:
+    assert not [name for name, _ in series(Metrics(0.0).render(JOINED)) if "members" in name]
+
+
+def test_no_series_has_the_address_of_a_peer() -> None:
+    observation = replace(JOINED, peers=(peer(1, active=True),))
+    address = format_address(observation.peers[0].identity.address).encode()
+    assert address not in Metrics(0.0).render(observation)
+
+
+def test_the_process_is_measured_too() -> None:
+    assert series(Metrics(0.0).render(JOINED))["process_resident_memory_bytes", ()] > 0
+
+
+async def test_the_text_says_its_format() -> None:
+    async with served(JOINED) as speaker:
+        answer = await speaker.ask("GET", "/zerotier/metrics", headers={})
+    assert (answer.status, answer.headers["Content-Type"]) == (200, CONTENT_TYPE)

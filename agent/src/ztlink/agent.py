@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Final, assert_never
 
 from ztlink.api.app import LocalApi
+from ztlink.api.health import HealthServer
 from ztlink.api.home import ApiHome
+from ztlink.api.link_metrics import Metrics
+from ztlink.api.observe import Observer
 from ztlink.clock import Now
 from ztlink.controller.adopt import DIRECTORY as ORIGINALS
 from ztlink.controller.adopt import adopt
 from ztlink.controller.backup import DATABASE, rename_first
+from ztlink.controller.declared import declare, let_in
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
 from ztlink.crypto.identity import generate
@@ -39,6 +43,7 @@ from ztlink.host.netlink import device_of
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId, format_address, format_network_id
+from ztlink.memberships import settle
 from ztlink.node.core import Core, CoreSettings
 from ztlink.node.events import (
     ConfigRequested,
@@ -84,6 +89,7 @@ class Agent:
         self._policies = Policies()
         self._ports: PortManager | None = None
         self._controller: ControllerService | None = None
+        self._metrics = Metrics(read_clock().mono)
 
     async def run(self) -> None:
         """Run until told to stop; raises ConfigError or HostError where it cannot."""
@@ -129,6 +135,8 @@ class Agent:
             self._store.load_local_settings(),
             lambda network_id, text: self._writer.put(local_settings_key(network_id), text),
         )
+        for one in self._settings.memberships:
+            self._policies.set(one.network_id, one.policy)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         if self._settings.has_taps:
@@ -143,6 +151,7 @@ class Agent:
             self._controller = ControllerService(
                 identity, store, pump, read_clock, later=loop.call_soon_threadsafe
             )
+            self._declare(self._controller)
         api = LocalApi(
             pump,
             self._api_home(),
@@ -151,16 +160,21 @@ class Agent:
             self._ports,
             self._controller,
         )
+        observer = Observer(pump, self._ports, self._policies, self._controller, self._settings)
+        health = HealthServer(observer, self._metrics)
         pump.start()
         try:
             await api.start(self._settings.port)
-            networks = self._store.load_networks()
-            self._kept = set(networks)
+            networks = settle(self._store, self._settings)
+            self._kept = set(self._store.load_networks())
             for network_id, cached in networks.items():
                 pump.submit(partial(_join, network_id, cached))
+            if self._settings.health is not None:
+                await health.start(self._settings.health)
             self._say(f"{self._settings.role.value} {format_address(identity.address)} is running")
             await self._serve(pump, underlay)
         finally:
+            await health.stop()
             await api.stop()
             if self._ports is not None:
                 await self._ports.close()
@@ -190,12 +204,19 @@ class Agent:
     # -- what it is made of ------------------------------------------------------------------
 
     def _identity(self) -> SecretIdentity:
+        if self._settings.identity is not None:
+            return self._store.adopt_identity(self._settings.identity)
         identity = self._store.load_identity()
         if identity is None:
             self._say("making an identity, which takes a few seconds ...")
             identity = generate(random_bytes)
             self._store.save_identity(identity)
         return identity
+
+    def _declare(self, controller: ControllerService) -> None:
+        networks = {one.network_id: one.fields for one in self._settings.declared}
+        for network_id in declare(controller, networks):
+            logger.info("network=%s was made", format_network_id(network_id))
 
     def _api_home(self) -> ApiHome:
         return ApiHome(
@@ -258,6 +279,7 @@ class Agent:
                 await self._with_ports(
                     lambda ports: ports.configured(event.network_id, event.config)
                 )
+                self._metrics.configured(event.network_id, read_clock().mono)
             case NetworkLeft():
                 await self._with_ports(lambda ports: ports.left(event.network_id))
             case NetworkStatusChanged():
@@ -273,7 +295,7 @@ class Agent:
                 await self._with_ports(lambda ports: ports.online(is_online))
             case ConfigRequested():
                 if self._controller is not None:
-                    self._controller.request(event)
+                    self._requested(self._controller, event)
             case IdentityCollided():
                 raise ConfigError(
                     f"root {format_address(event.reporter)} knows another node by our address: "
@@ -285,6 +307,11 @@ class Agent:
                 logger.debug("%s", event)
             case _:
                 assert_never(event)
+
+    def _requested(self, controller: ControllerService, event: ConfigRequested) -> None:
+        controller.request(event)
+        if self._settings.auto_authorize:
+            let_in(controller, {one.network_id for one in self._settings.declared}, event)
 
     def _keep_rest(self) -> None:
         """Keep what the core told last, when nobody followed its events any more."""

@@ -1,7 +1,10 @@
 """`ztlink node`, `root` and `controller`: the commands that run."""
 
 import re
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,10 +14,10 @@ import click
 from click.core import ParameterSource
 
 from ztlink import cli_records
-from ztlink.cli_options import home_option
-from ztlink.errors import ZtError
+from ztlink.cli_options import home_option, network_id_argument
+from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
-from ztlink.settings import DEFAULT_PORT, Role, Settings
+from ztlink.settings import DEFAULT_PORT, Membership, Role, Settings
 
 Command = Callable[..., Any]
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -30,6 +33,7 @@ class MissingPackageError(ZtError):
 class Options(TypedDict):
     """The options that all of these commands have."""
 
+    config: Path | None
     home: Path
     port: int | None
     next_ports: int
@@ -74,23 +78,44 @@ def _options(command: Command) -> Command:
             show_default=f"local.conf's primaryPort, else {DEFAULT_PORT}",
             help="UDP and API port; 0 for a random one.",
         ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="A YAML file with settings; options that are given win over it.",
+        ),
     ):
         command = option(command)
     return home_option(command)
 
 
-def _settings(options: Options) -> Settings:
-    port = options["port"]
-    return Settings(
-        home=options["home"],
-        port=DEFAULT_PORT if port is None else port,
-        is_port_given=port is not None,
-        next_ports=options["next_ports"],
-        planet=options["planet"],
-        bind=_bind(options["bind"]),
-        protocol=PROTOCOL_OF_SUITE[options["suite"]],
-        log_level=options["log_level"].upper(),
-    )
+def _settings(options: Options, **of_command: Any) -> Settings:  # noqa: ANN401 - attributes
+    """Return what the file says, with what was given beside it in its place."""
+    settings = Settings()
+    if options["config"] is not None:
+        from ztlink.config_file import read_settings
+
+        settings = read_settings(options["config"])
+    return replace(settings, **_given(options), **of_command)
+
+
+def _given(options: Options) -> dict[str, Any]:
+    """Return the settings that were named by the command line or the environment."""
+    read: Mapping[str, Callable[[], dict[str, Any]]] = {
+        "home": lambda: {"home": options["home"]},
+        "port": lambda: {"port": options["port"], "is_port_given": True},
+        "next_ports": lambda: {"next_ports": options["next_ports"]},
+        "planet": lambda: {"planet": options["planet"]},
+        "bind": lambda: {"bind": _bind(options["bind"])},
+        "suite": lambda: {"protocol": PROTOCOL_OF_SUITE[options["suite"]]},
+        "log_level": lambda: {"log_level": options["log_level"].upper()},
+    }
+    context = click.get_current_context()
+    silent = (None, ParameterSource.DEFAULT)
+    given: dict[str, Any] = {}
+    for name, reading in read.items():
+        if context.get_parameter_source(name) not in silent:
+            given |= reading()
+    return given
 
 
 def _bind(texts: tuple[str, ...]) -> tuple[IpAddress, ...]:
@@ -114,6 +139,16 @@ def _names(texts: tuple[str, ...]) -> dict[NetworkId, str]:
 
 
 def _run(settings: Settings) -> None:
+    if (settings.declared or settings.auto_authorize) and not settings.has_controller:
+        raise ConfigError(
+            "controller: this is no controller: run 'ztlink controller', or add --controller"
+        )
+    with _ended_by_sigterm():
+        run = _load()
+        run(settings, lambda text: click.echo(text, err=True))
+
+
+def _load() -> Callable[[Settings, Callable[[str], None]], None]:
     try:
         from ztlink.agent import run
     except ModuleNotFoundError as error:
@@ -123,8 +158,24 @@ def _run(settings: Settings) -> None:
             f"a running node needs the package {error.name}, which is not installed: "
             "pip install 'ztlink[agent]'"
         ) from error
+    return run
 
-    run(settings, lambda text: click.echo(text, err=True))
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the start, too: until a running node listens to it itself."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _joined(settings: Settings, network_ids: tuple[str, ...]) -> tuple[Membership, ...]:
+    """Return the memberships of a node: the file's, and those that were named beside it."""
+    known = {membership.network_id for membership in settings.memberships}
+    named = dict.fromkeys(parse_network_id(text) for text in network_ids)
+    return settings.memberships + tuple(Membership(one) for one in named if one not in known)
 
 
 @click.command()
@@ -132,16 +183,28 @@ def _run(settings: Settings) -> None:
 @click.option("--no-tap", is_flag=True, help="Make no devices: carry no frames of the host.")
 @click.option("--controller", is_flag=True, help="Be a controller too.")
 @click.option("--interface", multiple=True, metavar="NWID=NAME", help="Name a network's device.")
+@click.option(
+    "--network",
+    multiple=True,
+    type=network_id_argument,
+    metavar="NWID",
+    envvar="ZEROTIER_NETWORK_ID",
+    help="Join this network at the start; may be repeated.",
+)
 def node(
-    no_tap: bool, controller: bool, interface: tuple[str, ...], **options: Unpack[Options]
+    no_tap: bool,
+    controller: bool,
+    interface: tuple[str, ...],
+    network: tuple[str, ...],
+    **options: Unpack[Options],
 ) -> None:
     """Run a node that joins networks."""
+    settings = _settings(options, has_taps=not no_tap, has_controller=controller)
     _run(
         replace(
-            _settings(options),
-            has_taps=not no_tap,
-            has_controller=controller,
-            interface_names=_names(interface),
+            settings,
+            memberships=_joined(settings, network),
+            interface_names={**settings.interface_names, **_names(interface)},
         )
     )
 
@@ -151,7 +214,7 @@ def node(
 @click.option("--controller", is_flag=True, help="Be a controller too.")
 def root(controller: bool, **options: Unpack[Options]) -> None:
     """Run a root: the planet must name this home's identity."""
-    _run(replace(_settings(options), role=Role.ROOT, has_taps=False, has_controller=controller))
+    _run(_settings(options, role=Role.ROOT, has_taps=False, has_controller=controller))
 
 
 @click.group(invoke_without_command=True)
@@ -163,8 +226,7 @@ def controller(context: click.Context, **options: Unpack[Options]) -> None:
     With a command, do that to the records of a controller instead, whether it runs or not.
     """
     if context.invoked_subcommand is None:
-        settings = replace(_settings(options), role=Role.CONTROLLER)
-        _run(replace(settings, has_taps=False, has_controller=True))
+        _run(_settings(options, role=Role.CONTROLLER, has_taps=False, has_controller=True))
         return
     if context.get_parameter_source("home") is not ParameterSource.DEFAULT:
         # Before the command or behind it: --home means the same.

@@ -1,5 +1,6 @@
 """node, root, controller: arguments become settings, and what cannot run is said."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from tests.unit.vl1.mesh import identity, planet
 from ztlink import agent
 from ztlink.errors import HostError
 from ztlink.ids import NetworkId
-from ztlink.settings import Role, Settings
+from ztlink.settings import Membership, Role, Settings
 from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.world import WorldType
 
@@ -215,3 +216,82 @@ def test_a_root_may_be_named_by_a_moon(tmp_path: Path) -> None:
     secret = identity(0)
     moon = replace(planet(0), world_type=WorldType.MOON)
     agent.check_root(secret, tmp_path, [DEFAULT_PLANET, moon])
+
+
+# -- a file with settings --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration as the chart makes it."""
+    made = tmp_path / "config.yaml"
+    made.write_text(
+        f"home: {tmp_path}/home\nport: 19993\nlogLevel: DEBUG\nhealth: {{enabled: false}}\n"
+        f'networks: [{{id: "{ID}", interfaceName: mesh0}}]\n'
+    )
+    return made
+
+
+def test_a_file_says_how_a_node_runs(started: list[Settings], file: Path) -> None:
+    run("node", "--config", str(file))
+    network_id = NetworkId(int(ID, 16))
+    assert started == [
+        Settings(
+            home=file.parent / "home",
+            port=19993,
+            is_port_given=True,
+            log_level="DEBUG",
+            memberships=(Membership(network_id),),
+            interface_names={network_id: "mesh0"},
+        )
+    ]
+
+
+def test_options_that_are_given_win_over_the_file(started: list[Settings], file: Path) -> None:
+    run("node", "--config", str(file), "--port", "9993", "--interface", f"{ID}=other0")
+    assert (started[0].port, started[0].log_level) == (9993, "DEBUG")
+    assert started[0].interface_names == {NetworkId(int(ID, 16)): "other0"}
+
+
+def test_the_home_of_the_environment_wins_over_the_file(
+    started: list[Settings], file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZTLINK_HOME", "/from/the/environment")
+    run("node", "--config", str(file))
+    assert started[0].home == Path("/from/the/environment")
+
+
+def test_a_network_may_be_named_by_the_environment(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZEROTIER_NETWORK_ID", ID)
+    run("node")
+    assert started[0].memberships == (Membership(NetworkId(int(ID, 16))),)
+
+
+def test_a_network_that_the_file_names_is_not_named_twice(
+    started: list[Settings], file: Path
+) -> None:
+    run("node", "--config", str(file), "--network", ID, "--network", "112972485d000001")
+    names = [membership.network_id for membership in started[0].memberships]
+    assert names == [int(ID, 16), 0x112972485D000001]
+
+
+def test_a_file_with_mistakes_starts_nothing(started: list[Settings], file: Path) -> None:
+    file.write_text("prot: 1\nhome: x\n")
+    said = run("node", "--config", str(file))
+    assert (said.exit_code, started) == (78, [])
+    assert "did you mean port?" in said.output
+
+
+def test_a_controller_s_networks_need_a_controller(started: list[Settings], file: Path) -> None:
+    file.write_text(f'controller: {{networks: [{{id: "{ID}"}}]}}\n')
+    assert run("node", "--config", str(file)).exit_code == 78
+    assert run("controller", "--config", str(file)).exit_code == 0
+    assert started[0].declared[0].network_id == int(ID, 16)
+
+
+def test_sigterm_is_handled_as_before_once_a_node_has_ended(started: list[Settings]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    run("node")
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -41,15 +41,18 @@ def main() -> None:
 
 def _register() -> None:
     from ztlink import (
+        cli_cluster,
         cli_controller,
         cli_identity,
+        cli_mesh,
         cli_network,
         cli_node,
         cli_run,
         cli_world,
     )
 
-    for module in (cli_run, cli_node, cli_network, cli_controller, cli_identity, cli_world):
+    of_nodes = (cli_run, cli_node, cli_network, cli_controller, cli_identity, cli_world)
+    for module in (*of_nodes, cli_cluster, cli_mesh):
         for command in module.COMMANDS:
             main.add_command(command)
 

@@ -1,6 +1,5 @@
 """`ztlink world`: make and show planets and moons."""
 
-from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -14,8 +13,6 @@ from ztlink.ids import Endpoint, format_address
 from ztlink.wire.buffer import Reader
 from ztlink.wire.identity import Identity, SecretIdentity
 from ztlink.wire.world import MAX_ENDPOINTS, MAX_ROOTS, Root, World, WorldType
-
-RESERVED_IDS: Final = frozenset({149604618, 227883110})
 
 
 @click.group()
@@ -50,7 +47,7 @@ def create(
     roots: tuple[str, ...], out: Path, key: Path | None, moon: bool, world_id: str | None
 ) -> None:
     """Make a world file, signed."""
-    from ztlink.crypto.identity import sign
+    from ztlink.crypto.world import make_world
     from ztlink.drivers.clock import read_clock
     from ztlink.drivers.store import Store
 
@@ -64,15 +61,13 @@ def create(
                 "name all its endpoints at once, IP/PORT,IP/PORT"
             )
     signer = _signer(key)
-    bare = World(
+    made = make_world(
         WorldType.MOON if moon else WorldType.PLANET,
         _world_id(world_id, listed, moon=moon),
         read_clock().unix_ms,
-        signer.public.public_key,
-        bytes(96),
         listed,
+        signer,
     )
-    made = replace(bare, signature=sign(signer, bare.signing_input()))
     Store(out.parent).write(out.name, made.to_bytes(), 0o644)
     click.echo(f"{made.world_type.name.lower()} {made.world_id:016x} written to {out}")
 
@@ -116,6 +111,8 @@ def _signer(key: Path | None) -> SecretIdentity:
 
 
 def _world_id(text: str | None, roots: tuple[Root, ...], *, moon: bool) -> int:
+    from ztlink.crypto.world import RESERVED_IDS
+
     if text is not None:
         try:
             chosen = int(text, 16)

@@ -1,0 +1,1 @@
+"""The API of a Kubernetes cluster, and what is made in it."""

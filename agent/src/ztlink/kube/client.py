@@ -1,0 +1,177 @@
+"""A small client of the Kubernetes API: get, create, replace, with the account of our pod.
+
+Refusals that may pass (a connection that breaks, 429, 5xx) are tried again until the patience ends.
+A request that changes something may have been done although its answer was lost, so a caller takes
+`ConflictError` as news of the state, not as failure: look again, and decide anew.
+"""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+from ztlink.errors import ConfigError, ZtError
+from ztlink.settings import ClusterAccess
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+PATIENCE: Final = 60.0
+"""Seconds for which a request is tried again."""
+FIRST_PAUSE: Final = 0.2
+MAX_PAUSE: Final = 5.0
+REQUEST_TIMEOUT: Final = 10.0
+_PASSING: Final = frozenset({429, 500, 502, 503, 504})
+
+
+class KubeError(ZtError):
+    """The cluster's API refused a request, or cannot be reached."""
+
+
+class ConflictError(KubeError):
+    """An object is there already, or was changed since it was read."""
+
+
+class KubeClient:
+    """A connection to the API; an asynchronous context."""
+
+    def __init__(
+        self,
+        access: ClusterAccess,
+        read_time: Callable[[], float],
+        patience: float = PATIENCE,
+        first_pause: float = FIRST_PAUSE,
+    ) -> None:
+        self._access = access
+        self._read_time = read_time
+        self._patience = patience
+        self._first_pause = first_pause
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(ssl=_context(self._access))
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._session is not None
+        await self._session.close()
+
+    async def get(self, path: str) -> Json | None:
+        """Return an object; None where there is none."""
+        return await self._call("GET", path, None)
+
+    async def create(self, path: str, body: Json) -> Json:
+        """Make an object of a collection; ConflictError where it is there already."""
+        return _present(await self._call("POST", path, body), "POST", path)
+
+    async def replace(self, path: str, body: Json) -> Json:
+        """Replace an object; ConflictError where its resourceVersion is not the newest."""
+        return _present(await self._call("PUT", path, body), "PUT", path)
+
+    async def _call(self, method: str, path: str, body: Json | None) -> Json | None:
+        deadline = self._read_time() + self._patience
+        for pause in _pauses(self._first_pause):
+            try:
+                return await self._ask(method, path, body)
+            except _PassingError as error:
+                wait = max(pause, error.retry_after)
+                if self._read_time() + wait > deadline:
+                    raise KubeError(
+                        f"{method} {path}: {error}, for {self._patience:g} s"
+                    ) from error
+                logger.info("%s %s: %s, again in %.1f s", method, path, error, wait)
+                await asyncio.sleep(wait)
+        raise AssertionError("pauses do not end")
+
+    async def _ask(self, method: str, path: str, body: Json | None) -> Json | None:
+        assert self._session is not None
+        headers = {"Authorization": f"Bearer {_read(self._access)}", "Accept": "application/json"}
+        url = f"{self._access.url}{path}"
+        try:
+            async with self._session.request(method, url, json=body, headers=headers) as answer:
+                return await self._read_answer(answer, f"{method} {path}")
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+            raise KubeError(
+                f"{self._access.url} does not prove to be the cluster's API by {self._access.ca}: "
+                f"{error}"
+            ) from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _PassingError(str(error) or "no answer in time") from error
+
+    async def _read_answer(self, answer: aiohttp.ClientResponse, what: str) -> Json | None:
+        if answer.status in _PASSING:
+            raise _PassingError(f"status {answer.status}", _retry_after(answer))
+        try:
+            content = await answer.json(content_type=None)
+        except ValueError as error:
+            raise KubeError(f"{what}: the answer is not JSON (status {answer.status})") from error
+        if not isinstance(content, dict):
+            raise KubeError(f"{what}: the answer is no object (status {answer.status})")
+        if answer.status == 404 and what.startswith("GET "):
+            return None
+        if answer.status >= 300:
+            raise _refusal(answer.status, what, str(content.get("message", "")))
+        return content
+
+
+class _PassingError(Exception):
+    """What may be better in a moment."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def _refusal(status: int, what: str, message: str) -> KubeError:
+    if status == 409:
+        return ConflictError(f"{what}: {message}")
+    if status == 401:
+        return KubeError(f"{what}: the API does not take our token: is the ServiceAccount gone?")
+    if status == 403:
+        return KubeError(f"{what}: {message}: the Role of our ServiceAccount must allow it")
+    return KubeError(f"{what}: {message or 'refused'} (status {status})")
+
+
+def _present(content: Json | None, method: str, path: str) -> Json:
+    if content is None:
+        raise KubeError(f"{method} {path}: no answer")
+    return content
+
+
+def _retry_after(answer: aiohttp.ClientResponse) -> float:
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if text.isdecimal() else 0.0
+
+
+def _pauses(pause: float) -> Iterator[float]:
+    while True:
+        yield pause
+        pause = min(2 * pause, MAX_PAUSE)
+
+
+def _context(access: ClusterAccess) -> ssl.SSLContext | bool:
+    if access.url.startswith("http://"):
+        return True
+    try:
+        return ssl.create_default_context(cafile=access.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"cannot use the cluster's certificate {access.ca}: {error}") from error
+
+
+def _read(access: ClusterAccess) -> str:
+    try:
+        return access.token.read_text(encoding="ascii").strip()
+    except OSError as error:
+        raise ConfigError(f"cannot read {access.token}: {error.strerror}") from error

@@ -4,6 +4,7 @@
 # JOBS=2                  processes that run the tests
 # KEEP=1                  `make demo` leaves its network up
 # ZEROTIER_ONE=/path      the reference node: runs the tests against it, too
+# BASE=IMAGE              the base of `make image`; debootstrap makes one where there is no registry
 #
 # deploy, authorize-nodes and mesh-status work on the cluster of kubectl's current context:
 # ZEROTIER_NETWORK_ID=ID  a network whose controller is elsewhere
@@ -32,7 +33,7 @@ export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE
 
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
 ON_MACHINE := netadmin or interop
-ELSEWHERE := $(ON_MACHINE) or chart
+ELSEWHERE := $(ON_MACHINE) or chart or image
 
 help: ## say what the targets do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
@@ -42,12 +43,12 @@ demo: $(STAMP) ## a root, a controller and three nodes on this machine (KEEP=1: 
 	@ci/packages demo
 	@$(PYTHON) ci/demo.py $(if $(KEEP),--keep)
 
-test: lint types test-core test-machine test-chart ## all that CI runs; long counts shortened to a tenth
+test: lint types test-core test-machine test-image test-chart ## all that CI runs; long counts shortened to a tenth
 
 soak: $(STAMP) ## the tests with their full counts
 	@ci/packages test || true
 	ZTLINK_SOAK=1 $(PYTEST) -n $(JOBS) -m "not ($(ELSEWHERE))" tests
-	ZTLINK_SOAK=1 ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
+	ZTLINK_SOAK=1 ci/as-root $(PYTEST) -rs -m "($(ON_MACHINE)) and not image" tests
 
 check: lint types test-core ## what passes without root and without a network
 
@@ -66,7 +67,15 @@ test-core: $(STAMP)
 # Real interfaces and real time: one after the other.
 test-machine: $(STAMP)
 	@ci/packages test || true
-	ci/as-root $(PYTEST) -rs -m "$(ON_MACHINE)" tests
+	ci/as-root $(PYTEST) -rs -m "($(ON_MACHINE)) and not image" tests
+
+image: $(STAMP) ## build the container image (BASE=: another base image, or debootstrap)
+	@ci/packages image
+	@BASE=$(BASE) $(PYTHON) ci/image.py
+
+test-image: $(STAMP) ## build the image and run it as a node's runtime would; needs root
+	@ci/packages test-image || true
+	$(PYTEST) -rs -m image tests/image
 
 chart: test-chart ## lint and tests of the chart and the Dockerfile, with pinned tools
 
@@ -120,5 +129,5 @@ clean: ## remove what the other targets made
 	rm -rf agent/.ruff_cache agent/.import_linter_cache .mypy_cache .import_linter_cache
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test soak check lint types test-core test-machine test-chart chart chart-readme
+.PHONY: help demo test soak check lint types test-core test-machine test-chart test-image image chart chart-readme
 .PHONY: tools deploy authorize-nodes mesh-status untested bench format venv lock clean

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 from tests.guard import QUIET_DIRECTORIES, refuse_io
-from tests.rights import missing_for_interop, missing_for_netadmin
+from tests.rights import missing_for_image, missing_for_interop, missing_for_netadmin
 from tests.scale import SOAK
 
 _HERE: Final = Path(__file__).parent
@@ -25,6 +25,7 @@ def _missing_for_soak() -> str | None:
 
 _MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "netadmin": missing_for_netadmin,
+    "image": missing_for_image,
     "interop": missing_for_interop,
     "soak": _missing_for_soak,
 }

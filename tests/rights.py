@@ -1,7 +1,8 @@
 """What this process may do to the machine, and what it lacks for the tests that need it."""
 
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,14 @@ def missing_for_interop(environment: Mapping[str, str] = os.environ) -> str | No
     if not os.access(program, os.X_OK):
         return f"ZEROTIER_ONE names {program}, which cannot be run"
     return None
+
+
+def missing_for_image(find: Callable[[str], str | None] = shutil.which) -> str | None:
+    """Say what building and running the image needs that is not here; None if all is."""
+    missing = [program for program in ("buildah", "mmdebstrap", "runc") if find(program) is None]
+    if missing:
+        return f"needs {', '.join(missing)}: ci/packages test-image"
+    return None if os.geteuid() == 0 else "needs root: containers have devices and namespaces"
 
 
 def _effective_capabilities(status: str) -> int:

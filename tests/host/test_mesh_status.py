@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.cli.rig import run
 from tests.unit.test_mesh import ONE, TWO, network, peer, status
+from ztlink.cli_mesh import mesh_status
 from ztlink.kubectl import Kubectl, KubectlError
 
 
@@ -151,3 +152,8 @@ def test_a_kubectl_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     program.chmod(0o755)
     with pytest.raises(KubectlError, match=r"kubectl get: no answer in 0\.1 s"):
         Kubectl("mesh", program=str(program), timeout=0.1).run("get", "pods")
+
+
+def test_its_help_names_what_it_asks_for(kubectl: FakeKubectl) -> None:
+    options = {parameter.name for parameter in mesh_status.params}
+    assert {"namespace", "release", "context", "as_json"} <= options

@@ -6,11 +6,29 @@ import click
 import pytest
 
 from tests.unit.cli.rig import run
-from ztlink import cli_controller, cli_identity, cli_network, cli_node, cli_run, cli_world
+from ztlink import (
+    cli_cluster,
+    cli_controller,
+    cli_identity,
+    cli_mesh,
+    cli_network,
+    cli_node,
+    cli_run,
+    cli_world,
+)
 from ztlink.cli import main
 from ztlink.cli_options import address_argument, network_id_argument, show, table
 
-MODULES = [cli_controller, cli_identity, cli_network, cli_node, cli_run, cli_world]
+MODULES = [
+    cli_cluster,
+    cli_controller,
+    cli_identity,
+    cli_mesh,
+    cli_network,
+    cli_node,
+    cli_run,
+    cli_world,
+]
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

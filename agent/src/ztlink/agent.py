@@ -106,10 +106,41 @@ class Agent:
         underlay = Underlay(self._settings, self._store)
         planet = self._planet()  # first: without it, an identity would be made for nothing
         identity = self._identity()
+        core = self._core(identity, planet, underlay)
+        udp = UdpDriver()
+        udp.device_of = device_of
+        loop = asyncio.get_running_loop()
+        pump = Pump(core, udp, lambda event: _post(loop, self._events, event))
+        await asyncio.to_thread(underlay.open, udp)
+        self._settings = replace(self._settings, port=underlay.port)
+        self._store.write(PORT, str(underlay.port).encode(), 0o644)
+        self._store.write(PID, str(os.getpid()).encode(), 0o644)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        self._attach(pump, identity, loop)
+        api, health = self._servers(pump)
+        pump.start()
+        try:
+            await self._begin(pump, api, health)
+            self._say(f"{self._settings.role.value} {format_address(identity.address)} is running")
+            await self._serve(pump, underlay)
+        finally:
+            await health.stop()
+            await api.stop()
+            if self._ports is not None:
+                await self._ports.close()
+            await asyncio.to_thread(pump.stop)
+            udp.close_all()
+            if self._controller is not None:
+                self._controller.close()
+            self._store.write(PID, None)
+
+    def _core(self, identity: SecretIdentity, planet: World, underlay: Underlay) -> Core:
+        """Make the node itself, with what the home remembers."""
         moons = self._store.load_moons()
         if self._settings.role is Role.ROOT:
             check_root(identity, self._settings.home, [planet, *moons])
-        core = Core(
+        return Core(
             identity,
             planet,
             random_bytes=random_bytes,
@@ -123,22 +154,17 @@ class Agent:
                 hints=dict(underlay.conf.hints),
             ),
         )
-        udp = UdpDriver()
-        udp.device_of = device_of
-        loop = asyncio.get_running_loop()
-        pump = Pump(core, udp, lambda event: _post(loop, self._events, event))
-        await asyncio.to_thread(underlay.open, udp)
-        self._settings = replace(self._settings, port=underlay.port)
-        self._store.write(PORT, str(underlay.port).encode(), 0o644)
-        self._store.write(PID, str(os.getpid()).encode(), 0o644)
+
+    def _attach(
+        self, pump: Pump, identity: SecretIdentity, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Make what acts on the node's events: devices and the controller, where there are any."""
         self._policies = Policies(
             self._store.load_local_settings(),
             lambda network_id, text: self._writer.put(local_settings_key(network_id), text),
         )
         for one in self._settings.memberships:
             self._policies.set(one.network_id, one.policy)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
         if self._settings.has_taps:
             self._ports = PortManager(
                 pump,
@@ -152,37 +178,22 @@ class Agent:
                 identity, store, pump, read_clock, later=loop.call_soon_threadsafe
             )
             self._declare(self._controller)
-        api = LocalApi(
-            pump,
-            self._api_home(),
-            self._settings,
-            read_clock,
-            self._ports,
-            self._controller,
-        )
+
+    def _servers(self, pump: Pump) -> tuple[LocalApi, HealthServer]:
+        home = self._api_home()
+        api = LocalApi(pump, home, self._settings, read_clock, self._ports, self._controller)
         observer = Observer(pump, self._ports, self._policies, self._controller, self._settings)
-        health = HealthServer(observer, self._metrics)
-        pump.start()
-        try:
-            await api.start(self._settings.port)
-            networks = settle(self._store, self._settings)
-            self._kept = set(self._store.load_networks())
-            for network_id, cached in networks.items():
-                pump.submit(partial(_join, network_id, cached))
-            if self._settings.health is not None:
-                await health.start(self._settings.health)
-            self._say(f"{self._settings.role.value} {format_address(identity.address)} is running")
-            await self._serve(pump, underlay)
-        finally:
-            await health.stop()
-            await api.stop()
-            if self._ports is not None:
-                await self._ports.close()
-            await asyncio.to_thread(pump.stop)
-            udp.close_all()
-            if self._controller is not None:
-                self._controller.close()
-            self._store.write(PID, None)
+        return api, HealthServer(observer, self._metrics)
+
+    async def _begin(self, pump: Pump, api: LocalApi, health: HealthServer) -> None:
+        """Serve, and join what was joined before."""
+        await api.start(self._settings.port)
+        networks = settle(self._store, self._settings)
+        self._kept = set(self._store.load_networks())
+        for network_id, cached in networks.items():
+            pump.submit(partial(_join, network_id, cached))
+        if self._settings.health is not None:
+            await health.start(self._settings.health)
 
     async def _serve(self, pump: Pump, underlay: Underlay) -> None:
         """Run the tasks of a node; the first that ends unexpectedly ends it."""

@@ -13,10 +13,7 @@ EXIT_CONFIG: Final = 78
 
 
 class Commands(click.Group):
-    """A group whose errors are one sentence.
-
-    And whose exit status tells programs what kind it was.
-    """
+    """A group whose errors are one sentence, and whose exit status tells programs their kind."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""

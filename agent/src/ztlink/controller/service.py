@@ -206,10 +206,7 @@ class ControllerService:
         self._pump.submit(_refusal(network_id, member, in_reply_to, code))
 
     def _timestamp(self) -> int:
-        """Return the time for credentials: it never goes back.
-
-        Or peers would refuse them as old.
-        """
+        """Return the time for credentials; were it to go back, peers would refuse them."""
         timestamp = max(self._last_timestamp + 1, self._read_clock().unix_ms)
         if timestamp > self._ceiling:
             self._store.raise_ceiling(timestamp + CEILING_STEP)

@@ -67,10 +67,7 @@ def cut_packet(packet: memoryview, room: memoryview, count: int) -> tuple[int, l
 def trains(
     buffer: memoryview, first: int, end: int, segment_size: int, plan: Plan
 ) -> list[Transmit]:
-    """Return `buffer[first:end]`, datagrams of `segment_size`.
-
-    As transmits within the kernel's limits.
-    """
+    """Return `buffer[first:end]`, datagrams of one size, as transmits that the kernel takes."""
     most = min(MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE // segment_size) * segment_size
     return [
         Transmit(buffer[start : min(start + most, end)], segment_size, plan.endpoint, plan.socket)

@@ -1,7 +1,4 @@
-"""The engine that needs nothing but Python, numpy and the crypto libraries.
-
-Whole batches at a time.
-"""
+"""The engine of Python, numpy and the crypto libraries: whole batches at a time."""
 
 from array import array
 from typing import Final
@@ -22,10 +19,7 @@ class PortableEngine:
     def outbound(
         self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan
     ) -> list[Transmit]:
-        """Cut, seal and fragment a super-frame; each byte of it is copied once.
-
-        Then sealed in place.
-        """
+        """Cut a super-frame, each byte copied once; seal it in place, and fragment it."""
         payload_sizes = sizes_of(frame, payload_offset)
         overhead = SIZE_BEFORE_VERB + len(plan.prefix)
         counts = [pieces(overhead + size, plan.path_mtu) for size in payload_sizes]

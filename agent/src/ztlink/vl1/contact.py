@@ -1,7 +1,4 @@
-"""Keeping in touch with the roots: HELLO at once, again with back-off until one answers.
-
-Then now and then.
-"""
+"""Keeping in touch with the roots: HELLO at once, then with back-off, then now and then."""
 
 from typing import Final, Protocol
 

@@ -67,10 +67,7 @@ class Discovery:
             peer.probe_now(path, now)
 
     def confirm(self, peer: Peer, arrival: Arrival, now: Now) -> None:
-        """Find out whether a peer is where its packet came from.
-
-        It may have been replayed from there.
-        """
+        """Find out whether a peer is where its packet came from, or somebody replayed it."""
         key = (arrival.socket, arrival.endpoint)
         if now.mono - peer.last_confirm.get(key, float("-inf")) < CONFIRM_INTERVAL:
             return
@@ -108,10 +105,7 @@ class Discovery:
     # -- PUSH_DIRECT_PATHS -------------------------------------------------------------------
 
     def handle_push(self, peer: Peer, push: PushDirectPaths, now: Now) -> None:
-        """Probe the endpoints that a peer says it has; few of each kind.
-
-        Since nothing proves them.
-        """
+        """Probe the endpoints that a peer says it has; few of each kind, as nothing proves them."""
         if now.mono - peer.last_push_received > PUSH_RECEIVE_WINDOW:
             peer.push_gate = 0
         else:

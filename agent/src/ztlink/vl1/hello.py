@@ -85,10 +85,7 @@ class Introductions:
     # -- sending -----------------------------------------------------------------------------
 
     def probe(self, peer: Peer, path: Path, now: Now) -> None:
-        """Test a path: by ECHO.
-
-        Or by HELLO where the peer's version is unknown or it may have forgotten us.
-        """
+        """Test a path: by ECHO, or by HELLO where the peer may not know that, or us."""
         if peer.protocol >= MIN_PROTOCOL_ECHO and not (peer.is_upstream and path.probes > 1):
             self._egress.send_at(peer, path.socket, path.endpoint, Verb.ECHO, b"", now)
         else:
@@ -464,10 +461,7 @@ class Introductions:
         return True
 
     def handle_ok_whois(self, peer: Peer, payload: memoryview, now: Now) -> None:
-        """Take an identity from a root; existing bindings stay.
-
-        And the proof of work is checked.
-        """
+        """Take an identity from a root: bindings stay, the proof of work is checked."""
         if not peer.is_upstream:
             self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
             return

@@ -72,10 +72,7 @@ class Vl1:
         return taken
 
     def set_sockets(self, sockets: Mapping[SocketId, Endpoint], now: Now) -> None:
-        """Take the local endpoints.
-
-        When they change every path is tested and the roots are greeted.
-        """
+        """Take the local endpoints; when they change, paths are tested and the roots greeted."""
         if dict(sockets) == dict(self._ctx.sockets):
             return
         self._ctx.sockets = dict(sockets)

@@ -218,10 +218,7 @@ class Peer:
         self._schedule(silent_until)
 
     def schedule(self) -> None:
-        """Ask to be called when the first path is due.
-
-        Or when silence makes the peer forgettable.
-        """
+        """Ask to be called when a path is due, or when silence makes the peer forgettable."""
         self._schedule(self.last_receive + ACTIVITY_TIMEOUT)
 
     def _schedule(self, deadline: float) -> None:
@@ -241,10 +238,7 @@ class Peer:
             self._ctx.timers.schedule(self, now.mono)
 
     def _may_fade(self, path: Path, now: Now) -> bool:
-        """Tell whether a path is not worth a probe: an idle peer's.
-
-        Unless an answer is awaited on it.
-        """
+        """Tell whether a path is worth no probe: an idle peer's where no answer is awaited."""
         if self.is_active(now) or path.state is PathState.CANDIDATE:
             return False
         return path.state is PathState.STALE or path.awaiting_since is None
@@ -256,10 +250,7 @@ class Peer:
             self._ctx.events.append(PathLost(self.address, path.endpoint))
 
     def _drop_candidates(self, confirmed: Path) -> None:
-        """Probes to all sockets have no socket of their own.
-
-        The confirmed path takes their place.
-        """
+        """Let a confirmed path take the place of probes that went to all sockets."""
         self.paths.pop((ALL_SOCKETS, confirmed.endpoint), None)
 
     def _evict(self) -> bool:

@@ -1,7 +1,4 @@
-"""Requests under way.
-
-An answer counts only if it refers to one of them and comes from whom we asked.
-"""
+"""Requests under way: only an answer to one of them, from whom we asked, counts."""
 
 from dataclasses import dataclass
 from typing import Final

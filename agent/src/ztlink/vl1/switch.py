@@ -71,10 +71,7 @@ class Message:
 
 @dataclass(slots=True)
 class FrameRun:
-    """Authentic FRAME packets of one peer with one network id and ethertype.
-
-    Spans name whole packets.
-    """
+    """Authentic FRAME packets of one peer, network id and ethertype; spans name whole packets."""
 
     peer: Peer
     arrival: Arrival

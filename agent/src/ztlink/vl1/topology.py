@@ -116,10 +116,7 @@ class Topology:
         self.update_online()
 
     def offer_world(self, world: World, responder: Address, now: Now) -> bool:
-        """Take a world that a root (or the seed of a wanted moon) gave us.
-
-        If it is good and newer.
-        """
+        """Take a world from a root, or from the seed of a wanted moon, if it is good and newer."""
         current = self.planet if world.world_type is WorldType.PLANET else None
         if world.world_type is WorldType.MOON:
             current = self.moons.get(world.world_id)

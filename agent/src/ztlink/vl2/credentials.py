@@ -55,10 +55,7 @@ class Credentials:
             self.push(network, peer, now)
 
     def push_on_request(self, network: Network, peer: Address, now: Now) -> None:
-        """Show our credentials because the peer asks; once a second.
-
-        So that nobody makes us a flood.
-        """
+        """Show our credentials because the peer asks: once a second, against floods."""
         last = network.last_push.last(peer)
         if last < network.config_time or now.mono - last > MIN_REPUSH_INTERVAL:
             self.push(network, peer, now)

@@ -287,10 +287,7 @@ class Network:
     def receive_chunk(
         self, chunk: ConfigChunk, packet_id: PacketId, sender: Address, *, is_answer: bool, now: Now
     ) -> NetworkConfig | None:
-        """Take a piece of a configuration.
-
-        Return the configuration once it is whole and in force.
-        """
+        """Take a piece of a configuration; return the configuration once it is in force."""
         controller = self._controller_identity()
         if controller is None:
             self._underlay.stats.drop(Drop.BAD_CONFIG)

@@ -1,7 +1,4 @@
-"""From a port to the network: where a frame goes, whether the rules let it.
-
-And who else gets a copy.
-"""
+"""From a port to the network: where a frame goes, if the rules let it, and who gets copies."""
 
 from collections.abc import Sequence
 from typing import Final

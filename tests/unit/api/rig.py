@@ -21,6 +21,7 @@ from tests.unit.vl1.mesh import identity
 from ztlink.api.app import LocalApi
 from ztlink.api.connection import Connection
 from ztlink.api.home import ApiHome
+from ztlink.api.runner import make_runner
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.drivers.loop import Pump
@@ -217,7 +218,7 @@ def _parse(raw: bytes, method: str) -> Answer:
 @asynccontextmanager
 async def speak_to(api: LocalApi) -> AsyncIterator[Speaker]:
     """Run an API without a port."""
-    runner = web.AppRunner(api.application, access_log=None)
+    runner = make_runner(api.application)
     await runner.setup()
     assert runner.server is not None
     try:

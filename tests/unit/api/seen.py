@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Interface, ip_address
 from typing import cast
 
-from aiohttp import web
-
 from tests.unit.api.rig import NODE, SETTINGS, Speaker
 from tests.unit.controller.rig import START
 from tests.unit.vl1.mesh import identity
 from ztlink.api.health import HealthServer
 from ztlink.api.link_metrics import Metrics
 from ztlink.api.observe import Counts, Membership, Observation, Observer
+from ztlink.api.runner import make_runner
 from ztlink.host.desired import Policy
 from ztlink.host.device import COUNTED, DeviceState
 from ztlink.ids import Address, Endpoint, NetworkId, SocketId, member_mac
@@ -88,7 +87,7 @@ async def served(
     found: Observation | None, settings: Settings = REQUIRED
 ) -> AsyncIterator[Speaker]:
     server = HealthServer(cast(Observer, Watcher(settings, found)), Metrics(0.0))
-    runner = web.AppRunner(server.application, access_log=None)
+    runner = make_runner(server.application)
     await runner.setup()
     assert runner.server is not None
     try:

@@ -86,6 +86,15 @@ async def test_no_token_is_logged(
     assert TOKEN not in caplog.text
 
 
+async def test_a_token_that_cannot_be_read_is_not_logged_either(
+    speaker: Speaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = await speaker.ask("GET", "/status", headers={"X-ZT1-Auth": f"{TOKEN}\x7f"})
+    assert answer.status == 400
+    assert TOKEN not in caplog.text
+
+
 # -- paths and methods ---------------------------------------------------------------------------
 
 

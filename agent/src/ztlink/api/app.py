@@ -16,6 +16,7 @@ from ztlink.api.home import ApiHome
 from ztlink.api.metrics import Metrics
 from ztlink.api.networks import NetworksApi
 from ztlink.api.peers import PeersApi
+from ztlink.api.runner import make_runner
 from ztlink.api.views import status_json
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
@@ -77,7 +78,7 @@ class LocalApi:
 
         Commands come to 127.0.0.1, with the token: nobody else may have that port.
         """
-        self._runner = web.AppRunner(self.application, access_log=None)
+        self._runner = make_runner(self.application)
         await self._runner.setup()
         try:
             await self._listen(LOOPBACK, port)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.observe import Membership, Observation, Observer
+from ztlink.api.runner import make_runner
 from ztlink.errors import HostError
 from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.node.events import NetworkStatus
@@ -22,7 +23,6 @@ from ztlink.wire.verbs import SOFTWARE_VERSION
 
 Json = dict[str, Any]
 
-SHUTDOWN_TIMEOUT: Final = 1.0
 REMEDIES: Final[Mapping[NetworkStatus, str]] = {
     NetworkStatus.REQUESTING_CONFIGURATION: (
         "if it stays so, look whether the controller runs and whether UDP gets to the roots"
@@ -156,9 +156,7 @@ class HealthServer:
 
     async def start(self, where: HealthSettings) -> None:
         """Listen; HostError where the port is taken or the address is not the machine's."""
-        self._runner = web.AppRunner(
-            self.application, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT
-        )
+        self._runner = make_runner(self.application)
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, str(where.ip), where.port).start()

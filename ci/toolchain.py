@@ -127,7 +127,7 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def _alone(top: Path) -> Iterator[None]:
+def alone(top: Path) -> Iterator[None]:
     """Let one process build at a time."""
     top.mkdir(parents=True, exist_ok=True)
     with (top / "lock").open("w") as lock:
@@ -145,7 +145,7 @@ def build_program(pin: Pin, cache: Cache) -> None:
         raise ToolError(f"go is not in PATH: Go {pin.go} or later builds {pin.name} {pin.version}")
     # CGO off: no C compiler; GOTOOLCHAIN: fetch no other Go; GOWORK: no workspace around us.
     environment = os.environ | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
-    version = _output([go, "env", "GOVERSION"], environment)
+    version = output([go, "env", "GOVERSION"], environment)
     check_go(version, pin)
     begin = time.monotonic()
     say(f"{pin.name} {pin.version}: building")
@@ -156,13 +156,14 @@ def build_program(pin: Pin, cache: Cache) -> None:
         result.mkdir()
         options = ["-mod=readonly", "-trimpath", "-ldflags", pin.flags, "-v"]
         command = [go, "build", *options, "-o", str(result / pin.program), pin.package]
-        _watch(pin.name, command, scratch, environment)
+        watch_build(pin.name, command, scratch, environment)
         result.rename(target.parent)
     megabytes = target.stat().st_size / 1e6
     say(f"{pin.name} {pin.version}: {megabytes:.0f} MB in {time.monotonic() - begin:.0f} s")
 
 
-def _output(command: list[str], environment: Mapping[str, str]) -> str:
+def output(command: list[str], environment: Mapping[str, str]) -> str:
+    """Run a command and return what it prints; ToolError with its complaint where it fails."""
     try:
         return subprocess.run(
             command, env=environment, check=True, capture_output=True, text=True
@@ -171,7 +172,9 @@ def _output(command: list[str], environment: Mapping[str, str]) -> str:
         raise ToolError(f"{' '.join(command)}: {error.stderr.strip()}") from error
 
 
-def _watch(name: str, command: list[str], directory: str, environment: Mapping[str, str]) -> None:
+def watch_build(
+    name: str, command: list[str], directory: str, environment: Mapping[str, str]
+) -> None:
     """Run `go build -v`, which prints each package, and say every now and then how many it did."""
     begin = told = time.monotonic()
     lines: list[str] = []
@@ -198,9 +201,9 @@ def make_python(cache: Cache) -> None:
     if done.exists():
         return
     say("yamllint, yamale, hadolint, schemas of Kubernetes: installing")
-    _output([sys.executable, "-m", "venv", "--clear", str(target)], os.environ)
+    output([sys.executable, "-m", "venv", "--clear", str(target)], os.environ)
     pip = [str(target / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
-    _output([*pip, "install", "-q", "--require-hashes", "-r", str(PYTHON_LOCK)], os.environ)
+    output([*pip, "install", "-q", "--require-hashes", "-r", str(PYTHON_LOCK)], os.environ)
     done.touch()
 
 
@@ -209,7 +212,7 @@ def make_schemas(cache: Cache) -> None:
     target = cache.schemas()
     if target.exists():
         return
-    packages = _output(
+    packages = output(
         [
             str(cache.python() / "bin" / "python"),
             "-c",
@@ -228,7 +231,7 @@ def make_schemas(cache: Cache) -> None:
 def build_all(cache: Cache) -> None:
     """Build whatever is missing."""
     pins = [read_pin(TOOLS / name) for name in PROGRAMS]
-    with _alone(cache.top):
+    with alone(cache.top):
         make_python(cache)
         make_schemas(cache)
         for pin in pins:

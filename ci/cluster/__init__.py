@@ -1,0 +1,1 @@
+"""A Kubernetes cluster on one machine: real components, a node being a set of namespaces."""

@@ -1,0 +1,112 @@
+"""Ends a bench, also one whose script was killed: what it borrowed and made is noted in a file."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ci.cluster import loan, machine
+from ci.cluster.errors import ClusterError
+from ci.cluster.processes import processes_of
+
+NOTE: Final = "bench.json"
+DISMISSED: Final = b"."
+PATIENCE: Final = 15.0
+TOP: Final = Path(__file__).parents[2]
+
+
+@dataclass(slots=True)
+class Note:
+    """What is to be given back, and removed."""
+
+    name: str
+    """Of the bench, and of the control group with all of it below."""
+    namespaces: list[str] = field(default_factory=list)
+
+    def save(self, directory: Path) -> None:
+        """Write it so that a reader finds all of it, or the one before."""
+        file = directory / f"{NOTE}.new"
+        file.write_text(json.dumps(asdict(self), indent=1))
+        file.rename(directory / NOTE)
+
+
+def load(directory: Path) -> Note:
+    """Read the note of a bench; ClusterError where the directory is not one of ours."""
+    try:
+        note = Note(**json.loads((directory / NOTE).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ClusterError(f"{directory} is not the directory of a bench: {error}") from error
+    return note
+
+
+def kill_all(directory: Path) -> list[int]:
+    """Kill the processes of a bench; return those that do not end.
+
+    With the PID 1 of a node go its pods, and with its mount namespace its mounts.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while left := processes_of(directory):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return left
+
+
+def remove(directory: Path, note: Note) -> list[str]:
+    """End all of a bench; return, as sentences, what could not be removed."""
+    left = [f"process {pid} does not end" for pid in kill_all(directory)]
+    for namespace in note.namespaces:
+        if Path("/run/netns", namespace).exists():
+            done = subprocess.run(["ip", "netns", "delete", namespace], capture_output=True)
+            left += [f"network namespace {namespace}"] if done.returncode else []
+    left += [f"control group {group}" for group in machine.remove_groups(note.name)]
+    left += [f"directory {path}" for path in loan.give_back(note.name)]
+    left += [f"mount {mount}" for mount in mounts_below(directory)]
+    if not left:
+        shutil.rmtree(directory, ignore_errors=True)
+    return left
+
+
+def mounts_below(directory: Path, table: Path = Path("/proc/self/mounts")) -> list[str]:
+    """Return the mount points of this machine below a directory."""
+    points = [line.split()[1] for line in table.read_text().splitlines()]
+    return [point for point in points if point.startswith(f"{directory}/")]
+
+
+class Guard:
+    """A process that removes a bench whose script was killed: it sees the end of a pipe."""
+
+    def __init__(self, directory: Path) -> None:
+        """Start it; what is to be removed is noted in the directory by then."""
+        script = "import sys; from ci.cluster.remains import guard; guard(sys.argv[1])"
+        self._process: Final = subprocess.Popen(
+            [sys.executable, "-c", script, str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=TOP,
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Tell it that there is nothing to remove, or that it is to stay."""
+        with suppress(BrokenPipeError):
+            self._process.communicate(DISMISSED)
+
+
+def guard(directory: str) -> None:
+    """Wait for the script to end; without a word from it, remove what it made."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    if sys.stdin.buffer.read() != DISMISSED:
+        remove(Path(directory), load(Path(directory)))

@@ -2,7 +2,7 @@
 #
 # PYTHON=/path/to/python  use this interpreter, with its packages, and make no virtual environment
 # JOBS=2                  processes that run the tests
-# KEEP=1                  `make demo` leaves its network up
+# KEEP=1                  `make demo` leaves its network up, `make e2e` its cluster
 # ZEROTIER_ONE=/path      the reference node: runs the tests against it, too
 # BASE=IMAGE              the base of `make image`; debootstrap makes one where there is no registry
 #
@@ -36,8 +36,8 @@ ON_MACHINE := netadmin or interop
 ELSEWHERE := $(ON_MACHINE) or chart or image
 
 help: ## say what the targets do
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
-	    || sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+	    || sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## a root, a controller and three nodes on this machine (KEEP=1: leave them up)
 	@ci/packages demo
@@ -76,6 +76,10 @@ image: $(STAMP) ## build the container image (BASE=: another base image, or debo
 test-image: $(STAMP) ## build the image and run it as a node's runtime would; needs root
 	@ci/packages test-image || true
 	$(PYTEST) -rs -m image tests/image
+
+e2e: tools image ## the chart on a Kubernetes cluster of this machine (KEEP=1: leave it up); needs root and Go
+	@ci/packages e2e
+	@$(PYTHON) ci/e2e.py $(if $(KEEP),--keep)
 
 chart: test-chart ## lint and tests of the chart and the Dockerfile, with pinned tools
 
@@ -130,4 +134,4 @@ clean: ## remove what the other targets made
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
 .PHONY: help demo test soak check lint types test-core test-machine test-chart test-image image chart chart-readme
-.PHONY: tools deploy authorize-nodes mesh-status untested bench format venv lock clean
+.PHONY: e2e tools deploy authorize-nodes mesh-status untested bench format venv lock clean

@@ -387,6 +387,8 @@ def run(settings: Settings, say: Callable[[str], None]) -> None:
     logging.basicConfig(
         level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    for talkative in ("asyncio", "pyroute2"):  # every message of the kernel, at DEBUG
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     try:
         asyncio.run(Agent(settings, say).run())
     except* (ConfigError, HostError) as group:

@@ -79,23 +79,25 @@ def _swap_rounds(
     first: int,
     count: int,
 ) -> None:
-    """Do the rounds of one step for all candidates."""
-    rows = memory.reshape(_WORDS, count)
-    in_digest = np.empty(count, np.int64)
-    in_memory = np.empty(count, np.int64)
-    for round_ in range(_STEP):
-        word = 2 * (first + round_)
-        np.bitwise_and(rows[word].view(np.int64), 7, out=in_digest)
-        in_digest *= count
-        in_digest += lane
-        np.bitwise_and(rows[word + 1].view(np.int64), _WORDS - 1, out=in_memory)
-        in_memory *= count
-        in_memory += lane
-        mask = running[round_].take(in_digest)
-        old = base.take(in_digest)
-        base[in_digest] = memory.take(in_memory) ^ mask
-        old ^= mask
-        memory[in_memory] = old
+    """Do the rounds of one step for all candidates; every array is made before, none within."""
+    rows = memory.view(np.int64).reshape(_WORDS, count)
+    in_digest, in_memory = np.empty(count, np.int64), np.empty(count, np.int64)
+    mask, old, new = (np.empty(count, np.uint64) for _ in range(3))
+    word = 2 * first
+    for mixed in running[:_STEP]:
+        np.bitwise_and(rows[word], 7, in_digest)
+        np.multiply(in_digest, count, in_digest)
+        np.add(in_digest, lane, in_digest)
+        np.bitwise_and(rows[word + 1], _WORDS - 1, in_memory)
+        np.multiply(in_memory, count, in_memory)
+        np.add(in_memory, lane, in_memory)
+        # All indices are in range: "clip" spares a copy that "raise" would make.
+        mixed.take(in_digest, None, mask, "clip")
+        base.take(in_digest, None, old, "clip")
+        memory.take(in_memory, None, new, "clip")
+        base[in_digest] = np.bitwise_xor(new, mask, new)
+        memory[in_memory] = np.bitwise_xor(old, mask, old)
+        word += 2
 
 
 def derive_digest(public_key: bytes) -> bytes:

@@ -130,7 +130,7 @@ def test_what_a_node_writes_is_on_its_own_disk(cluster: Cluster) -> None:
 
 def test_nodes_reach_each_other_and_the_control_plane(cluster: Cluster) -> None:
     for address in ("10.250.0.12", "10.250.0.1"):
-        cluster.on_network("a", "ping", "-c1", "-W5", address)
+        assert "1 received" in cluster.on_network("a", "ping", "-c1", "-W5", address)
 
 
 def test_power_takes_all_processes_and_leaves_the_disk(cluster: Cluster) -> None:

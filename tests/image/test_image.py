@@ -78,4 +78,4 @@ def test_it_says_its_version_without_a_network_or_a_home(image: Image) -> None:
 def test_other_scripts_find_a_python(image: Image) -> None:
     code = "import json, ssl, urllib.request, ztlink"
     argv = ["env", "-i", *image.config["Env"], "chroot", str(image.root), "python3", "-c", code]
-    subprocess.run(argv, check=True)
+    assert subprocess.run(argv, check=False).returncode == 0

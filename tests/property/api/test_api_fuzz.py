@@ -80,10 +80,12 @@ def check(raw: bytes) -> None:
     assert b"Traceback" not in raw
 
 
-async def ask_all(requests: list[tuple[str, str, bytes, dict[str, str]]], rig: Rig) -> None:
+async def ask_all(
+    requests: list[tuple[str, str, bytes, dict[str, str]]], rig: Rig, answers: list[bytes]
+) -> None:
     async with speak_to(make_api(FakeCore(), rig.service)) as speaker:
         for method, path, body, headers in requests:
-            check(await speaker.exchange(encode(method, path, body, headers)))
+            answers.append(await speaker.exchange(encode(method, path, body, headers)))
 
 
 def encode(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
@@ -115,10 +117,14 @@ def test_no_request_makes_it_fail(
         (method, path.replace("8056c2e21c000001", own) + query, body, headers)
         for method, path, query, body, headers in requests
     ]
+    answers: list[bytes] = []
     try:
-        run(ask_all(made, rig))
+        run(ask_all(made, rig, answers))
     finally:
         rig.service.close()
+    assert len(answers) == len(made)
+    for answer in answers:
+        check(answer)
 
 
 async def send(raw: bytes) -> bytes:

@@ -133,6 +133,7 @@ def test_what_is_built_already_needs_no_go(tmp_path: Path, monkeypatch: pytest.M
     program.parent.mkdir()
     program.touch()
     build_program(PIN, Cache(tmp_path))
+    assert program.read_bytes() == b""
 
 
 @pytest.fixture(name="fake_go")

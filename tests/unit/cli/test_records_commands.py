@@ -75,6 +75,7 @@ def test_a_home_is_free_after_a_restore(home: Path, copy: Path) -> None:
     store = Store(home)
     store.open()
     store.close()
+    assert networks(home) == [RECORD]
 
 
 def test_a_backup_of_another_controller_is_refused_and_changes_nothing(

@@ -14,7 +14,7 @@ from ztlink.drivers.binder import Binder, Ports
 from ztlink.drivers.sockets import MIN_RANDOM_PORT, LocalAddress, SocketPolicy
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import HostError
-from ztlink.host.netlink import AddressWatch, Netlink
+from ztlink.host.addresses import AddressWatch, underlay_addresses
 from ztlink.ids import Endpoint, IpAddress
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
@@ -37,14 +37,6 @@ def udp() -> Iterator[UdpDriver]:
     made.close_all()
 
 
-def look() -> list[LocalAddress]:
-    netlink = Netlink()
-    try:
-        return netlink.underlay_addresses()
-    finally:
-        netlink.close()
-
-
 class Numbers:
     """Chance that gives these offsets above the least random port, then others."""
 
@@ -59,7 +51,7 @@ class Numbers:
 
 def binder(ports: Ports, *drawn: int, policy: SocketPolicy | None = None) -> Binder:
     made = Binder(ports, policy or SocketPolicy(), Numbers(*drawn))
-    made.addresses = look()
+    made.addresses = underlay_addresses()
     return made
 
 
@@ -174,7 +166,7 @@ def started(udp: UdpDriver) -> Binder:
 
 
 def follow(made: Binder, udp: UdpDriver) -> set[str]:
-    made.addresses = look()
+    made.addresses = underlay_addresses()
     made.follow(udp)
     return bound(udp)
 
@@ -250,7 +242,7 @@ def test_a_tentative_address_is_bound_when_the_kernel_has_made_sure(
 def test_a_deprecated_address_is_told(started: Binder) -> None:
     life = ("valid_lft", "1000", "preferred_lft", "0")
     ip("address", "add", f"{SIX}/64", "dev", "eth0", "nodad", *life)
-    assert [one for one in look() if one.ip == SIX] == [
+    assert [one for one in underlay_addresses() if one.ip == SIX] == [
         LocalAddress("eth0", SIX, is_deprecated=True)
     ]
 

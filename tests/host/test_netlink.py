@@ -1,9 +1,5 @@
 """Links, addresses and routes, as the kernel tells them afterwards."""
 
-import platform
-import re
-import select
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
@@ -14,7 +10,7 @@ from tests.host.machine import MAC, NEIGHBOUR, addresses, ask, bring_up, ip, rou
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.desired import Desired, HostRoute
-from ztlink.host.netlink import GSO_MAX_SIZE, ROUTE_PROTOCOL, AddressWatch, Netlink
+from ztlink.host.netlink import GSO_MAX_SIZE, ROUTE_PROTOCOL, Netlink
 from ztlink.host.plan import Plan, plan
 from ztlink.ids import IpInterface
 
@@ -147,14 +143,6 @@ def test_an_address_stays_when_the_first_of_its_subnet_goes(device: Device) -> N
     device.become(ONE, TWO)
     device.become(TWO)
     assert addresses(NAME) == {"10.1.2.2/24"}
-
-
-def test_the_machines_addresses_are_told_with_their_devices(
-    device: Device, netlink: Netlink
-) -> None:
-    device.become(ONE, SIX)
-    found = netlink.local_addresses()
-    assert {(NAME, ONE.ip), (NAME, SIX.ip), ("lo", ip_address("127.0.0.1"))} <= set(found)
 
 
 # -- routes ----------------------------------------------------------------------------------
@@ -323,52 +311,3 @@ def test_a_default_route_of_the_machine_stays_beside_our_halves(device: Device) 
     halves = [HostRoute(n, gateway, None, 5000) for n in ip_network("0.0.0.0/0").subnets()]
     device.become(ONE, *halves)
     assert {"default", "0.0.0.0/1", "128.0.0.0/1"} <= routes()
-
-
-# -- news ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def watch(tap: Tap) -> Iterator[AddressWatch]:
-    opened = AddressWatch()
-    opened.drain()
-    yield opened
-    opened.close()
-
-
-def has_news(watch: AddressWatch, timeout: float) -> bool:
-    return bool(select.select([watch.fileno()], [], [], timeout)[0])
-
-
-@pytest.mark.parametrize("address", ["10.1.2.1/24", "fd12::1/64"])
-def test_a_new_address_is_news(watch: AddressWatch, address: str) -> None:
-    ip("address", "add", address, "dev", "lo")
-    assert has_news(watch, 5)
-
-
-def test_an_address_that_goes_is_news(watch: AddressWatch) -> None:
-    ip("address", "delete", "127.0.0.1/8", "dev", "lo")
-    assert has_news(watch, 5)
-
-
-def test_a_link_that_goes_down_is_news(watch: AddressWatch) -> None:
-    ip("link", "set", "lo", "down")
-    assert has_news(watch, 5)
-
-
-@pytest.mark.skipif(
-    tuple(int(n) for n in re.findall(r"\d+", platform.release())[:2]) < (6, 14),
-    reason="this kernel does not tell of groups: they are looked at once a minute",
-)
-def test_a_group_that_is_joined_is_news(watch: AddressWatch) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as member:
-        group = socket.inet_aton("239.1.2.3") + socket.inet_aton("127.0.0.1")
-        member.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
-        assert has_news(watch, 5)
-
-
-def test_news_are_passed_over_at_once(watch: AddressWatch) -> None:
-    ip("address", "add", "10.1.2.1/24", "dev", "lo")
-    assert has_news(watch, 5)
-    watch.drain()
-    assert not has_news(watch, 0)

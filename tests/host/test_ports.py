@@ -14,9 +14,9 @@ from tests.host.machine import MAC, addresses, ask, devices, ip, routes, wait_fo
 from ztlink.derive import group_for_ip, interface_names
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
+from ztlink.host.addresses import AddressWatch
 from ztlink.host.desired import Policy
 from ztlink.host.device import COUNTED
-from ztlink.host.netlink import AddressWatch
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import Address, NetworkId

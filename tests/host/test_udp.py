@@ -33,7 +33,7 @@ from ztlink.drivers.udp import (
     UdpSocket,
 )
 from ztlink.errors import HostError
-from ztlink.host.netlink import device_of
+from ztlink.host.addresses import device_of
 from ztlink.ids import ALL_SOCKETS, Endpoint, IpAddress, SocketId
 from ztlink.stats import Drop, Stats
 

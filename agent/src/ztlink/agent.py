@@ -39,7 +39,7 @@ from ztlink.drivers.store import (
 from ztlink.drivers.udp import UdpDriver
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError, WireError
-from ztlink.host.netlink import device_of
+from ztlink.host.addresses import device_of
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId, format_address, format_network_id

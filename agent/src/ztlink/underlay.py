@@ -13,11 +13,11 @@ from ztlink.clock import Now
 from ztlink.drivers.binder import Binder, Ports
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.loop import Pump
-from ztlink.drivers.sockets import LocalAddress, SocketPolicy
+from ztlink.drivers.sockets import SocketPolicy
 from ztlink.drivers.store import Store
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import ConfigError
-from ztlink.host.netlink import AddressWatch, Netlink
+from ztlink.host.addresses import AddressWatch, underlay_addresses
 from ztlink.local_conf import LOCAL_CONF, LocalConf, parse_local_conf
 from ztlink.node.core import Core
 from ztlink.settings import EXCLUDED_DEVICES, EXCLUDED_INTERFACES, Settings
@@ -57,7 +57,7 @@ class Underlay:
 
     def open(self, udp: UdpDriver) -> None:
         """Bind for the first time; HostError where no wanted port is free."""
-        self._binder.addresses = _addresses()
+        self._binder.addresses = underlay_addresses()
         self._binder.start(udp)
         if not udp.sockets:
             logger.warning("no address to bind yet: waiting for one")
@@ -100,7 +100,7 @@ class Underlay:
             watch.close()
 
     async def _look(self, pump: Pump, own_devices: frozenset[str]) -> None:
-        found = await asyncio.to_thread(_addresses)
+        found = await asyncio.to_thread(underlay_addresses)
         if found == self._binder.addresses and own_devices == self._own_devices:
             return
         self._binder.addresses, self._own_devices = found, own_devices
@@ -176,11 +176,3 @@ def socket_policy(
         excluded_devices=EXCLUDED_DEVICES | own_devices,
         excluded_networks=tuple(one.prefix for one in conf.physical if one.is_blacklisted),
     )
-
-
-def _addresses() -> list[LocalAddress]:
-    netlink = Netlink()
-    try:
-        return netlink.underlay_addresses()
-    finally:
-        netlink.close()

@@ -1,4 +1,4 @@
-"""The only door to pyroute2: links, addresses, routes, and what the kernel tells of them."""
+"""The only door to pyroute2: devices, their addresses and routes are changed here."""
 
 import contextlib
 import errno
@@ -13,12 +13,12 @@ from typing import Any, Final
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from ztlink.drivers.sockets import LocalAddress
 from ztlink.errors import HostError
+from ztlink.host.addresses import IFF_UP
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.device import COUNTED
 from ztlink.host.plan import Plan
-from ztlink.ids import IpAddress, IpInterface, Mac
+from ztlink.ids import IpInterface, Mac
 
 logger = logging.getLogger(__name__)
 
@@ -26,22 +26,7 @@ ROUTE_PROTOCOL: Final = 0x5A
 """`rtm_protocol` of routes that are ours."""
 GSO_MAX_SIZE: Final = 60_522
 """22 full frames: 44 datagrams, which leave in one train."""
-RTMGRP_LINK: Final = 0x1
-RTMGRP_IPV4_IFADDR: Final = 0x10
-RTMGRP_IPV6_IFADDR: Final = 0x100
-RTNLGRP_IPV4_MCADDR: Final = 37
-RTNLGRP_IPV6_MCADDR: Final = 38
-SOL_NETLINK: Final = 270
-NETLINK_ADD_MEMBERSHIP: Final = 1
-IFF_UP: Final = 0x01
-IFF_LOOPBACK: Final = 0x08
-IFF_POINTOPOINT: Final = 0x10
-IFF_NOARP: Final = 0x80
 IFA_F_NODAD: Final = 0x02
-IFA_F_OPTIMISTIC: Final = 0x04
-IFA_F_DADFAILED: Final = 0x08
-IFA_F_DEPRECATED: Final = 0x20
-IFA_F_TENTATIVE: Final = 0x40
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL})
 
 
@@ -113,26 +98,6 @@ class Netlink:
             key: counted[key] for key in COUNTED if key in counted
         }
 
-    def local_addresses(self) -> list[tuple[str, IpAddress]]:
-        """Return every address of the machine with its device's name."""
-        return [(found.device, found.ip) for found, _ in self._addresses()]
-
-    def underlay_addresses(self) -> list[LocalAddress]:
-        """Return the addresses of devices that are up, with what the kernel says of each."""
-        return [found for found, is_up in self._addresses() if is_up]
-
-    def _addresses(self) -> Iterator[tuple[LocalAddress, bool]]:
-        links = {
-            link["index"]: (link.get_attr("IFLA_IFNAME"), bool(link["flags"] & IFF_UP))
-            for link in self._ipr.get_links()
-        }
-        for message in self._ipr.get_addr():
-            text = _address_of(message)
-            name, is_up = links.get(message["index"], (None, False))
-            if text and name:
-                flags = message.get_attr("IFA_FLAGS") or message["flags"]
-                yield _local_address(name, text, flags), is_up
-
     def _link(self, what: str, index: int, **options: Any) -> None:
         self._do(what, self._ipr.link, "set", index=index, **options)
 
@@ -194,38 +159,11 @@ class Netlink:
             == wanted
         ]
 
-    def device_of(self, ip: IpAddress) -> int:
-        """Return the index of the device that leads out from an address; 0 where none does.
-
-        An address on a loopback or dummy device is the machine's own, and any way out may be its.
-        """
-        for message in self._ipr.get_addr():
-            text = _address_of(message)
-            if text and ip_address(text) == ip:
-                index = int(message["index"])
-                link = self._do("look at devices", self._ipr.get_links, index)[0]
-                return 0 if _leads_nowhere(link["flags"]) else index
-        return 0
-
     def _do(self, what: str, request: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:
             return request(*arguments, **options)
         except NetlinkError as error:
             raise HostError(error.code, f"cannot {what}: {os.strerror(error.code)}") from error
-
-
-def _local_address(device: str, text: str, flags: int) -> LocalAddress:
-    is_unsure = bool(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
-    return LocalAddress(
-        device,
-        ip_address(text),
-        is_tentative=is_unsure and not flags & IFA_F_OPTIMISTIC,
-        is_deprecated=bool(flags & IFA_F_DEPRECATED),
-    )
-
-
-def _leads_nowhere(flags: int) -> bool:
-    return bool(flags & IFF_LOOPBACK) or flags & (IFF_NOARP | IFF_POINTOPOINT) == IFF_NOARP
 
 
 def _address_of(message: Any) -> str | None:
@@ -265,41 +203,3 @@ def _gone_is_fine() -> Iterator[None]:
     except HostError as error:
         if error.errno not in _GONE:
             raise
-
-
-def device_of(ip: IpAddress) -> int:
-    """Return the index of the device that leads out from an address; 0 for any device."""
-    with contextlib.suppress(HostError, NetlinkError, OSError):
-        netlink = Netlink()
-        try:
-            return netlink.device_of(ip)
-        finally:
-            netlink.close()
-    return 0
-
-
-class AddressWatch:
-    """A netlink socket that becomes readable when links, addresses or group memberships change."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
-        )
-        self._socket.bind((0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
-        for group in (RTNLGRP_IPV4_MCADDR, RTNLGRP_IPV6_MCADDR):
-            with contextlib.suppress(OSError):  # a kernel before 6.14 tells nothing of groups
-                self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
-
-    def fileno(self) -> int:
-        """Return the descriptor."""
-        return self._socket.fileno()
-
-    def drain(self) -> None:
-        """Pass over the news: whoever watches looks at the whole state anyway."""
-        with contextlib.suppress(OSError):  # nothing left, or more was lost than the buffer held
-            while self._socket.recv(65_536):
-                pass
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()

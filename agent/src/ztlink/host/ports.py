@@ -7,20 +7,23 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from ztlink.derive import interface_names
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
+from ztlink.host.addresses import local_addresses
 from ztlink.host.desired import Desired, desire
 from ztlink.host.device import DeviceState
 from ztlink.host.groups import groups_of
-from ztlink.host.netlink import Netlink
 from ztlink.host.plan import plan
 from ztlink.host.policies import Policies
 from ztlink.ids import Mac, MulticastGroup, NetworkId, format_network_id
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
+
+if TYPE_CHECKING:
+    from ztlink.host.netlink import Netlink
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +224,7 @@ class PortManager:
             )
 
     def _groups(self, name: str) -> frozenset[MulticastGroup]:
-        addresses = [ip for device, ip in self._link().local_addresses() if device == name]
+        addresses = [ip for device, ip in local_addresses() if device == name]
         return groups_of(name, addresses)
 
     async def _remove(self, network_id: NetworkId) -> None:
@@ -239,8 +242,11 @@ class PortManager:
             self._pump.submit(lambda core, now: core.set_port_error(network_id, reason, now))
         )
 
-    def _link(self) -> Netlink:
+    def _link(self) -> "Netlink":
         if self._netlink is None:
+            # Here, in its own thread: a tenth of a second that a node without networks never needs.
+            from ztlink.host.netlink import Netlink
+
             self._netlink = Netlink()
         return self._netlink
 

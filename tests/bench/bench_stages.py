@@ -14,9 +14,9 @@ from ipaddress import ip_address
 
 from ztlink.batch import CipherSuite, Gso, PacketBatch, Plan, SuperFrame
 from ztlink.crypto.armor import armor, armor_one
-from ztlink.crypto.identity import generate, validate
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.crypto.salsa import BACKENDS
+from ztlink.crypto.work import generate, validate
 from ztlink.ids import Address, Endpoint, SocketId
 from ztlink.lane.engine import Engine
 from ztlink.lane.plain import PlainEngine

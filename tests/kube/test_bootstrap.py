@@ -10,7 +10,8 @@ from tests.kube.conftest import Cluster
 from tests.kube.stand_in import Json, StandIn
 from tests.lab.planet import known_identity
 from ztlink.clock import Now
-from ztlink.crypto.identity import validate, verify
+from ztlink.crypto.identity import verify
+from ztlink.crypto.work import validate
 from ztlink.drivers.chance import random_bytes
 from ztlink.errors import ConfigError
 from ztlink.ids import Endpoint

@@ -12,7 +12,7 @@ from tests.sim.controller import SimController
 from tests.sim.mesh import Mesh
 from tests.sim.node import SimNode
 from ztlink.controller.store import ControllerStore
-from ztlink.crypto.identity import generate
+from ztlink.crypto.work import generate
 from ztlink.ids import NetworkId
 from ztlink.node.core import CoreSettings
 from ztlink.node.events import NetworkConfigured, NetworkStatus

@@ -1,6 +1,8 @@
 """Arguments to settings to exit status; each command imports what it alone needs."""
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Final
 
 import click
@@ -12,8 +14,33 @@ EXIT_CONFIG: Final = 78
 """EX_CONFIG of sysexits.h."""
 
 
+_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "cli_run": ("node", "root", "controller"),
+    "cli_node": ("join", "leave", "status", "peers", "networks"),
+    "cli_network": ("set", "orbit", "deorbit", "moons"),
+    "cli_controller": ("network", "member"),
+    "cli_identity": ("identity",),
+    "cli_world": ("world",),
+    "cli_cluster": ("bootstrap", "authorize"),
+    "cli_mesh": ("mesh-status",),
+}
+"""Where commands are: the module of one is imported when that is given, or listed with its text."""
+_HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
 class Commands(click.Group):
     """A group whose errors are one sentence, and whose exit status tells programs their kind."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name, None where there is none."""
+        if cmd_name not in _HOMES:
+            return None
+        commands: tuple[click.Command, ...] = import_module(f"ztlink.{_HOMES[cmd_name]}").COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -34,24 +61,3 @@ class Commands(click.Group):
 @click.version_option(package_name="ztlink", prog_name="ztlink")
 def main() -> None:
     """Run and steer a ZeroTier node."""
-
-
-def _register() -> None:
-    from ztlink import (
-        cli_cluster,
-        cli_controller,
-        cli_identity,
-        cli_mesh,
-        cli_network,
-        cli_node,
-        cli_run,
-        cli_world,
-    )
-
-    of_nodes = (cli_run, cli_node, cli_network, cli_controller, cli_identity, cli_world)
-    for module in (*of_nodes, cli_cluster, cli_mesh):
-        for command in module.COMMANDS:
-            main.add_command(command)
-
-
-_register()

@@ -24,7 +24,7 @@ def identity() -> None:
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 def generate(file: Path | None) -> None:
     """Make an identity; print it, or keep it in FILE and its public half in FILE's sibling."""
-    from ztlink.crypto.identity import generate as make
+    from ztlink.crypto.work import generate as make
     from ztlink.drivers.chance import random_bytes
     from ztlink.drivers.store import Store
 
@@ -46,7 +46,7 @@ def generate(file: Path | None) -> None:
 def validate(text_or_file: str) -> None:
     """Check the proof of work of an identity, and its private keys if they are there."""
     from ztlink.crypto.identity import has_matching_keys
-    from ztlink.crypto.identity import validate as check
+    from ztlink.crypto.work import validate as check
     from ztlink.wire.identity import Identity, SecretIdentity
 
     text = read_identity(text_or_file)

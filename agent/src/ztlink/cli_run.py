@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, TypedDict, Unpack
@@ -22,6 +23,8 @@ from ztlink.settings import DEFAULT_PORT, Membership, Role, Settings
 Command = Callable[..., Any]
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 PROTOCOL_OF_SUITE: Final = {"aes": 12, "salsa": 11}
+_PACKAGES: Final = ("aiohttp", "prometheus_client", "pyroute2")
+"""What a node imports when it runs already."""
 _DEVICE_NAME: Final = re.compile(r"[^\s/:%]{1,15}")
 """What the kernel takes."""
 
@@ -149,15 +152,15 @@ def _run(settings: Settings) -> None:
 
 
 def _load() -> Callable[[Settings, Callable[[str], None]], None]:
-    try:
-        from ztlink.agent import run
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "ztlink":
-            raise
-        raise MissingPackageError(
-            f"a running node needs the package {error.name}, which is not installed: "
-            "pip install 'ztlink[agent]'"
-        ) from error
+    """Load a node; what it needs later on is looked for first, before anything was made."""
+    for name in _PACKAGES:
+        if find_spec(name) is None:
+            raise MissingPackageError(
+                f"a running node needs the package {name}, which is not installed: "
+                "pip install 'ztlink[agent]'"
+            )
+    from ztlink.agent import run
+
     return run
 
 

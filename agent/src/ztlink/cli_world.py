@@ -96,7 +96,7 @@ def _endpoint(text: str) -> Endpoint:
 
 
 def _signer(key: Path | None) -> SecretIdentity:
-    from ztlink.crypto.identity import generate
+    from ztlink.crypto.work import generate
     from ztlink.drivers.store import Store
 
     if key is not None and key.exists():

@@ -1,6 +1,5 @@
 """Commands talk to a running node here: its local HTTP API, with the token in its home."""
 
-import http.client
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +45,8 @@ class Client:
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
         """Send a request and return the JSON of the answer."""
+        import http.client  # here: whoever only asks what commands there are need not wait for it
+
         token, port = self._credentials()
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
         text = None if body is None else json.dumps(body)

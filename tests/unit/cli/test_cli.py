@@ -31,16 +31,34 @@ MODULES = [
 ]
 
 
+NAMES = main.list_commands(click.Context(main))
+
+
+def command_of(name: str) -> click.Command | None:
+    return main.get_command(click.Context(main), name)
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_every_command_of_a_module_can_be_given(module: ModuleType) -> None:
     names = [command.name for command in module.COMMANDS]
-    assert [main.commands[name] for name in names] == list(module.COMMANDS)
+    assert [command_of(name) for name in names] == list(module.COMMANDS)
 
 
-@pytest.mark.parametrize("name", sorted(main.commands))
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_every_command_of_a_module_is_listed(module: ModuleType) -> None:
+    assert {command.name for command in module.COMMANDS} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_command_says_what_it_is_for(name: str) -> None:
     result = run(name, "--help")
-    assert (result.exit_code, main.commands[name].help is not None) == (0, True)
+    command = command_of(name)
+    assert (result.exit_code, command is not None and command.help is not None) == (0, True)
+
+
+def test_what_is_no_command_is_wrong_usage() -> None:
+    result = run("jion")
+    assert (result.exit_code, "No such command 'jion'" in result.stderr) == (2, True)
 
 
 def test_the_version_is_told() -> None:

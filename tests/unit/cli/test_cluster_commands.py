@@ -3,22 +3,14 @@
 import json
 from pathlib import Path
 
-import click
 import pytest
 
 from tests.unit.cli.rig import Node, run
 from tests.unit.controller.rig import NETWORK, Rig, member
-from ztlink import cli_cluster
-from ztlink.cli import main
 from ztlink.ids import format_address, format_network_id
 
 ID = format_network_id(NETWORK)
 FIRST, SECOND = (format_address(member(number).address) for number in (1, 2))
-
-
-@pytest.mark.parametrize("command", cli_cluster.COMMANDS, ids=lambda one: one.name)
-def test_they_are_commands_of_the_program(command: click.Command) -> None:
-    assert main.commands[str(command.name)] is command
 
 
 # -- authorize -------------------------------------------------------------------------------------

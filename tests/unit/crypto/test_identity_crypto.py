@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 
 from tests.vectors.loading import load
-from ztlink.crypto.identity import (
-    derive_digest,
-    generate,
-    has_matching_keys,
-    public_key_hash,
-    sign,
-    validate,
-    verify,
-)
+from ztlink.crypto.identity import has_matching_keys, public_key_hash, sign, verify
+from ztlink.crypto.work import derive_digest, generate, validate
 from ztlink.errors import WireError
 from ztlink.wire.buffer import Reader
 from ztlink.wire.identity import Identity, SecretIdentity

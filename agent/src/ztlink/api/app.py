@@ -13,7 +13,6 @@ from ztlink.api.body import check_jsonp, failure, read_object, wrap_jsonp
 from ztlink.api.connection import Connection
 from ztlink.api.controller import ControllerApi
 from ztlink.api.home import ApiHome
-from ztlink.api.metrics import Metrics
 from ztlink.api.networks import NetworksApi
 from ztlink.api.peers import PeersApi
 from ztlink.api.runner import make_runner
@@ -53,7 +52,7 @@ class LocalApi:
         self._tokens = home.token.encode(), home.metrics_token.encode()
         self._settings = settings
         self._read_clock = read_clock
-        self._metrics = Metrics(controller)
+        self._controller = controller
         self._runner: web.AppRunner | None = None
         self._listeners: list[asyncio.Server] = []
         self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
@@ -150,5 +149,9 @@ class LocalApi:
         return web.json_response({})
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        snapshot = await self._ask(self._metrics.take)
-        return web.Response(text=self._metrics.render(snapshot), content_type="text/plain")
+        # Here: for whoever asks. The package lays out text and brings an HTTP server of its own.
+        from ztlink.api.metrics import Metrics
+
+        metrics = Metrics(self._controller)
+        snapshot = await self._ask(metrics.take)
+        return web.Response(text=metrics.render(snapshot), content_type="text/plain")

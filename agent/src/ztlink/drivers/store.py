@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from ztlink.crypto.identity import has_matching_keys, validate
+from ztlink.crypto.identity import has_matching_keys
 from ztlink.drivers.home import Home
 from ztlink.errors import ConfigError, WireError
 from ztlink.ids import NetworkId, format_address, format_network_id, parse_network_id
@@ -52,19 +52,22 @@ class Store(Home):
 
     # -- what is in it -----------------------------------------------------------------------
 
-    def load_identity(self) -> SecretIdentity | None:
-        """Return the identity, None where there is none yet; ConfigError where it is not good."""
+    def load_identity(self, *, with_work: bool = True) -> SecretIdentity | None:
+        """Return the identity, None where there is none yet; ConfigError where it is not good.
+
+        Without its proof of work, for whoever has that checked elsewhere.
+        """
         content = self.read(IDENTITY_SECRET)
         where = self.home / IDENTITY_SECRET
         if content is None and where.is_symlink():  # to what is not mounted yet, for instance
             raise ConfigError(f"{where} leads to nothing: bring back {where.readlink()}")
         if content is None:
             return None
-        secret = check_identity(content, str(where))
+        secret = check_identity(content, str(where), with_work=with_work)
         self._show_identity(secret)
         return secret
 
-    def adopt_identity(self, file: Path) -> SecretIdentity:
+    def adopt_identity(self, file: Path, *, with_work: bool = True) -> SecretIdentity:
         """Return the identity that is kept in a file elsewhere; it never displaces the home's own.
 
         Its private keys are not copied into the home.
@@ -73,8 +76,8 @@ class Store(Home):
             content = file.read_bytes()
         except OSError as error:
             raise ConfigError(f"cannot read {file}: {error.strerror}") from error
-        secret = check_identity(content, str(file))
-        own = self.load_identity()
+        secret = check_identity(content, str(file), with_work=with_work)
+        own = self.load_identity(with_work=with_work)
         if own is not None and own.public != secret.public:
             raise ConfigError(
                 f"{file} is another identity than {self.home / IDENTITY_SECRET}: move the latter "
@@ -193,8 +196,12 @@ class Store(Home):
         return token
 
 
-def check_identity(content: bytes, where: str) -> SecretIdentity:
-    """Return the identity that bytes hold; ConfigError says where they are and what to do."""
+def check_identity(content: bytes, where: str, *, with_work: bool = True) -> SecretIdentity:
+    """Return the identity that bytes hold; ConfigError says where they are and what to do.
+
+    Whether its keys belong together is found out at once. Whether its address is theirs takes the
+    proof of work: a tenth of a second.
+    """
     try:
         secret = SecretIdentity.from_text(content.decode("ascii").strip())
     except (UnicodeDecodeError, WireError) as error:
@@ -203,12 +210,23 @@ def check_identity(content: bytes, where: str) -> SecretIdentity:
             f"{where} is not an identity ({why}); it was left as it is: "
             "restore it from a backup, or move it away to get a new address"
         ) from error
-    if not has_matching_keys(secret) or not validate(secret.public):
-        raise ConfigError(
-            f"{where} does not belong together (address and keys differ); it was left as it "
-            "is: restore it from a backup, or move it away to get a new address"
-        )
+    if not has_matching_keys(secret) or (with_work and not _has_work(secret)):
+        raise misfit(where)
     return secret
+
+
+def _has_work(secret: SecretIdentity) -> bool:
+    from ztlink.crypto.work import validate  # here: a node has another process do this
+
+    return validate(secret.public)
+
+
+def misfit(where: str) -> ConfigError:
+    """Return the error of an identity whose parts do not belong together."""
+    return ConfigError(
+        f"{where} does not belong together (address and keys differ); it was left as it "
+        "is: restore it from a backup, or move it away to get a new address"
+    )
 
 
 def _unbiased(random_bytes: Callable[[int], bytes]) -> Iterator[int]:

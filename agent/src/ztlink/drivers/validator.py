@@ -15,7 +15,6 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from ztlink.crypto.identity import validate
 from ztlink.wire.identity import Identity
 
 logger = logging.getLogger(__name__)
@@ -111,6 +110,8 @@ class Validator:
 
 def main() -> None:
     """Check identities until there are no more: what the process runs."""
+    from ztlink.crypto.work import validate  # of this process alone: the node need not load it
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the node ends us in its own time
     os.nice(NICENESS)
     for line in sys.stdin.buffer:

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING
 
 from ztlink.ids import IpAddress, IpInterface, Mac
 from ztlink.wire.inet_address import IpScope, ip_scope
-from ztlink.wire.netconf import NetworkConfig
+
+if TYPE_CHECKING:  # settings and commands need a policy, and nothing of configurations
+    from ztlink.wire.netconf import NetworkConfig
 
 IpNetwork = IPv4Network | IPv6Network
 GATEWAY_METRIC = 5000
@@ -63,7 +66,7 @@ def _is_within(ip: IpAddress, bits: int, ranges: Sequence[IpNetwork]) -> bool:
     return any(ip in one and one.prefixlen <= bits for one in ranges)
 
 
-def desire(config: NetworkConfig, mac: Mac, policy: Policy, *, is_online: bool = True) -> Desired:
+def desire(config: "NetworkConfig", mac: Mac, policy: Policy, *, is_online: bool = True) -> Desired:
     """Return how the device of a network should be under its configuration.
 
     While the node is not online, a default route through a gateway would lead nowhere: it waits.
@@ -104,6 +107,6 @@ def _common_bits(one: IpAddress, other: IpAddress) -> int:
     return one.max_prefixlen - (int(one) ^ int(other)).bit_length()
 
 
-def prefixes(config: NetworkConfig) -> tuple[IpNetwork, ...]:
+def prefixes(config: "NetworkConfig") -> tuple[IpNetwork, ...]:
     """Return the ranges inside which VL1 must never look for paths."""
     return tuple(ip_network(address.network) for address in config.addresses)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from ztlink.clock import Now
-from ztlink.crypto.identity import generate
+from ztlink.crypto.work import generate
 from ztlink.crypto.world import RESERVED_IDS, make_world
 from ztlink.drivers.store import IDENTITY_PUBLIC, IDENTITY_SECRET, check_identity
 from ztlink.errors import ConfigError, WireError

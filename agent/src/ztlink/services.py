@@ -1,0 +1,236 @@
+"""What a node does for its machine and its users: devices, the controller, the HTTP servers.
+
+The agent imports this when the pump runs already: HTTP alone takes a fifth of a second to import,
+and the roots need not wait for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, assert_never
+
+from ztlink.api.app import LocalApi
+from ztlink.api.home import ApiHome
+from ztlink.controller.adopt import DIRECTORY as ORIGINALS
+from ztlink.controller.adopt import adopt
+from ztlink.controller.backup import DATABASE, rename_first
+from ztlink.controller.declared import declare, let_in
+from ztlink.controller.service import ControllerService
+from ztlink.controller.store import ControllerStore
+from ztlink.drivers.chance import random_bytes
+from ztlink.drivers.clock import read_clock
+from ztlink.drivers.loop import Pump
+from ztlink.drivers.store import LOCAL_CONF, Store, local_settings_key
+from ztlink.drivers.writer import StateWriter
+from ztlink.errors import ConfigError
+from ztlink.host.policies import Policies
+from ztlink.host.ports import PortManager
+from ztlink.ids import format_address, format_network_id
+from ztlink.node.events import (
+    ConfigRequested,
+    Event,
+    IdentityCollided,
+    NetworkConfigured,
+    NetworkJoined,
+    NetworkLeft,
+    NetworkStatusChanged,
+    NodeOnline,
+    PathConfirmed,
+    PathLost,
+    PeerLost,
+    StateChanged,
+    UserMessageReceived,
+)
+from ztlink.settings import Settings
+from ztlink.wire.identity import SecretIdentity
+
+if TYPE_CHECKING:
+    from ztlink.api.health import HealthServer
+    from ztlink.api.link_metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+GROUP_SCAN_INTERVAL: Final = 60.0
+
+
+class Services:
+    """What acts on a node's events, and what answers questions about it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        writer: StateWriter,
+        pump: Pump,
+        identity: SecretIdentity,
+        *,
+        started: float,
+        say: Callable[[str], None],
+    ) -> None:
+        """Make them for a pump that runs; `started` is when the node did."""
+        self._settings = settings
+        self._store = store
+        self._pump = pump
+        self._say = say
+        self._policies = Policies(
+            store.load_local_settings(),
+            lambda network_id, text: writer.put(local_settings_key(network_id), text),
+        )
+        for one in settings.memberships:
+            self._policies.set(one.network_id, one.policy)
+        self._ports: PortManager | None = None
+        if settings.has_taps:
+            self._ports = PortManager(
+                pump,
+                self._policies,
+                settings.interface_names,
+                wishes=store.load_device_names(),
+            )
+        self._controller = self._open_controller(identity) if settings.has_controller else None
+        self._api = LocalApi(
+            pump, self._api_home(), settings, read_clock, self._ports, self._controller
+        )
+        self._metrics: Metrics | None = None
+        self._health: HealthServer | None = None
+        if settings.health is not None:
+            self._make_health(started)
+
+    async def start(self) -> None:
+        """Serve; HostError where a port is taken."""
+        await self._api.start(self._settings.port)
+        if self._health is not None and self._settings.health is not None:
+            await self._health.start(self._settings.health)
+
+    async def stop(self) -> None:
+        """Serve no more, and take the devices away."""
+        if self._health is not None:
+            await self._health.stop()
+        await self._api.stop()
+        if self._ports is not None:
+            await self._ports.close()
+
+    def close(self) -> None:
+        """Close the controller's records, when the pump has ended."""
+        if self._controller is not None:
+            self._controller.close()
+
+    # -- what they are made of ---------------------------------------------------------------
+
+    def _open_controller(self, identity: SecretIdentity) -> ControllerService:
+        controller = ControllerService(
+            identity,
+            self._open_records(),
+            self._pump,
+            read_clock,
+            later=asyncio.get_running_loop().call_soon_threadsafe,
+        )
+        networks = {one.network_id: one.fields for one in self._settings.declared}
+        try:
+            for network_id in declare(controller, networks):
+                logger.info("network=%s was made", format_network_id(network_id))
+        except ConfigError:
+            controller.close()
+            raise
+        return controller
+
+    def _open_records(self) -> ControllerStore:
+        """Open the controller's database; the original's files are taken over on the first day."""
+        rename_first(self._settings.home)
+        store = ControllerStore(self._settings.home / DATABASE)
+        try:
+            count = adopt(self._settings.home / ORIGINALS, store)
+        except ConfigError:
+            store.close()
+            raise
+        if count:
+            self._say(f"networks taken over from ZeroTierOne's controller: {count}")
+        return store
+
+    def _api_home(self) -> ApiHome:
+        return ApiHome(
+            token=self._store.auth_token(random_bytes),
+            metrics_token=self._store.metrics_token(random_bytes),
+            policies=self._policies,
+            read_conf=lambda: self._store.read(LOCAL_CONF),
+            write_conf=lambda text: self._store.write(LOCAL_CONF, text),
+        )
+
+    def _make_health(self, started: float) -> None:
+        # Here, as few nodes have it outside of a cluster, and prometheus_client takes its time.
+        from ztlink.api.health import HealthServer
+        from ztlink.api.link_metrics import Metrics
+        from ztlink.api.observe import Observer
+
+        self._metrics = Metrics(started)
+        observer = Observer(
+            self._pump, self._ports, self._policies, self._controller, self._settings
+        )
+        self._health = HealthServer(observer, self._metrics)
+
+    # -- the node's events -------------------------------------------------------------------
+
+    async def take(self, event: Event) -> None:
+        """Act on an event."""
+        match event:
+            case NetworkJoined():
+                await self._with_ports(lambda ports: ports.joined(event.network_id, event.mac))
+            case NetworkConfigured():
+                await self._with_ports(
+                    lambda ports: ports.configured(event.network_id, event.config)
+                )
+                if self._metrics is not None:
+                    self._metrics.configured(event.network_id, read_clock().mono)
+            case NetworkLeft():
+                self._policies.forget(event.network_id)
+                await self._with_ports(lambda ports: ports.left(event.network_id))
+            case NetworkStatusChanged():
+                logger.info(
+                    "network=%s status=%s reason=%s",
+                    format_network_id(event.network_id),
+                    event.status.name,
+                    event.reason,
+                )
+            case NodeOnline():
+                logger.info("online=%s", event.online)
+                is_online = event.online
+                await self._with_ports(lambda ports: ports.online(is_online))
+            case ConfigRequested():
+                if self._controller is not None:
+                    self._requested(self._controller, event)
+            case IdentityCollided():
+                raise ConfigError(
+                    f"root {format_address(event.reporter)} knows another node by our address: "
+                    "move identity.secret away to get a new one"
+                )
+            case StateChanged():
+                pass  # the agent keeps it, and that is all
+            case PathConfirmed() | PathLost() | PeerLost() | UserMessageReceived():
+                logger.debug("%s", event)
+            case _:
+                assert_never(event)
+
+    def _requested(self, controller: ControllerService, event: ConfigRequested) -> None:
+        controller.request(event)
+        if self._settings.auto_authorize:
+            let_in(controller, {one.network_id for one in self._settings.declared}, event)
+
+    # -- devices -----------------------------------------------------------------------------
+
+    def own_devices(self) -> frozenset[str]:
+        """Return the names of our networks' devices."""
+        ports = self._ports.ports.values() if self._ports is not None else ()
+        return frozenset(port.tap.name for port in ports)
+
+    async def scan_groups(self) -> None:
+        """Look at what our devices listen to."""
+        await self._with_ports(lambda ports: ports.scan_groups())
+
+    async def follow_groups(self) -> None:
+        """Look at the groups once a minute: for what no event told."""
+        while True:
+            await asyncio.sleep(GROUP_SCAN_INTERVAL)
+            await self.scan_groups()
+
+    async def _with_ports(self, work: Callable[[PortManager], Awaitable[None]]) -> None:
+        if self._ports is not None:
+            await work(self._ports)

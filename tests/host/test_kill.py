@@ -165,8 +165,9 @@ def test_default_routes_wait_for_permission_and_for_a_root(node: Node) -> None:
     node.ask("POST", f"/network/{ONE:016x}", {"allowDefault": True})
     assert node.ask("GET", f"/network/{ONE:016x}")["allowDefault"] is True
     assert not {"0.0.0.0/1", "128.0.0.0/1"} & routes()  # no root answers here
-    kept = (node.home / "networks.d" / f"{ONE:016x}.local.conf").read_text()
-    assert "allowDefault=1" in kept
+    kept = node.home / "networks.d" / f"{ONE:016x}.local.conf"
+    wait_for(kept.exists)  # it is written beside the answer
+    assert "allowDefault=1" in kept.read_text()
 
 
 def test_settings_are_in_force_after_a_kill(node: Node) -> None:

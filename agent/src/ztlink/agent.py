@@ -193,7 +193,7 @@ class Agent:
             # Here: a node makes one once in its life.
             from ztlink.crypto.work import generate
 
-            self._say("making an identity, which takes a few seconds ...")
+            self._say("making an identity, which takes a second or two ...")
             identity = generate(random_bytes)
             self._store.save_identity(identity)
         return identity

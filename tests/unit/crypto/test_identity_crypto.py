@@ -24,7 +24,7 @@ def seeded(size: int) -> bytes:
     return hashlib.shake_128(str(next(COUNTER)).encode()).digest(size)
 
 
-@pytest.mark.parametrize("case", VALID[:6])
+@pytest.mark.parametrize("case", VALID)
 def test_the_digest_of_a_key_is_that_of_the_reference(case: dict[str, Any]) -> None:
     public = Identity.from_text(case["public"])
     assert derive_digest(public.public_key).hex() == case["digest"]
@@ -97,3 +97,14 @@ def test_a_generated_identity_is_valid() -> None:
     secret = generate(seeded)
     assert validate(secret.public)
     assert has_matching_keys(secret)
+
+
+def test_the_private_keys_of_a_generated_identity_are_what_was_drawn() -> None:
+    drawn: list[bytes] = []
+
+    def draw(size: int) -> bytes:
+        drawn.append(seeded(size))
+        return drawn[-1]
+
+    secret = generate(draw)
+    assert secret.private_key == drawn[-1] + drawn[0]

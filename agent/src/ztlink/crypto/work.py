@@ -4,6 +4,9 @@ The digest of a public key needs two megabytes of memory and 131,072 rounds, eac
 word of the digest with one of memory and then mixes keystream into the whole digest. That mixing is
 put off: the digest is kept as it would be without it, beside the running XOR of the keystream, so
 that a round touches two words only.
+
+Which words these are, memory says; and rounds that follow each other seldom have a word of it in
+common. So some hundred are done at once, up to the first that needs what one of them writes.
 """
 
 import hashlib
@@ -26,100 +29,84 @@ _ROUNDS: Final = _WORDS // 2
 _DIGEST_WORDS: Final = 8
 _STEP: Final = 4096
 """Rounds whose keystream is computed at once."""
-_CANDIDATES: Final = 24
-"""Public keys that are tried side by side: one of them is good four times in five."""
+_SPAN: Final = 512
+"""Rounds that are tried at once: two thirds of them can be done, on average."""
 
 Words = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.int64]
 
 
-def _keystream(digests: list[bytes]) -> Callable[[int], Words]:
-    """Return a source of keystream words, 8 per block: shape (blocks, 8, candidates)."""
-    ciphers = [Salsa20.new(digest[:32], digest[32:40]) for digest in digests]
+def derive_digest(public_key: bytes) -> bytes:
+    """Return the 64-byte digest of one public key; some 30 ms of CPU."""
+    digest = hashlib.sha512(public_key).digest()
+    more = _keystream(digest)
+    memory = _accumulated(more(_MEMORY_SIZE // 64)).reshape(_WORDS)
+    base = np.frombuffer(digest, ">u8").astype(np.uint64)
+    mixed = np.zeros((1, _DIGEST_WORDS), np.uint64)
+    for first in range(0, _ROUNDS, _STEP):
+        # Row r holds what was mixed in before round r of this step.
+        running = np.concatenate([mixed, _accumulated(more(_STEP)) ^ mixed])
+        done = 0
+        while done < _STEP:
+            rows = running[done : min(done + _SPAN, _STEP)]
+            done += _swap(memory, base, rows, first + done)
+        mixed = running[_STEP:]
+    return bytes((base ^ mixed[0]).astype(">u8").tobytes())
+
+
+def _keystream(digest: bytes) -> Callable[[int], Words]:
+    """Return a source of keystream, a row of eight words per block."""
+    cipher = Salsa20.new(digest[:32], digest[32:40])
 
     def more(blocks: int) -> Words:
-        zeros = bytes(64 * blocks)
-        streams = [np.frombuffer(c.encrypt(zeros), ">u8").astype(np.uint64) for c in ciphers]
-        return np.stack(streams, axis=-1).reshape(blocks, _DIGEST_WORDS, len(digests))
+        stream = np.frombuffer(cipher.encrypt(bytes(64 * blocks)), ">u8").astype(np.uint64)
+        return stream.reshape(blocks, _DIGEST_WORDS)
 
     return more
 
 
-def _derive_many(public_keys: list[bytes]) -> list[bytes]:
-    """Return the 64-byte digests of public keys, computed side by side."""
-    count = len(public_keys)
-    digests = [hashlib.sha512(key).digest() for key in public_keys]
-    more = _keystream(digests)
-    filled = more(_MEMORY_SIZE // 64)
-    np.bitwise_xor.accumulate(filled, axis=0, out=filled)
-    memory = filled.reshape(_WORDS * count)
-    words = np.stack([np.frombuffer(d, ">u8").astype(np.uint64) for d in digests], axis=-1)
-    base = words.reshape(_DIGEST_WORDS * count)
-    lane = np.arange(count)
-    mixed = np.zeros((1, _DIGEST_WORDS, count), np.uint64)
-    for first in range(0, _ROUNDS, _STEP):
-        stream = more(_STEP)
-        np.bitwise_xor.accumulate(stream, axis=0, out=stream)
-        # Row r holds what was mixed in before round r of this step.
-        running = np.concatenate([mixed, stream ^ mixed]).reshape(_STEP + 1, _DIGEST_WORDS * count)
-        _swap_rounds(memory, base, running, lane, first, count)
-        mixed = running[_STEP:].reshape(1, _DIGEST_WORDS, count)
-    final = (base.reshape(_DIGEST_WORDS, count) ^ mixed[0]).astype(">u8")
-    return [final[:, index].tobytes() for index in range(count)]
+def _accumulated(stream: Words) -> Words:
+    """Return the running XOR of rows, in their place."""
+    return np.bitwise_xor.accumulate(stream, axis=0, out=stream)
 
 
-def _swap_rounds(
-    memory: Words,
-    base: Words,
-    running: Words,
-    lane: npt.NDArray[np.int64],
-    first: int,
-    count: int,
-) -> None:
-    """Do the rounds of one step for all candidates; every array is made before, none within."""
-    rows = memory.view(np.int64).reshape(_WORDS, count)
-    in_digest, in_memory = np.empty(count, np.int64), np.empty(count, np.int64)
-    mask, old, new = (np.empty(count, np.uint64) for _ in range(3))
-    word = 2 * first
-    for mixed in running[:_STEP]:
-        np.bitwise_and(rows[word], 7, in_digest)
-        np.multiply(in_digest, count, in_digest)
-        np.add(in_digest, lane, in_digest)
-        np.bitwise_and(rows[word + 1], _WORDS - 1, in_memory)
-        np.multiply(in_memory, count, in_memory)
-        np.add(in_memory, lane, in_memory)
-        # All indices are in range: "clip" spares a copy that "raise" would make.
-        mixed.take(in_digest, None, mask, "clip")
-        base.take(in_digest, None, old, "clip")
-        memory.take(in_memory, None, new, "clip")
-        base[in_digest] = np.bitwise_xor(new, mask, new)
-        memory[in_memory] = np.bitwise_xor(old, mask, old)
-        word += 2
+def _swap(memory: Words, base: Words, mixed: Words, first: int) -> int:
+    """Do as many rounds from `first` on as go together, and return how many those were."""
+    words = memory[2 * first : 2 * (first + len(mixed))].view(np.int64)
+    in_digest, in_memory = words[::2] & (_DIGEST_WORDS - 1), words[1::2] & (_WORDS - 1)
+    count = _independent(in_memory, first)
+    in_digest, in_memory = in_digest[:count], in_memory[:count]
+    masks = mixed[np.arange(count), in_digest]
+    memory[in_memory] = _exchange(base, in_digest, memory[in_memory] ^ masks) ^ masks
+    return count
 
 
-def derive_digest(public_key: bytes) -> bytes:
-    """Return the 64-byte digest of one public key; some 0.1 s of CPU."""
-    digest = hashlib.sha512(public_key).digest()
-    more = _keystream([digest])
-    filled = more(_MEMORY_SIZE // 64)
-    memory: list[int] = np.bitwise_xor.accumulate(filled, axis=0).reshape(-1).tolist()
-    base: list[int] = np.frombuffer(digest, ">u8").tolist()
-    mixed = np.zeros((1, _DIGEST_WORDS), np.uint64)
-    word = 0
-    for _ in range(0, _ROUNDS, _STEP):
-        stream = np.bitwise_xor.accumulate(more(_STEP)[:, :, 0], axis=0)
-        rows = np.concatenate([mixed, stream ^ mixed])
-        running: list[int] = rows[:_STEP].reshape(-1).tolist()
-        for offset in range(0, _STEP * _DIGEST_WORDS, _DIGEST_WORDS):
-            in_digest = memory[word] & 7
-            in_memory = memory[word + 1] & (_WORDS - 1)
-            mask = running[offset + in_digest]
-            swapped = memory[in_memory] ^ mask
-            memory[in_memory] = base[in_digest] ^ mask
-            base[in_digest] = swapped
-            word += 2
-        mixed = rows[_STEP:]
-    final: Words = np.array(base, np.uint64) ^ mixed[0]
-    return bytes(final.astype(">u8").tobytes())
+def _independent(in_memory: Indices, first: int) -> int:
+    """Count the rounds before the first that needs what one of them writes to memory."""
+    count = len(in_memory)
+    # Either what a round writes says to a later one which words it is to swap,
+    reader = (in_memory >> 1) - first
+    readers = reader[(reader > np.arange(count)) & (reader < count)]
+    # or a later one swaps the same word again.
+    order = in_memory.argsort(kind="stable")
+    in_order = in_memory[order]
+    repeated = order[1:][in_order[1:] == in_order[:-1]]
+    return int(min(readers.min(initial=count), repeated.min(initial=count)))
+
+
+def _exchange(base: Words, places: Indices, values: Words) -> Words:
+    """Put values into words of the digest, in their order; return what each of them displaced."""
+    order = places.argsort(kind="stable")
+    places, values = places[order], values[order]
+    ends = np.flatnonzero(np.append(places[1:] != places[:-1], [True]))  # of the run of each word
+    begins = np.append(0, ends[:-1] + 1)
+    former = np.empty_like(values)
+    former[1:] = values[:-1]
+    former[begins] = base[places[begins]]
+    base[places[ends]] = values[ends]
+    displaced = np.empty_like(values)
+    displaced[order] = former
+    return displaced
 
 
 def _is_acceptable(digest: bytes) -> bool:
@@ -131,19 +118,19 @@ def _address(digest: bytes) -> Address:
 
 
 def generate(random_bytes: Callable[[int], bytes]) -> SecretIdentity:
-    """Make an identity; candidates are tried side by side until one has an acceptable digest."""
+    """Make an identity: keys are tried until one has an acceptable digest, some fifteen."""
     seed = random_bytes(32)
     signing = bindings.crypto_sign_seed_keypair(seed)[0]
     while True:
-        scalars = [random_bytes(32) for _ in range(_CANDIDATES)]
-        keys = [bindings.crypto_scalarmult_base(scalar) + signing for scalar in scalars]
-        for scalar, key, digest in zip(scalars, keys, _derive_many(keys), strict=True):
-            if _is_acceptable(digest):
-                return SecretIdentity(Identity(_address(digest), key), scalar + seed)
+        scalar = random_bytes(32)
+        key = bindings.crypto_scalarmult_base(scalar) + signing
+        digest = derive_digest(key)
+        if _is_acceptable(digest):
+            return SecretIdentity(Identity(_address(digest), key), scalar + seed)
 
 
 def validate(identity: Identity) -> bool:
-    """Tell whether an address was honestly derived from its key: some 0.1 s of CPU."""
+    """Tell whether an address was honestly derived from its key: some 30 ms of CPU."""
     if is_reserved(identity.address):
         return False
     digest = derive_digest(identity.public_key)

@@ -1,4 +1,4 @@
-"""Proof of work is checked in another process: packets need not wait a tenth of a second.
+"""Proof of work is checked in another process: packets need not wait some 30 ms.
 
 The process reads identities from its input, a line each, and answers with a line each. It ends with
 its input, so it outlives us by one check at most, however we end. A thread of ours waits for it; it

@@ -8,6 +8,8 @@ from tests.unit.vl1.packets import after
 from ztlink.crypto.identity import sign
 from ztlink.ids import Endpoint
 from ztlink.vl1.contact import HELLO_INTERVAL, RETRY_INTERVALS
+from ztlink.vl1.topology import Topology
+from ztlink.wire.identity import Identity
 from ztlink.wire.verbs import Verb
 from ztlink.wire.world import Root, World, WorldType
 
@@ -143,19 +145,60 @@ def test_a_root_that_left_the_planet_is_not_greeted_any_more() -> None:
     assert hellos(mesh, 20.0) == 0
 
 
-def test_a_root_without_an_address_is_greeted_through_another() -> None:
-    mesh = Mesh(3)
-    mesh.run(1.0)
-    moon = World(
-        WorldType.MOON,
-        99,
-        1,
-        identity(2).public.public_key,
-        bytes(96),
-        (Root(identity(2).public, ()),),
-    )
+def moon_of(root: int, *endpoints: Endpoint) -> World:
+    """Return a moon whose only root is a node."""
+    public = identity(root).public
+    roots = (Root(public, endpoints),)
+    return World(WorldType.MOON, 99, 1, public.public_key, bytes(96), roots)
+
+
+def orbit(mesh: Mesh, moon: World) -> Topology:
+    """Have node 1 follow a moon; return what it knows."""
     topology = mesh.nodes[1].vl1.topology
     topology.moons[moon.world_id] = moon
     topology.update_roots(mesh.now)
+    return topology
+
+
+def test_a_root_without_an_address_is_greeted_through_another() -> None:
+    mesh = Mesh(3)
     mesh.run(1.0)
+    topology = orbit(mesh, moon_of(2))
+    mesh.run(1.0)
+    assert topology.peers[identity(2).address].best_path() is not None
+
+
+def test_a_root_whose_peer_is_removed_is_greeted_anew() -> None:
+    mesh = Mesh(2)
+    mesh.run(1.0)
+    topology = mesh.nodes[1].vl1.topology
+    topology.remove_peer(topology.peers[identity(0).address], mesh.now)
+    assert not topology.online
+    mesh.run(1.0)
+    assert topology.online
+
+
+def impostor_of(number: int) -> Identity:
+    """Return an identity that claims a node's address with keys of another."""
+    return Identity(identity(number).address, identity(number + 1).public.public_key)
+
+
+def test_an_impostor_at_a_roots_address_is_no_root() -> None:
+    mesh = Mesh(2)
+    topology = orbit(mesh, moon_of(2, endpoint(2)))
+    topology.remove_peer(topology.peers[identity(2).address], mesh.now)
+    impostor = topology.add_peer(impostor_of(2), mesh.now)
+    assert impostor is not None
+    assert not impostor.is_upstream
+
+
+def test_a_root_is_greeted_as_soon_as_an_impostor_at_its_address_is_gone() -> None:
+    mesh = Mesh(3)
+    mesh.run(1.0)
+    impostor = mesh.nodes[1].vl1.topology.add_peer(impostor_of(2), mesh.now)
+    assert impostor is not None
+    topology = orbit(mesh, moon_of(2, endpoint(2)))
+    mesh.run(60.0)
+    topology.remove_peer(impostor, mesh.now)
+    mesh.run(0.1)
     assert topology.peers[identity(2).address].best_path() is not None

@@ -72,7 +72,6 @@ class Dispatch:
 
     def _settle(self, message: Message, verdict: Verdict, now: Now) -> Verdict:
         if verdict is Verdict.TRUSTED:
-            message.peer.last_trust = now.mono
             self._vl1.discovery.push_if_due(message.peer, message.arrival, now)
         if message.verb in (Verb.EXT_FRAME, Verb.MULTICAST_FRAME):
             message.peer.last_frame = now.mono

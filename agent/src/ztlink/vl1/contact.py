@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from ztlink.clock import Now
-from ztlink.ids import ALL_SOCKETS, Endpoint, SocketId
+from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
 from ztlink.vl1.context import Context
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.topology import Topology
@@ -26,10 +26,12 @@ class Greeter(Protocol):
 
 
 class RootContact:
-    """One root that we want to be in touch with."""
+    """One root that we want to be in touch with, whatever becomes of its `Peer`."""
 
-    def __init__(self, peer: Peer, ctx: Context, topology: Topology, greeter: Greeter) -> None:
-        self._peer = peer
+    def __init__(
+        self, address: Address, ctx: Context, topology: Topology, greeter: Greeter
+    ) -> None:
+        self._address = address
         self._ctx = ctx
         self._topology = topology
         self._greeter = greeter
@@ -44,15 +46,14 @@ class RootContact:
 
     def handle_timer(self, now: Now) -> None:
         """Greet where it is due."""
-        peer = self._peer
-        if self._topology.peers.get(peer.address) is not peer or not peer.is_upstream:
-            return
-        path = peer.best_path()
+        peer = self._topology.root_peer(self._address, now)
+        path = peer.best_path() if peer else None
         if now.mono < self._next and path is None:
             self._ctx.timers.schedule(self, self._next)
             return
-        if path is None:
-            self._greet_everywhere(now)
+        if peer is None or path is None:
+            if peer is not None:
+                self._greet_everywhere(peer, now)
             interval = RETRY_INTERVALS[min(self._attempts, len(RETRY_INTERVALS) - 1)]
             self._attempts += 1
             self._next = now.mono + interval
@@ -65,19 +66,18 @@ class RootContact:
             due = now.mono + HELLO_INTERVAL
         self._ctx.timers.schedule(self, due)
 
-    def _greet_everywhere(self, now: Now) -> None:
+    def _greet_everywhere(self, peer: Peer, now: Now) -> None:
         """Greet one endpoint of each family, another one each time, and the paths there were."""
-        root = self._topology.roots.get(self._peer.address)
-        endpoints = root.endpoints if root else ()
+        endpoints = self._topology.roots[self._address].endpoints
         targets: list[Endpoint] = []
         for version in (4, 6):
             family = [e for e in endpoints if e.ip.version == version]
             if family:
                 targets.append(family[self._attempts % len(family)])
         for endpoint in targets:
-            self._greeter.send_hello(self._peer, ALL_SOCKETS, endpoint, now)
-        for path in list(self._peer.paths.values()):
+            self._greeter.send_hello(peer, ALL_SOCKETS, endpoint, now)
+        for path in list(peer.paths.values()):
             if path.endpoint not in targets:
-                self._greeter.send_hello(self._peer, path.socket, path.endpoint, now)
+                self._greeter.send_hello(peer, path.socket, path.endpoint, now)
         if not targets:
-            self._greeter.send_hello_relayed(self._peer, now)
+            self._greeter.send_hello_relayed(peer, now)

@@ -20,7 +20,6 @@ from ztlink.wire.verbs import Verb
 PUNCH_SIZE: Final = 4
 PUNCH_TTL: Final = 2
 """Far enough to open our own NAT, not far enough to reach the peer's and be taken for an attack."""
-TRUST_LIFETIME: Final = 600.0
 PUSH_INTERVAL_RELAYED: Final = 15.0
 PUSH_INTERVAL_DIRECT: Final = 120.0
 PUSH_RECEIVE_WINDOW: Final = 30.0

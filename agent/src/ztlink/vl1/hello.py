@@ -95,7 +95,7 @@ class Introductions:
     def retire(self, peer: Peer, now: Now) -> None:
         """Forget a peer after long silence."""
         self._memory.silenced(peer)
-        self._topology.remove_peer(peer)
+        self._topology.remove_peer(peer, now)
 
     def path_lost(self, peer: Peer, now: Now) -> None:
         """Tell the others that a peer's paths changed."""
@@ -346,7 +346,7 @@ class Introductions:
             self._memory.note(peer)
         else:
             self._ctx.stats.drop(Drop.INVALID_IDENTITY)
-            self._topology.remove_peer(peer)
+            self._topology.remove_peer(peer, now)
 
     def _doubt(self, peer: Peer) -> None:
         """Have the proof of work of a peer checked that is known from its file alone.

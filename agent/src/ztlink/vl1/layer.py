@@ -55,6 +55,7 @@ class Vl1:
         self.topology.prober = self.introductions
         self.topology.ask = self.introductions.ask_whois
         self.topology.peer_known = self._peer_known
+        self.topology.peer_gone = self._peer_gone
         self.topology.roots_changed = self._update_contacts
         self.introductions.paths_changed = self._paths_changed
 
@@ -123,9 +124,8 @@ class Vl1:
             if address not in self.topology.roots:
                 self._ctx.timers.forget(self._contacts.pop(address))
         for address in self.topology.roots:
-            peer = self.topology.peers.get(address)
-            if peer is not None and address not in self._contacts:
-                contact = RootContact(peer, self._ctx, self.topology, self.introductions)
+            if address not in self._contacts:
+                contact = RootContact(address, self._ctx, self.topology, self.introductions)
                 self._contacts[address] = contact
                 contact.lost(now)
 
@@ -138,6 +138,12 @@ class Vl1:
             self._try_hints(peer, now)
         self.switch.retry_held(peer.address, now)
         self.on_peer_known(peer, now)
+
+    def _peer_gone(self, peer: Peer, now: Now) -> None:
+        """Get in touch with a root anew whose peer was removed, or whose address was another's."""
+        if peer.address in self._contacts:
+            self._contacts[peer.address].lost(now)
+            self.topology.update_online()
 
     def _paths_changed(self, peer: Peer, now: Now) -> None:
         self.memory.note(peer)

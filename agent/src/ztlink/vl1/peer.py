@@ -62,7 +62,6 @@ class Peer:
         self.last_receive = float("-inf")
         self.last_frame = float("-inf")
         """When we last exchanged traffic with it; an idle peer's paths are not kept alive."""
-        self.last_trust = float("-inf")
         self.last_push = float("-inf")
         """When we last told it our addresses."""
         self.last_hello = float("-inf")

@@ -8,7 +8,7 @@ from ztlink.clock import Now
 from ztlink.crypto.identity import agree, verify
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.errors import CryptoError
-from ztlink.ids import Address, Endpoint, NetworkId, format_address, is_reserved
+from ztlink.ids import Address, Endpoint, is_reserved
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import NodeOnline, PeerLost, StateChanged
 from ztlink.vl1.memory import Memory
@@ -69,7 +69,8 @@ class Topology:
     """Sends a WHOIS; False where no root is reachable."""
     peer_known: Callable[[Peer, Now], None]
     """Called when a peer becomes known, before what waited for it is sent."""
-
+    peer_gone: Callable[[Peer, Now], None]
+    """Called when a peer was removed."""
     roots_changed: Callable[[Now], None]
     """Called when the worlds name other roots than before."""
 
@@ -104,14 +105,10 @@ class Topology:
                     roots[listed.identity.address] = Root(listed.identity, endpoints, is_planet)
         self.roots = roots
         for peer in self.peers.values():
-            peer.is_upstream = peer.address in roots and roots[peer.address].identity == (
-                peer.identity
-            )
+            peer.is_upstream = self._is_root(peer)
             peer.schedule()
-        for address, root in roots.items():
-            peer_or_none = self.peers.get(address) or self.add_peer(root.identity, now)
-            if peer_or_none is not None and peer_or_none.identity == root.identity:
-                peer_or_none.is_upstream = True
+        for address in roots:
+            self.root_peer(address, now)
         self.roots_changed(now)
         self.update_online()
 
@@ -176,7 +173,7 @@ class Topology:
             return None
         peer = Peer(identity, cipher, self._ctx, self.prober)
         peer.last_receive = now.mono
-        peer.is_upstream = identity.address in self.roots
+        peer.is_upstream = self._is_root(peer)
         peer.is_provisional = is_provisional
         self.peers[identity.address] = peer
         peer.schedule()
@@ -189,12 +186,25 @@ class Topology:
                     pending.resume(now)
         return peer
 
-    def remove_peer(self, peer: Peer) -> None:
+    def remove_peer(self, peer: Peer, now: Now) -> None:
         """Forget a peer."""
         if self.peers.get(peer.address) is peer:
             del self.peers[peer.address]
             self._ctx.timers.forget(peer)
             self._ctx.events.append(PeerLost(peer.address))
+            self.peer_gone(peer, now)
+
+    def root_peer(self, address: Address, now: Now) -> Peer | None:
+        """Return the peer of a root, made if there is none; None while the address is another's."""
+        root = self.roots.get(address)
+        if root is None:
+            return None
+        peer = self.peers.get(address) or self.add_peer(root.identity, now)
+        return peer if peer is not None and self._is_root(peer) else None
+
+    def _is_root(self, peer: Peer) -> bool:
+        root = self.roots.get(peer.address)
+        return root is not None and root.identity == peer.identity
 
     def best_root(self, exclude: Address | None = None) -> Peer | None:
         """Return the root to relay through: reachable, not under suspicion, lowest latency."""
@@ -265,9 +275,3 @@ class Topology:
     def is_asking(self, address: Address) -> bool:
         """Tell whether a WHOIS for this address is under way."""
         return address in self._queries
-
-
-def describe_missing(address: Address, network_id: NetworkId | None = None) -> str:
-    """Say for people what a WHOIS waits for."""
-    what = f"the controller of {network_id:016x}" if network_id else "a peer"
-    return f"{what} ({format_address(address)}) is not known to the roots yet"

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.host.machine import comes_true, ip, wire
-from ztlink.drivers.binder import Binder, Ports
+from ztlink.drivers.binder import Binder, Bound, Ports
 from ztlink.drivers.sockets import MIN_RANDOM_PORT, LocalAddress, SocketPolicy
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import HostError
@@ -209,6 +209,53 @@ def test_a_named_address_is_bound_when_the_machine_gets_it(udp: UdpDriver) -> No
     assert bound(udp) == set()
     ip("address", "add", f"{TWO}/24", "dev", "eth0")
     assert follow(made, udp) == {"10.1.2.2/9993"}
+
+
+def test_a_named_address_that_the_machine_lacks_is_said_once_with_what_would_help(
+    udp: UdpDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = binder(Ports(9993, secondary=9994), policy=SocketPolicy(bind=(ONE, TWO)))
+    made.start(udp)
+    follow(made, udp)
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.startswith("cannot bind UDP 10.1.2.2: this machine has no such address")
+    assert "--bind" in said
+
+
+def test_a_node_with_one_socket_is_not_deaf(udp: UdpDriver, started: Binder) -> None:
+    assert started.bound == Bound(primary=9993)
+
+
+def test_the_ports_in_use_are_told(udp: UdpDriver) -> None:
+    made = binder(Ports(9993, tertiary=9995), 7)
+    made.start(udp)
+    assert made.bound == Bound(9993, 20_007, 9995)
+
+
+def test_why_the_last_socket_is_gone_is_said_and_that_there_is_one_again(
+    udp: UdpDriver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    made = binder(Ports(9993, secondary=None), policy=SocketPolicy(excluded_prefixes=("eth",)))
+    made.start(udp)
+    assert made.bound.deafness is not None
+    assert "10.1.2.1 (eth0) is on a device whose name begins with eth" in caplog.text
+    wire("wan0", f"{TWO}/24")
+    assert follow(made, udp) == {"10.1.2.2/9993"}
+    assert made.bound.deafness is None
+    assert "there are UDP sockets again" in caplog.text
+
+
+def test_a_port_in_use_on_the_only_address_is_why_there_is_no_socket(
+    udp: UdpDriver, started: Binder
+) -> None:
+    ip("address", "add", f"{TWO}/32", "dev", "eth0")
+    with closing(occupied(socket.SOCK_DGRAM, "10.1.2.2", 9993)):
+        ip("address", "del", f"{ONE}/24", "dev", "eth0")
+        assert follow(started, udp) == set()
+        deafness = started.bound.deafness
+    assert deafness is not None
+    assert "10.1.2.2/9993: Address already in use" in deafness.message
 
 
 def test_a_node_without_addresses_waits_for_one(udp: UdpDriver) -> None:

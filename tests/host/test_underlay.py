@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import Store
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import ConfigError
+from ztlink.local_conf import LocalConf
 from ztlink.node.core import Core
 from ztlink.settings import Settings
 from ztlink.underlay import Underlay
@@ -34,6 +35,7 @@ class Node:
         self.write(conf)
         self.own_devices: frozenset[str] = frozenset()
         self.seen = 0
+        self.confs: list[LocalConf] = []
         store = Store(home)
         self.underlay = Underlay(settings, store)
         identity = SecretIdentity.from_text(load("identities-many.json")["identities"][0])
@@ -47,6 +49,9 @@ class Node:
 
     def write(self, conf: dict[str, object]) -> None:
         self.file.write_text(json.dumps(conf))
+
+    async def told(self, conf: LocalConf) -> None:
+        self.confs.append(conf)
 
     async def look(self) -> None:
         self.seen += 1
@@ -91,15 +96,17 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             port: int = 9993,
             *,
             is_port_given: bool = False,
+            while_it_starts: Callable[[], None] = lambda: None,
         ) -> Node:
             settings = Settings(home=tmp_path, port=port, is_port_given=is_port_given)
             node = Node(tmp_path, conf or {"settings": {"allowSecondaryPort": False}}, settings)
             started.append(node)
             await node.open()
+            while_it_starts()
             follow = node.underlay.follow_addresses
             follow_addresses = follow(node.pump, lambda: node.own_devices, node.look)
             running.append(tasks.create_task(follow_addresses))
-            running.append(tasks.create_task(node.underlay.follow_conf(node.pump)))
+            running.append(tasks.create_task(node.underlay.follow_conf(node.pump, node.told)))
             running.append(tasks.create_task(node.underlay.follow_online(node.pump)))
             return node
 
@@ -113,6 +120,11 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_an_address_that_comes_is_used_at_once(start: Start) -> None:
     node = await start()
     ip("address", "add", "10.1.2.2/24", "dev", "eth0")
+    assert await node.comes_true(lambda bound: "10.1.2.2/9993" in bound)
+
+
+async def test_an_address_that_came_while_the_node_started_is_used(start: Start) -> None:
+    node = await start(while_it_starts=lambda: ip("address", "add", "10.1.2.2/24", "dev", "eth0"))
     assert await node.comes_true(lambda bound: "10.1.2.2/9993" in bound)
 
 
@@ -148,7 +160,7 @@ async def test_a_port_that_was_named_for_this_run_goes_before_that_of_local_conf
     start: Start,
 ) -> None:
     node = await start({"settings": {"primaryPort": 9000}}, 9500, is_port_given=True)
-    assert node.underlay.port == 9500
+    assert node.underlay.bound.primary == 9500
 
 
 async def test_addresses_and_devices_of_local_conf_are_excluded(start: Start) -> None:
@@ -180,6 +192,16 @@ async def test_a_changed_local_conf_is_followed_while_running(start: Start) -> N
     assert await node.mtu("10.9.1.1") == 2800
 
 
+async def test_who_may_manage_is_told_at_the_start_and_when_it_changes(start: Start) -> None:
+    settings = {"allowSecondaryPort": False, "allowManagementFrom": ["10.1.2.0/24"]}
+    node = await start({"settings": settings})
+    assert await node.comes_true(lambda bound: len(node.confs) == 1)
+    node.write({"settings": settings | {"allowManagementFrom": []}})
+    assert await node.comes_true(lambda bound: len(node.confs) == 2)
+    found = [conf.management for conf in node.confs]
+    assert found == [(ip_network("10.1.2.0/24"),), ()]
+
+
 async def test_a_local_conf_that_became_nonsense_changes_nothing(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -201,8 +223,9 @@ async def test_a_node_that_is_offline_for_long_tries_another_secondary_port(
 
 async def test_who_else_looks_at_the_machine_is_told_of_changes(start: Start) -> None:
     node = await start()
+    assert await node.comes_true(lambda bound: node.seen == 1)  # at the beginning
     ip("address", "add", "10.1.2.2/24", "dev", "eth0")
-    assert await node.comes_true(lambda bound: node.seen > 0)
+    assert await node.comes_true(lambda bound: node.seen > 1)
 
 
 async def test_nonsense_in_local_conf_stops_the_start(start: Start) -> None:

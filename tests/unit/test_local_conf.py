@@ -240,3 +240,21 @@ def test_any_json_is_taken_or_refused_with_a_config_error(whole: dict[str, objec
         parse_local_conf(json.dumps(whole).encode(), WHERE)
     except ConfigError as error:
         assert str(error).startswith(WHERE)  # noqa: PT017 - most values are good
+
+
+# -- who may manage ------------------------------------------------------------------------------
+
+
+def test_networks_that_may_manage_can_be_named() -> None:
+    conf = parse(settings={"allowManagementFrom": ["10.1.2.3/16", "::/0", "0.0.0.0/0"]})
+    wanted = ("10.1.0.0/16", "::/0", "0.0.0.0/0")
+    assert conf.management == tuple(ip_network(text) for text in wanted)
+
+
+def test_by_default_nobody_else_may_manage() -> None:
+    assert LocalConf().management == ()
+
+
+@pytest.mark.parametrize("value", ["10.1.0.0/16", ["10.1.2.3"], ["nonsense"], [5], ["10.1.0.0/33"]])
+def test_what_is_no_network_that_may_manage_is_refused(value: object) -> None:
+    assert "settings.allowManagementFrom" in refusal(settings={"allowManagementFrom": value})

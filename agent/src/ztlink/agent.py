@@ -94,9 +94,10 @@ class Agent:
         loop = asyncio.get_running_loop()
         pump = Pump(core, udp, partial(_post, loop, self._events), self._validator)
         await asyncio.to_thread(underlay.open, udp)
-        self._settings = replace(self._settings, port=underlay.port)
+        port = underlay.bound.primary
+        self._settings = replace(self._settings, port=port)
         # Neither says anything after a loss of power: they need not wait for the disk.
-        self._store.write(PORT, str(underlay.port).encode(), 0o644, is_flushed=False)
+        self._store.write(PORT, str(port).encode(), 0o644, is_flushed=False)
         self._store.write(PID, str(os.getpid()).encode(), 0o644, is_flushed=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -104,7 +105,7 @@ class Agent:
         pump.start()
         try:
             self._join(pump)
-            services = self._services(pump, identity)
+            services = self._services(pump, underlay, identity)
             await services.start()
             # What was loaded stays: the collector, off until now, need never look through it.
             gc.freeze()
@@ -127,7 +128,7 @@ class Agent:
         for network_id, cached in networks.items():
             pump.submit(partial(_join, network_id, cached))
 
-    def _services(self, pump: Pump, identity: SecretIdentity) -> "Services":
+    def _services(self, pump: Pump, underlay: Underlay, identity: SecretIdentity) -> "Services":
         """Make what the roots need not wait for: its modules are loaded while the pump runs."""
         from ztlink.services import Services
 
@@ -137,6 +138,7 @@ class Agent:
             self._writer,
             pump,
             identity,
+            bound=lambda: underlay.bound,
             started=self._started,
             say=self._say,
         )
@@ -153,7 +155,7 @@ class Agent:
                 tasks.create_task(self._follow_events(underlay, services), name="events"),
                 tasks.create_task(self._prove(identity), name="proof"),
                 tasks.create_task(follow_addresses, name="addresses"),
-                tasks.create_task(underlay.follow_conf(pump), name="conf"),
+                tasks.create_task(underlay.follow_conf(pump, services.use_conf), name="conf"),
                 tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(services.follow_groups(), name="groups"),
                 tasks.create_task(_failure_of(pump), name="pump"),

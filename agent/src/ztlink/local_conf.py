@@ -24,6 +24,7 @@ _MAX_TRUSTED_PATH_ID: Final = 2**64 - 1
 
 WITH_EFFECT: Final = frozenset(
     {
+        "allowManagementFrom",
         "allowSecondaryPort",
         "bind",
         "interfacePrefixBlacklist",
@@ -42,7 +43,6 @@ WITHOUT_EFFECT: Final[Mapping[str, tuple[object, str]]] = {
     "softwareUpdate": ("disable", "the program does not update itself"),
     "softwareUpdateChannel": (None, "the program does not update itself"),
     "softwareUpdateDist": (False, "the program does not update itself"),
-    "allowManagementFrom": (None, "the local API serves this machine alone"),
     "multipathMode": (0, "there is no bonding"),
     "defaultBondingPolicy": ("none", "there is no bonding"),
     "policies": ({}, "there is no bonding"),
@@ -71,6 +71,8 @@ class LocalConf:
     """Devices whose names begin so are not used, beyond those that never are."""
     physical: tuple[PhysicalNetwork, ...] = ()
     """The longest prefix first."""
+    management: tuple[IpNetwork, ...] = ()
+    """Who may use the local API, beside this machine."""
     hints: tuple[tuple[Address, tuple[Endpoint, ...]], ...] = ()
     """Where peers may be found, by address."""
     notes: tuple[str, ...] = ()
@@ -124,6 +126,8 @@ class _Parser:
         bind = self._list(settings, "bind", "an IP address, as 192.0.2.1", ip_address)
         wanted = "the beginning of device names"
         prefixes = self._list(settings, "interfacePrefixBlacklist", wanted, _prefix)
+        wanted = "a network, as 192.0.2.0/24, or 192.0.2.1/32 for one address"
+        management = self._list(settings, "allowManagementFrom", wanted, _management)
         self._note_without_effect(settings)
         return LocalConf(
             primary_port=primary,
@@ -132,6 +136,7 @@ class _Parser:
             bind=bind,
             interface_prefixes=prefixes,
             physical=physical,
+            management=management,
             hints=hints,
             notes=tuple(self._notes),
         )
@@ -274,6 +279,12 @@ def _prefix(text: str) -> str:
     if not text or any(letter.isspace() or letter == "/" for letter in text):
         raise ValueError(text)
     return text
+
+
+def _management(text: str) -> IpNetwork:
+    if "/" not in text:  # the original takes that for everybody
+        raise ValueError(text)
+    return ip_network(text, strict=False)
 
 
 def _endpoint(text: str) -> Endpoint:

@@ -17,6 +17,7 @@ from ztlink.controller.backup import DATABASE, rename_first
 from ztlink.controller.declared import declare, let_in
 from ztlink.controller.service import ControllerService
 from ztlink.controller.store import ControllerStore
+from ztlink.drivers.binder import Bound
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
@@ -26,6 +27,7 @@ from ztlink.errors import ConfigError
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import format_address, format_network_id
+from ztlink.local_conf import LocalConf
 from ztlink.node.events import (
     ConfigRequested,
     Event,
@@ -64,6 +66,7 @@ class Services:
         pump: Pump,
         identity: SecretIdentity,
         *,
+        bound: Callable[[], Bound],
         started: float,
         say: Callable[[str], None],
     ) -> None:
@@ -72,6 +75,7 @@ class Services:
         self._store = store
         self._pump = pump
         self._say = say
+        self._bound = bound
         self._policies = Policies(
             store.load_local_settings(),
             lambda network_id, text: writer.put(local_settings_key(network_id), text),
@@ -100,6 +104,10 @@ class Services:
         await self._api.start(self._settings.port)
         if self._health is not None and self._settings.health is not None:
             await self._health.start(self._settings.health)
+
+    async def use_conf(self, conf: LocalConf) -> None:
+        """Follow what local.conf says now."""
+        await self._api.allow_from(conf.management)
 
     async def stop(self) -> None:
         """Serve no more, and take the devices away."""
@@ -151,6 +159,8 @@ class Services:
             token=self._store.auth_token(random_bytes),
             metrics_token=self._store.metrics_token(random_bytes),
             policies=self._policies,
+            bound=self._bound,
+            read_moon=self._store.load_moon,
             read_conf=lambda: self._store.read(LOCAL_CONF),
             write_conf=lambda text: self._store.write(LOCAL_CONF, text),
         )
@@ -163,7 +173,12 @@ class Services:
 
         self._metrics = Metrics(started)
         observer = Observer(
-            self._pump, self._ports, self._policies, self._controller, self._settings
+            self._pump,
+            self._ports,
+            self._policies,
+            self._controller,
+            self._settings,
+            self._bound,
         )
         self._health = HealthServer(observer, self._metrics)
 

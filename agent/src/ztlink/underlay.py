@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ztlink.clock import Now
-from ztlink.drivers.binder import Binder, Ports
+from ztlink.drivers.binder import Binder, Bound, Ports
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.sockets import SocketPolicy
@@ -28,7 +28,8 @@ SETTLE_TIME: Final = 0.05
 """Changes come in flocks."""
 LOOKING_SHARE: Final = 0.1
 """Of one processor, at most, goes into looking at addresses, however often they change."""
-CONF_INTERVAL: Final = 10.0
+CONF_INTERVAL: Final = 1.0
+"""Seconds between looks at the file's time (decisions/0008-local-conf-is-looked-at.adoc)."""
 OFFLINE_PATIENCE: Final = 120.0
 """Seconds offline after which another secondary port is tried."""
 
@@ -40,6 +41,7 @@ class Underlay:
         """Read local.conf; ConfigError says what is wrong with it."""
         self._settings = settings
         self._store = store
+        self._stamp = store.stamp(LOCAL_CONF)  # before it is read, lest a change be missed
         self._content = store.read(LOCAL_CONF)
         self.conf = self._parse(self._content)
         self._own_devices: frozenset[str] = frozenset()
@@ -51,16 +53,14 @@ class Underlay:
         self._offline.set()
 
     @property
-    def port(self) -> int:
-        """The primary port in use; 0 before `open`."""
-        return self._binder.primary
+    def bound(self) -> Bound:
+        """The ports in use; all 0 before `open`."""
+        return self._binder.bound
 
     def open(self, udp: UdpDriver) -> None:
         """Bind for the first time; HostError where no wanted port is free."""
         self._binder.addresses = underlay_addresses()
         self._binder.start(udp)
-        if not udp.sockets:
-            logger.warning("no address to bind yet: waiting for one")
 
     # -- news from the rest of the node ------------------------------------------------------
 
@@ -80,6 +80,7 @@ class Underlay:
         """Bind anew whenever the machine's addresses change; `then` is for who else looks."""
         watch = AddressWatch()
         changed = asyncio.Event()
+        changed.set()  # since `open`, nobody looked
         loop = asyncio.get_running_loop()
 
         def note() -> None:
@@ -106,16 +107,25 @@ class Underlay:
         self._binder.addresses, self._own_devices = found, own_devices
         await self._bind(pump)
 
-    async def follow_conf(self, pump: Pump) -> None:
-        """Read local.conf again when it changes, as the original does; ports stay."""
+    async def follow_conf(self, pump: Pump, then: Callable[[LocalConf], Awaitable[None]]) -> None:
+        """Read local.conf again when it changes, as the original does; ports stay.
+
+        `then` is told what it says, also what it said at the start.
+        """
+        await then(self.conf)
         while True:
             await asyncio.sleep(CONF_INTERVAL)
+            stamp = self._store.stamp(LOCAL_CONF)
+            if stamp == self._stamp:
+                continue
+            self._stamp = stamp
             try:
                 content = await asyncio.to_thread(self._store.read, LOCAL_CONF)
                 if content == self._content:
                     continue
                 self._content = content
                 await self._use(self._parse(content), pump)
+                await then(self.conf)
             except ConfigError as error:
                 logger.warning("%s; what it said before stays in force", error)
 

@@ -24,7 +24,9 @@ from ztlink.api.home import ApiHome
 from ztlink.api.runner import make_runner
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
+from ztlink.drivers.binder import Bound
 from ztlink.drivers.loop import Pump
+from ztlink.errors import ConfigError
 from ztlink.host.policies import Policies
 from ztlink.ids import Address, Endpoint, NetworkId, SocketId, member_mac
 from ztlink.node.core import Core
@@ -94,6 +96,9 @@ class FakeCore:
     def moons(self) -> tuple[World, ...]:
         return tuple(self.moons_here)
 
+    def add_moon(self, moon: World, now: Now) -> None:
+        self.moons_here.append(moon)
+
     def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
         self.wanted_moons[moon_id] = seed
 
@@ -136,6 +141,13 @@ class Disk:
 
     conf: bytes | None = None
     settings: dict[NetworkId, bytes] = field(default_factory=dict)
+    moons: dict[int, World | ConfigError] = field(default_factory=dict)
+
+    def moon(self, moon_id: int) -> World | None:
+        found = self.moons.get(moon_id)
+        if isinstance(found, ConfigError):
+            raise found
+        return found
 
     def home(self) -> ApiHome:
         return ApiHome(
@@ -144,6 +156,8 @@ class Disk:
             Policies(self.settings, self.settings.__setitem__),
             lambda: self.conf,
             lambda text: setattr(self, "conf", text),
+            self.moon,
+            lambda: Bound(9993, 20_001),
         )
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.unit.api.rig import NODE
 from tests.unit.api.seen import JOINED, NAME, OPTIONAL, REQUIRED, membership, seen, served
 from ztlink.api.health import REMEDIES, faults_of, health_json
+from ztlink.drivers.sockets import Deafness
 from ztlink.host.desired import Policy
 from ztlink.host.device import DeviceState
 from ztlink.ids import format_address
@@ -63,6 +64,13 @@ def test_a_device_that_is_not_as_it_should_be_is_a_fault() -> None:
 def test_a_node_without_sockets_is_not_ready() -> None:
     deaf = replace(JOINED, sockets=())
     assert [fault.subject for fault in faults_of(deaf, REQUIRED)] == ["sockets"]
+
+
+def test_why_there_is_no_socket_is_told_with_what_would_help() -> None:
+    deaf = replace(JOINED, sockets=(), deafness=Deafness("this machine has no address", "add one"))
+    (fault,) = faults_of(deaf, REQUIRED)
+    assert fault.message == "no UDP socket is open on port 9993: this machine has no address"
+    assert fault.remedy == "add one"
 
 
 def test_health_tells_the_world_that_the_node_follows() -> None:

@@ -28,7 +28,8 @@ async def test_the_status_shows_what_is_in_force_within_local_conf() -> None:
     async with speak_to(make_api(FakeCore(), disk=Disk(CONF))) as speaker:
         config = (await speaker.ask("GET", "/status")).json["config"]
     assert config["physical"] == {"10.0.0.0/8": {"mtu": 1400}}
-    assert (config["settings"]["mine"], config["settings"]["primaryPort"]) == ([2], 9993)
+    ports = [config["settings"][f"{rank}Port"] for rank in ("primary", "secondary", "tertiary")]
+    assert (config["settings"]["mine"], ports) == ([2], [9993, 20_001, 0])
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])

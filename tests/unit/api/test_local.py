@@ -69,6 +69,11 @@ async def test_nothing_else_opens(speaker: Speaker, path: str, headers: dict[str
     assert (answer.status, answer.body) == (401, b"{}")
 
 
+async def test_who_is_sent_here_to_log_in_is_told_that_nobody_can(speaker: Speaker) -> None:
+    answer = await speaker.ask("GET", "/sso?code=abc&state=def", headers={})
+    assert (answer.status, b"no single sign-on" in answer.body) == (404, True)
+
+
 async def test_health_needs_no_token(speaker: Speaker) -> None:
     assert (await speaker.ask("GET", "/health", headers={})).status == 200
 

@@ -18,6 +18,7 @@ from tests.unit.api.rig import TOKEN, FakeCore, controller_api, make_api, speak_
 from tests.vectors.loading import load
 from ztlink.api.views import network_json, peer_json, status_json
 from ztlink.clock import Now
+from ztlink.drivers.binder import Bound
 
 Json = dict[str, Any]
 
@@ -37,9 +38,8 @@ def test_status_is_the_originals(recorded: Json) -> None:
     settings = recorded["config"]["settings"]
     listening = [endpoint(text) for text in settings["listeningOn"]]
     now = Now(0.0, recorded["clock"])
-    port = settings["primaryPort"]
-    ours = status_json(node_view(recorded), listening, "{home}", port, now, {})
-    ours["config"]["settings"]["secondaryPort"] = settings["secondaryPort"]  # we have one port
+    bound = Bound(settings["primaryPort"], settings["secondaryPort"], settings["tertiaryPort"])
+    ours = status_json(node_view(recorded), listening, "{home}", bound, now, {})
     assert ours == recorded
 
 

@@ -9,7 +9,9 @@ from tests.unit.api.rig import FakeCore, FakePump
 from tests.unit.controller.rig import NETWORK, Rig
 from ztlink.api.observe import Members, Observer
 from ztlink.clock import Now
+from ztlink.drivers.binder import Bound
 from ztlink.drivers.loop import Pump
+from ztlink.drivers.sockets import Deafness
 from ztlink.host.device import DeviceState
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
@@ -54,6 +56,15 @@ async def test_a_network_comes_with_its_device_and_its_policy() -> None:
     seen = await observer(joined_core(), Ports()).observe()
     assert seen.memberships[0].device.fault == "the device zt0 is down"
     assert seen.memberships[0].policy.allow_global
+
+
+async def test_why_there_is_no_socket_is_seen() -> None:
+    deafness = Deafness("no address", "add one")
+    pump = cast(Pump, FakePump(joined_core()))
+    made = Observer(
+        pump, None, Policies(), None, rig.SETTINGS, lambda: Bound(9993, deafness=deafness)
+    )
+    assert (await made.observe()).deafness == deafness
 
 
 async def test_counters_are_copied() -> None:

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.unit.api.recorded import endpoint, objects
-from tests.unit.api.rig import FakeCore, Speaker, make_api, speak_to
+from tests.unit.api.rig import Disk, FakeCore, Speaker, make_api, speak_to
 from ztlink.api.peers import NO_BONDS
+from ztlink.errors import ConfigError
 from ztlink.ids import parse_address
 from ztlink.wire.identity import Identity
 from ztlink.wire.world import Root, World, WorldType
@@ -71,6 +72,22 @@ async def test_a_moon_is_asked_of_its_seed(speaker: Speaker, core: FakeCore, met
         "waiting": True,
     }
     assert core.wanted_moons == {int(OTHER, 16): parse_address("01b3b56d4c")}
+
+
+async def test_a_moon_whose_file_is_in_the_home_is_taken_from_there() -> None:
+    core = FakeCore()
+    async with speak_to(make_api(core, disk=Disk(moons={MOON_ID: moon()}))) as speaker:
+        answer = await speaker.ask("POST", f"/moon/{ADDRESS}", {"seed": OTHER})
+    assert answer.json == RECORDED
+    assert (core.moons_here, core.wanted_moons) == ([moon()], {})
+
+
+async def test_a_moon_whose_file_is_damaged_is_not_asked_for_and_the_file_is_named() -> None:
+    core, damage = FakeCore(), ConfigError("moons.d/x.moon is not a world file")
+    async with speak_to(make_api(core, disk=Disk(moons={MOON_ID: damage}))) as speaker:
+        answer = await speaker.ask("POST", f"/moon/{ADDRESS}", {"seed": OTHER})
+    assert (answer.status, answer.json["description"]) == (409, str(damage))
+    assert core.wanted_moons == {}
 
 
 async def test_a_moon_that_is_here_needs_no_seed(speaker: Speaker, core: FakeCore) -> None:

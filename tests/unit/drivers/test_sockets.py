@@ -1,5 +1,7 @@
 """Which addresses a node binds, and which random ports."""
 
+import errno
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -10,7 +12,9 @@ from ztlink.drivers.sockets import (
     SocketPolicy,
     eligible,
     random_port,
+    why_deaf,
 )
+from ztlink.drivers.udp import port_advice
 from ztlink.ids import IpAddress
 
 POLICY = SocketPolicy(excluded_prefixes=("lo", "zt", "cali"))
@@ -104,3 +108,66 @@ def test_an_address_that_is_going_out_of_use_is_better_than_none() -> None:
 )
 def test_random_ports_are_between_20000_and_65499(drawn: str, port: int) -> None:
     assert random_port(lambda size: bytes.fromhex(drawn)) == port
+
+
+# -- why there is none ---------------------------------------------------------------------------
+
+
+def reason(policy: SocketPolicy, *addresses: tuple[str, str]) -> str:
+    found = [LocalAddress(name, ip_address(ip)) for name, ip in addresses]
+    assert eligible(found, replace(policy, bind=())) == ()
+    return why_deaf(found, policy).message
+
+
+def test_an_address_of_an_excluded_device_is_named_with_the_prefix_that_excludes_it() -> None:
+    assert reason(POLICY, ("cali1", "10.1.2.3")) == (
+        "no address of this machine may be used: "
+        "10.1.2.3 (cali1) is on a device whose name begins with cali"
+    )
+
+
+def test_an_address_of_a_device_of_ours_is_named() -> None:
+    policy = SocketPolicy(excluded_devices=frozenset({"mine"}))
+    assert "10.1.2.3 (mine) is on a device of ours" in reason(policy, ("mine", "10.1.2.3"))
+
+
+def test_an_address_of_an_excluded_network_is_named_with_the_network() -> None:
+    policy = SocketPolicy(excluded_networks=(ip_network("10.0.0.0/8"),))
+    assert "10.1.2.3 (eth0) is in 10.0.0.0/8" in reason(policy, ("eth0", "10.1.2.3"))
+
+
+def test_an_address_that_is_not_ready_yet_is_named() -> None:
+    deafness = why_deaf([six("fd12::1", is_tentative=True)], POLICY)
+    assert deafness.message.endswith("fd12::1 (eth0) is not ready yet")
+
+
+def test_of_many_addresses_some_are_named() -> None:
+    many = [(f"cali{n}", f"10.1.2.{n}") for n in range(1, 10)]
+    assert reason(POLICY, *many).endswith(" and 5 more")
+
+
+def test_a_machine_without_addresses_is_told_to_get_one() -> None:
+    deafness = why_deaf([LocalAddress("lo", ip_address("127.0.0.1"))], POLICY)
+    assert deafness.remedy == "give it an address that others can reach"
+
+
+def test_addresses_to_bind_that_the_machine_does_not_have_are_named() -> None:
+    policy = replace(POLICY, bind=(ip_address("203.0.113.9"),))
+    deafness = why_deaf([LocalAddress("eth0", ETHERNET)], policy)
+    assert "203.0.113.9" in deafness.message
+    assert "--bind" in deafness.remedy
+
+
+# -- ports ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"),
+    [
+        (errno.EADDRINUSE, "is another node running?"),
+        (errno.EACCES, "choose a port above 1023"),
+        (errno.EIO, ""),
+    ],
+)
+def test_what_helps_where_a_port_cannot_be_had_follows_from_why(number: int, wanted: str) -> None:
+    assert wanted in port_advice(OSError(number, "no"))

@@ -408,6 +408,21 @@ def test_moons_are_read(store: Store) -> None:
     assert store.load_moons() == [MOON]
 
 
+def test_one_moon_is_read_by_its_id(store: Store) -> None:
+    store.write(f"moons.d/{MOON.world_id:016x}.moon", MOON.to_bytes())
+    assert store.load_moon(MOON.world_id) == MOON
+
+
+def test_a_moon_without_a_file_is_none(store: Store) -> None:
+    assert store.load_moon(0xBA52BB0E23) is None
+
+
+def test_a_moon_by_the_name_of_another_is_named(store: Store) -> None:
+    store.write("moons.d/0000001122334455.moon", MOON.to_bytes())
+    with pytest.raises(ConfigError, match=f"is the moon {MOON.world_id:016x}: rename it"):
+        store.load_moon(0x1122334455)
+
+
 def test_a_planet_is_no_moon(store: Store) -> None:
     store.write("moons.d/000000ba52bb0e23.moon", planet(0).to_bytes())
     with pytest.raises(ConfigError, match=r"/000000ba52bb0e23\.moon is no moon"):

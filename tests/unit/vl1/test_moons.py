@@ -106,3 +106,13 @@ def test_a_newer_moon_is_taken_when_its_root_is_greeted_again() -> None:
     give(mesh, moon(timestamp=2))
     mesh.run(300.0)
     assert mesh.nodes[1].vl1.topology.moons[MOON_ID].timestamp == 2
+
+
+def test_a_moon_that_the_operator_has_needs_nobody_else() -> None:
+    mesh = mesh_with_seed()
+    mesh.blocked = {(0, 1), (1, 0)}
+    orbit(mesh)
+    mesh.nodes[1].vl1.topology.add_moon(moon(), mesh.now)
+    assert has_moon(mesh)
+    assert mesh.nodes[1].vl1.topology.wanted_moons == {}
+    assert mesh.nodes[2].address in mesh.nodes[1].vl1.topology.roots

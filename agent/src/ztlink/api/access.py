@@ -1,4 +1,4 @@
-"""Who may speak to the local API: on loopback, by a name of this machine, with a token.
+"""Who may speak to the local API: by an address or a name of this machine, with a token.
 
 Tokens are compared in constant time and never logged. A name that is not ours in the Host header is
 a page that had its own name point to 127.0.0.1: it is refused before its token is looked at.
@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 METRICS_PATH: Final = "/metrics"
-OPEN_PATHS: Final = frozenset({"/health"})
+OPEN_PATHS: Final = frozenset({"/health", "/sso"})
 _OUR_NAMES: Final = frozenset({"", "localhost"})
 
 

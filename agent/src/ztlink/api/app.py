@@ -1,42 +1,41 @@
 """The local HTTP API of a node: the only channel between commands and the node that runs."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Final, TypeVar
 
 from aiohttp import web
 
 from ztlink.api.access import is_authorized, is_local_host
 from ztlink.api.body import check_jsonp, failure, read_object, wrap_jsonp
-from ztlink.api.connection import Connection
 from ztlink.api.controller import ControllerApi
 from ztlink.api.home import ApiHome
+from ztlink.api.listeners import Listeners
 from ztlink.api.networks import NetworksApi
 from ztlink.api.peers import PeersApi
 from ztlink.api.runner import make_runner
 from ztlink.api.views import status_json
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
+from ztlink.drivers.binder import Bound
 from ztlink.drivers.loop import Pump
-from ztlink.errors import HostError, ZtError
+from ztlink.errors import ZtError
 from ztlink.host.ports import PortManager
 from ztlink.node.core import Core
 from ztlink.settings import Settings
-
-logger = logging.getLogger(__name__)
+from ztlink.vl1.context import IpNetwork
 
 MAX_BODY: Final = 4 << 20
-LOOPBACK: Final = "127.0.0.1"
-LOOPBACK_V6: Final = "::1"
+NO_LOGIN: Final = (
+    "This node has no single sign-on. Have the network's controller exempt it from that.\n"
+)
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LocalApi:
-    """The HTTP server on loopback."""
+    """The HTTP server."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class LocalApi:
         self._read_clock = read_clock
         self._controller = controller
         self._runner: web.AppRunner | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: Listeners | None = None
         self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         self.application.add_routes(
             [
@@ -63,9 +62,10 @@ class LocalApi:
                 web.get("/config", self._config),
                 web.post("/config/settings", self._set_config),
                 web.put("/config/settings", self._set_config),
+                web.get("/sso", self._no_login),
                 web.get("/metrics", self._show_metrics),
                 *NetworksApi(pump, home.policies, ports).routes(),
-                *PeersApi(pump).routes(),
+                *PeersApi(pump, home.read_moon).routes(),
             ]
         )
         if controller is not None:
@@ -73,35 +73,22 @@ class LocalApi:
             self.application.add_routes(api.routes())
 
     async def start(self, port: int) -> None:
-        """Listen on loopback; HostError where the port is taken.
-
-        Commands come to 127.0.0.1, with the token: nobody else may have that port.
-        """
+        """Listen on loopback; HostError where the port is taken."""
         self._runner = make_runner(self.application)
         await self._runner.setup()
-        try:
-            await self._listen(LOOPBACK, port)
-        except OSError as error:
-            raise HostError(
-                error.errno,
-                f"cannot bind TCP {LOOPBACK}:{port} for the local API: is another node running? "
-                "Choose another port with --port",
-            ) from error
-        try:
-            await self._listen(LOOPBACK_V6, port)
-        except OSError as error:
-            logger.info("the local API is not served on %s error=%s", LOOPBACK_V6, error.strerror)
+        assert self._runner.server is not None  # it was set up
+        self._listeners = Listeners(self._runner.server)
+        await self._listeners.open(port)
 
-    async def _listen(self, host: str, port: int) -> None:
-        server = self._runner.server if self._runner else None
-        assert server is not None  # it was set up
-        make = partial(Connection, server)
-        self._listeners.append(await asyncio.get_running_loop().create_server(make, host, port))
+    async def allow_from(self, networks: tuple[IpNetwork, ...]) -> None:
+        """Serve clients of these networks beside those of this machine."""
+        assert self._listeners is not None, "started"
+        await self._listeners.allow_from(networks)
 
     async def stop(self) -> None:
         """Close the server."""
-        for listener in self._listeners:
-            listener.close()
+        if self._listeners is not None:
+            self._listeners.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -109,7 +96,9 @@ class LocalApi:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let in who shows the token; say what is wrong with what cannot be done."""
         if not is_local_host(request.headers.get("Host", "")):
-            return failure(403, "the Host header names neither an address nor localhost")
+            return failure(
+                403, "the Host header names neither an address nor localhost: ask by an address"
+            )
         if not is_authorized(request, *self._tokens):
             return web.json_response({}, status=401)
         try:
@@ -129,16 +118,21 @@ class LocalApi:
 
     async def _health(self, request: web.Request) -> web.Response:
         node = await self._ask(lambda core, now: core.node_view(now))
-        status = status_json(node, (), "", self._settings.port, self._read_clock(), {})
+        status = status_json(node, (), "", Bound(), self._read_clock(), {})
         keys = ("online", "clock", "version", "versionMajor", "versionMinor", "versionRev")
         return web.json_response({key: status[key] for key in (*keys, "versionBuild")})
 
     async def _status(self, request: web.Request) -> web.Response:
         node = await self._ask(lambda core, now: core.node_view(now))
         listening = await self._ask(lambda core, now: tuple(core.sockets().values()))
-        home, port = str(self._settings.home), self._settings.port
+        home, bound = str(self._settings.home), self._home.bound()
         conf = self._home.shown_conf()
-        return web.json_response(status_json(node, listening, home, port, self._read_clock(), conf))
+        now = self._read_clock()
+        return web.json_response(status_json(node, listening, home, bound, now, conf))
+
+    async def _no_login(self, request: web.Request) -> web.Response:
+        """Tell a browser, which an identity provider has sent here, that this leads nowhere."""
+        return web.Response(status=404, text=NO_LOGIN)
 
     async def _config(self, request: web.Request) -> web.Response:
         return web.json_response(self._home.shown_conf())

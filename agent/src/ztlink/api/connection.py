@@ -27,14 +27,25 @@ def fill_host(request: bytes) -> bytes:
 class Connection(asyncio.Protocol):
     """Hands on to a server's protocol; of the first request when its head is complete."""
 
-    def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], asyncio.Protocol],
+        lets_in: Callable[[str], bool] = lambda client: True,
+    ) -> None:
         self._inner = make()
+        self._lets_in = lets_in
+        self._transport: asyncio.Transport | None = None
         self._head: bytearray | None = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):  # a stream, as all are that a server has
+            self._transport = transport
         self._inner.connection_made(transport)
+        self._is_refused()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused():
+            return
         if self._head is None:
             self._inner.data_received(data)
             return
@@ -55,6 +66,15 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._inner.resume_writing()
+
+    def _is_refused(self) -> bool:
+        """Close the connection of a client that may not speak, or may no more."""
+        transport = self._transport
+        client = transport.get_extra_info("peername") if transport else None
+        if transport is None or not client or self._lets_in(client[0]):
+            return False
+        transport.abort()
+        return True
 
     def _hand_on(self) -> None:
         request, self._head = bytes(self._head or b""), None

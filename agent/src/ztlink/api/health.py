@@ -66,11 +66,11 @@ def faults_of(seen: Observation, settings: Settings) -> tuple[Fault, ...]:
 
 def _socket_faults(seen: Observation, settings: Settings) -> Iterator[Fault]:
     if not seen.sockets:
-        yield Fault(
-            "sockets",
-            f"no UDP socket is open on port {settings.port}",
-            "give the machine an address that others can reach, and free the port",
-        )
+        message = f"no UDP socket is open on port {settings.port}"
+        remedy = "give the machine an address that others can reach, and free the port"
+        if seen.deafness is not None:
+            message, remedy = f"{message}: {seen.deafness.message}", seen.deafness.remedy
+        yield Fault("sockets", message, remedy)
 
 
 def _network_faults(

@@ -1,22 +1,28 @@
-"""What the local API reads and writes of the home: tokens, what networks may do, local.conf."""
+"""What the local API knows of its node beside the core: tokens, policies, local.conf, ports."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ztlink.api.body import Json
+from ztlink.drivers.binder import Bound
 from ztlink.host.policies import Policies
+from ztlink.wire.world import World
 
 
 @dataclass(slots=True)
 class ApiHome:
-    """The home as the API sees it."""
+    """The home, and what was made of it, as the API sees them."""
 
     token: str = field(repr=False)
     metrics_token: str = field(repr=False)
     policies: Policies
     read_conf: Callable[[], bytes | None]
     write_conf: Callable[[bytes], None]
+    read_moon: Callable[[int], World | None]
+    """Returns the moon whose file is in the home; ConfigError where that is none."""
+    bound: Callable[[], Bound] = Bound
+    """Tells the UDP ports in use."""
 
     def local_conf(self) -> Json:
         """Return the content of local.conf; ValueError where it is no JSON object."""

@@ -1,12 +1,15 @@
 """One look at the whole node: what health and metrics are made of."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
+from ztlink.drivers.binder import Bound
 from ztlink.drivers.loop import Pump
+from ztlink.drivers.sockets import Deafness
 from ztlink.host.desired import Policy
 from ztlink.host.device import DeviceState
 from ztlink.host.policies import Policies
@@ -86,6 +89,8 @@ class Observation:
     memberships: tuple[Membership, ...] = ()
     controlled: tuple[Members, ...] | None = None
     """None where the node is no controller."""
+    deafness: Deafness | None = None
+    """Why there is no socket, where there is none."""
 
 
 class Observer:
@@ -98,8 +103,10 @@ class Observer:
         policies: Policies,
         controller: ControllerService | None,
         settings: Settings,
+        bound: Callable[[], Bound] = Bound,
     ) -> None:
         self._pump = pump
+        self._bound = bound
         self._ports = ports
         self._policies = policies
         self._controller = controller
@@ -117,6 +124,7 @@ class Observer:
             observation.counts,
             tuple([await self._membership(view) for view in networks]),
             None if self._controller is None else _members(self._controller),
+            self._bound().deafness,
         )
 
     async def _membership(self, view: NetworkView) -> Membership:

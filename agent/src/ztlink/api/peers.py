@@ -10,8 +10,10 @@ from ztlink.api.body import failure, read_object
 from ztlink.api.views import moon_json, peer_json, waiting_moon_json
 from ztlink.clock import Now
 from ztlink.drivers.loop import Pump
+from ztlink.errors import ConfigError
 from ztlink.ids import Address, is_reserved, parse_address
 from ztlink.node.core import Core
+from ztlink.wire.world import World
 
 NO_BONDS: Final = "no bond: this node does not bond its paths"
 
@@ -21,8 +23,9 @@ T = TypeVar("T")
 class PeersApi:
     """The routes below /peer, /moon and /bond."""
 
-    def __init__(self, pump: Pump) -> None:
+    def __init__(self, pump: Pump, read_moon: Callable[[int], World | None]) -> None:
         self._pump = pump
+        self._read_moon = read_moon
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -69,12 +72,19 @@ class PeersApi:
         return web.json_response({})
 
     async def _orbit(self, request: web.Request) -> web.Response:
-        """Orbit a moon; one that is here already needs no seed."""
+        """Orbit a moon; one that is here already, or whose file is in the home, needs no seed."""
         wanted = _address(request)
         body = await read_object(request)
         for moon in await self._ask(lambda core, now: core.moons()):
             if moon.world_id == wanted:
                 return web.json_response(moon_json(moon))
+        try:
+            kept = await asyncio.to_thread(self._read_moon, wanted)
+        except ConfigError as error:
+            return failure(409, str(error))
+        if kept is not None:
+            await self._ask(lambda core, now: core.add_moon(kept, now))
+            return web.json_response(moon_json(kept))
         seed = _seed(body.get("seed"))
         await self._ask(lambda core, now: core.orbit(wanted, seed, now))
         return web.json_response(waiting_moon_json(wanted))

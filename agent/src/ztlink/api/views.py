@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ztlink.clock import Now
+from ztlink.drivers.binder import Bound
 from ztlink.host.desired import Policy
 from ztlink.ids import Endpoint, format_address, format_mac, format_network_id
 from ztlink.node.status import NetworkView, NodeView, PathView, PeerView
@@ -15,7 +16,7 @@ VERSION = ".".join(str(part) for part in SOFTWARE_VERSION)
 
 
 def status_json(
-    node: NodeView, listening: Sequence[Endpoint], home: str, port: int, now: Now, conf: Json
+    node: NodeView, listening: Sequence[Endpoint], home: str, bound: Bound, now: Now, conf: Json
 ) -> Json:
     """Return GET /status; `conf` is local.conf, in which the settings show what is in force."""
     major, minor, revision = SOFTWARE_VERSION
@@ -32,12 +33,12 @@ def status_json(
                 "homeDir": home,
                 "listeningOn": [str(endpoint) for endpoint in listening],
                 "portMappingEnabled": False,
-                "primaryPort": port,
-                "secondaryPort": 0,
+                "primaryPort": bound.primary,
+                "secondaryPort": bound.secondary,
                 "softwareUpdate": "disable",
                 "softwareUpdateChannel": "release",
                 "surfaceAddresses": [str(endpoint) for endpoint in node.surface],
-                "tertiaryPort": 0,
+                "tertiaryPort": bound.tertiary,
             }
         },
         "online": node.online,

@@ -15,20 +15,24 @@ from typing import Final
 
 from ztlink.drivers.sockets import (
     MAX_TRIES,
+    Deafness,
     LocalAddress,
     SocketPolicy,
     bind_with_random_port,
     eligible,
     random_port,
+    why_deaf,
 )
-from ztlink.drivers.udp import UdpDriver
+from ztlink.drivers.udp import UdpDriver, port_advice
 from ztlink.errors import HostError
-from ztlink.ids import Endpoint, IpAddress
+from ztlink.ids import IpAddress
 
 logger = logging.getLogger(__name__)
 
 API_ADDRESS: Final = "127.0.0.1"
 MAX_PORT: Final = 65_535
+_NOT_TO_BE_HAD: Final = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""What is wrong with a port, not with an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,17 @@ class Ports:
     secondary: int | None = 0
     """None for none; 0 for a random one."""
     tertiary: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The ports in use, 0 for those that there are not."""
+
+    primary: int = 0
+    secondary: int = 0
+    tertiary: int = 0
+    deafness: Deafness | None = None
+    """Why no socket is open; None where one is."""
 
 
 class Binder:
@@ -59,7 +74,8 @@ class Binder:
         self.addresses: Sequence[LocalAddress] = ()
         """Of the machine, as last looked at; may be replaced."""
         self._random_bytes = random_bytes
-        self._told: set[Endpoint] = set()
+        self._told: set[str] = set()
+        self._deafness: Deafness | None = None
         self.primary = 0
         """In use; 0 before `start`."""
         self.secondary = 0
@@ -70,6 +86,12 @@ class Binder:
         """The ports in use, the primary first."""
         found = (self.primary, self.secondary, self._ports.tertiary or 0)
         return tuple(dict.fromkeys(port for port in found if port))
+
+    @property
+    def bound(self) -> Bound:
+        """What is in use; to be read from any thread."""
+        tertiary = self._ports.tertiary or 0
+        return Bound(self.primary, self.secondary, tertiary, self._deafness)
 
     @property
     def has_random_secondary(self) -> bool:
@@ -136,17 +158,37 @@ class Binder:
         return eligible(self.addresses, self.policy, bound)
 
     def _bind(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
-        failures = udp.bind(ips, self.ports)
-        for endpoint, error in failures.items():
-            if endpoint not in self._told:
-                logger.warning("%s", error.strerror)
-        self._told = set(failures)
+        failures = udp.bind(ips, self.ports).values()
+        messages = {str(error.strerror): None for error in failures}
+        for message in messages:
+            if message not in self._told:
+                logger.warning("%s", message)
+        self._told = set(messages)
+        self._tell_deafness(None if udp.sockets else self._why_deaf(tuple(failures)))
+
+    def _why_deaf(self, failures: Sequence[HostError]) -> Deafness:
+        for error in failures:
+            if error.errno != errno.EADDRNOTAVAIL:  # the address is there
+                return Deafness(str(error.strerror), "free the port, or choose another")
+        return why_deaf(self.addresses, self.policy)
+
+    def _tell_deafness(self, deafness: Deafness | None) -> None:
+        """Say why there is no socket, once, and when there is one again."""
+        if deafness is None and self._deafness is not None:
+            logger.info("there are UDP sockets again")
+        elif deafness is not None and deafness != self._deafness:
+            logger.warning(
+                "no UDP socket is open, so nobody is reached: %s; %s",
+                deafness.message,
+                deafness.remedy,
+            )
+        self._deafness = deafness
 
 
 def _in_use(udp: UdpDriver, ips: Sequence[IpAddress], port: int) -> HostError | None:
-    """Bind a primary port, and return the error if somebody has it, by UDP or by TCP."""
+    """Bind a primary port, and return the error if it cannot be had, by UDP or by TCP."""
     failures = udp.bind(ips, (port,)).values()
-    taken = [error for error in failures if error.errno == errno.EADDRINUSE]
+    taken = [error for error in failures if error.errno in _NOT_TO_BE_HAD]
     return taken[0] if taken else _tcp_in_use(port)
 
 
@@ -160,7 +202,7 @@ def _tcp_in_use(port: int) -> HostError | None:
         except OSError as error:
             return HostError(
                 error.errno,
-                f"cannot bind TCP {API_ADDRESS}:{port} for the local API: {error.strerror}; "
-                "is another node running? Choose another port with --port",
+                f"cannot bind TCP {API_ADDRESS}:{port} for the local API: {error.strerror}"
+                f"{port_advice(error)}",
             )
     return None

@@ -95,6 +95,14 @@ class Home:
         except OSError as error:
             raise ConfigError(f"cannot read {self.home / key}: {error.strerror}") from error
 
+    def stamp(self, key: str) -> tuple[int, int, int] | None:
+        """Return what differs when a file was written anew; None where there is none."""
+        try:
+            found = (self.home / key).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
     def write(
         self, key: str, value: bytes | None, mode: int = 0o600, *, is_flushed: bool = True
     ) -> None:

@@ -14,6 +14,8 @@ from ztlink.wire.inet_address import IpScope, ip_scope
 MIN_RANDOM_PORT: Final = 20_000
 RANDOM_PORTS: Final = 45_500
 MAX_TRIES: Final = 256
+MAX_TOLD: Final = 4
+"""Addresses that a message names."""
 _BINDABLE: Final = frozenset(
     {IpScope.PRIVATE, IpScope.SHARED, IpScope.PSEUDO_PRIVATE, IpScope.GLOBAL}
 )
@@ -42,6 +44,14 @@ class SocketPolicy:
     """Devices of these names: our own, however the operator calls them."""
     excluded_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     allow_loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deafness:
+    """Why a node has no socket, and what would help."""
+
+    message: str
+    remedy: str
 
 
 def eligible(
@@ -77,6 +87,42 @@ def _is_eligible(one: LocalAddress, policy: SocketPolicy) -> bool:
         and one.device not in policy.excluded_devices
         and not one.device.startswith(policy.excluded_prefixes)
     )
+
+
+def why_deaf(addresses: Sequence[LocalAddress], policy: SocketPolicy) -> Deafness:
+    """Say why none of the addresses that the machine has is one to bind."""
+    if policy.bind:
+        wanted = ", ".join(str(ip) for ip in policy.bind)
+        return Deafness(
+            f"this machine has none of the addresses that are to be bound: {wanted}",
+            "give it one of them, or name another by --bind or settings.bind of local.conf",
+        )
+    refused = [text for one in addresses if (text := _refusal(one, policy))]
+    if not refused:
+        return Deafness(
+            "this machine has no address but those of itself and of its links",
+            "give it an address that others can reach",
+        )
+    more = f" and {len(refused) - MAX_TOLD} more" if len(refused) > MAX_TOLD else ""
+    return Deafness(
+        f"no address of this machine may be used: {', '.join(refused[:MAX_TOLD])}{more}",
+        "name an address by --bind or settings.bind of local.conf, or let one pass there "
+        "(settings.interfacePrefixBlacklist, physical)",
+    )
+
+
+def _refusal(one: LocalAddress, policy: SocketPolicy) -> str:
+    """Say what keeps us off an address; empty where it is of the machine or a link alone."""
+    if ip_scope(one.ip) not in _BINDABLE:
+        return ""
+    reason = "is not ready yet"
+    if one.device in policy.excluded_devices:
+        reason = "is on a device of ours or of this machine alone"
+    elif prefixes := [text for text in policy.excluded_prefixes if one.device.startswith(text)]:
+        reason = f"is on a device whose name begins with {prefixes[0]}"
+    elif networks := [network for network in policy.excluded_networks if one.ip in network]:
+        reason = f"is in {networks[0]}, which local.conf excludes"
+    return f"{one.ip} ({one.device}) {reason}"
 
 
 def random_port(random_bytes: Callable[[int], bytes]) -> int:

@@ -106,6 +106,14 @@ class Store(Home):
         moons = (self._load_world(f"{MOONS}/{file.name}", WorldType.MOON) for file in files)
         return [moon for moon in moons if moon is not None]
 
+    def load_moon(self, moon_id: int) -> World | None:
+        """Return a moon by its id, None where it has no file."""
+        key = f"{MOONS}/{moon_id:016x}.moon"
+        moon = self._load_world(key, WorldType.MOON)
+        if moon is not None and moon.world_id != moon_id:
+            raise ConfigError(f"{self.home / key} is the moon {moon.world_id:016x}: rename it")
+        return moon
+
     def _load_world(self, key: str, wanted: WorldType) -> World | None:
         content = self.read(key)
         if content is None:

@@ -70,7 +70,7 @@ class UdpSocket:
         except OSError as error:
             self._socket.close()
             raise HostError(
-                error.errno, f"cannot bind UDP {ip}/{port}: {error.strerror}{_advice(error)}"
+                error.errno, f"cannot bind UDP {ip}{_complaint(error, port)}"
             ) from error
         self.endpoint = Endpoint(ip, self._socket.getsockname()[1])
         self._view = memoryview(bytearray(FILLING + MAX_RECEIVE))
@@ -341,11 +341,22 @@ class UdpDriver:
         return True
 
 
-def _advice(error: OSError) -> str:
+def _complaint(error: OSError, port: int) -> str:
+    """Say what keeps from binding, and what would help; the port only where it is to blame."""
+    if error.errno == errno.EADDRNOTAVAIL:
+        return (
+            ": this machine has no such address; it is bound as soon as it is there, "
+            "else correct --bind, or settings.bind of local.conf"
+        )
+    return f"/{port}: {error.strerror}{port_advice(error)}"
+
+
+def port_advice(error: OSError) -> str:
+    """Say what helps where a port cannot be had."""
     if error.errno == errno.EADDRINUSE:
         return "; is another node running? Choose another port with --port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "; it is bound as soon as this machine has the address"
+    if error.errno == errno.EACCES:
+        return "; choose a port above 1023 with --port, or give CAP_NET_BIND_SERVICE"
     return ""
 
 

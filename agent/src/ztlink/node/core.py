@@ -192,6 +192,10 @@ class Core:
         moons = self._vl1.topology.moons
         return tuple(moons[key] for key in sorted(moons))
 
+    def add_moon(self, moon: World, now: Now) -> None:
+        """Orbit a moon that the operator has; it is the operator's to keep."""
+        self._vl1.topology.add_moon(moon, now)
+
     def deorbit(self, moon_id: int, now: Now) -> None:
         """Forget a moon."""
         self._vl1.deorbit(moon_id, now)

@@ -137,6 +137,12 @@ class Topology:
         self.update_roots(now)
         return True
 
+    def add_moon(self, moon: World, now: Now) -> None:
+        """Take a moon by the operator's word."""
+        self.moons[moon.world_id] = moon
+        self.wanted_moons.pop(moon.world_id, None)
+        self.update_roots(now)
+
     def _is_wanted_moon(self, world: World, responder: Address) -> bool:
         seed = self.wanted_moons.get(world.world_id)
         return seed is not None and any(r.identity.address == seed for r in world.roots)

@@ -12,13 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from ci.leftovers import Guard, marked
+
 ZTLINK: Final = (sys.executable, "-m", "ztlink")
 START: Final = time.monotonic()
 PATIENCE: Final = 20.0  # seconds for each step
 NAMESPACES: Final = "namespaces.json"
 MARK: Final = "ZTLINK_DEMO"  # in the environment of all that a demo starts: its directory
 SWITCH: Final = "switch"
-DISMISSED: Final = b"."
 GRACE: Final = 5.0  # seconds that a node has to end before it is killed
 
 
@@ -48,13 +49,7 @@ def load(directory: Path) -> list[str]:
 
 def processes_of(directory: Path, proc: Path = Path("/proc")) -> list[int]:
     """Return the processes of a demo: those it started, and those that these started."""
-    mark = f"{MARK}={directory}".encode()
-    found = []
-    for entry in proc.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended, or is not ours
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+    return marked(MARK, directory, proc)
 
 
 def remove(directory: Path, namespaces: Sequence[str]) -> None:
@@ -71,33 +66,9 @@ def remove(directory: Path, namespaces: Sequence[str]) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-class Guard:
-    """A process that removes a demo whose script was killed: it sees the end of a pipe."""
-
-    def __init__(self, directory: Path) -> None:
-        """Start it; what is to be removed is noted in the directory (see `save`)."""
-        script = "import sys; from ci.demo_lab import guard; guard(sys.argv[1])"
-        self._process: Final = subprocess.Popen(
-            [sys.executable, "-c", script, str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=Path(__file__).parents[1],
-            start_new_session=True,
-        )
-
-    def dismiss(self) -> None:
-        """Tell it that there is nothing to remove, or that it is to stay."""
-        with suppress(BrokenPipeError):
-            self._process.communicate(DISMISSED)
-
-
-def guard(directory: str) -> None:
-    """Wait for the script to end; without a word from it, remove what it made."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    if sys.stdin.buffer.read() != DISMISSED:
-        remove(Path(directory), load(Path(directory)))
+def remove_noted(directory: Path) -> None:
+    """Remove a demo whose script was killed."""
+    remove(directory, load(directory))
 
 
 def say(text: str) -> None:
@@ -135,7 +106,7 @@ class Lab:
         self.namespaces: Final[list[str]] = []
         self.daemons: Final[dict[str, subprocess.Popen[bytes]]] = {}
         save(directory, [self.namespace(name) for name in (SWITCH, *names)])
-        self._guard: Final = Guard(directory)
+        self._guard: Final = Guard(__name__, directory)
         os.environ[MARK] = str(directory)  # for all that is started from here on
 
     def namespace(self, name: str) -> str:

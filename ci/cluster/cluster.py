@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from ci.cluster import components, loan, machine
+from ci.cluster import components, loan, machine, remains
 from ci.cluster.errors import ClusterError
 from ci.cluster.keys import MASTERS, Keys, Subject
 from ci.cluster.kubernetes import Programs
@@ -34,7 +34,8 @@ from ci.cluster.network import (
     run,
 )
 from ci.cluster.processes import MARK, children_of, command_of, processes_in, processes_of
-from ci.cluster.remains import Guard, Note, remove
+from ci.cluster.remains import Note, remove
+from ci.leftovers import Guard
 
 HERE: Final = Path(__file__).parent
 API_NAMES: Final = (
@@ -90,7 +91,7 @@ class Cluster:
         """Borrow what is needed from the machine, make keys and networks, start everything."""
         self._note.namespaces = [self.namespace(name) for name in (CONTROL, *self.places)]
         self._note.save(self.directory)
-        self._guard = Guard(self.directory)
+        self._guard = Guard(remains.__name__, self.directory)
         os.environ[MARK] = str(self.directory)  # for all that is started from here on
         loan.borrow(self._prefix, self._own)
         self._snapshotter = self._choose_snapshotter()

@@ -4,19 +4,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from ci.leftovers import marked
+
 MARK: Final = "ZTLINK_BENCH"  # in the environment of all that a bench starts: its directory
 PROC: Final = Path("/proc")
 
 
 def processes_of(directory: Path, proc: Path = PROC) -> list[int]:
     """Return the processes that a bench started, and those that these started outside of pods."""
-    mark = f"{MARK}={directory}".encode()
-    found = []
-    for entry in proc.glob("[0-9]*"):
-        with suppress(OSError):  # it has ended
-            if mark in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+    return marked(MARK, directory, proc)
 
 
 def processes_in(network: int, proc: Path = PROC) -> list[int]:

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -17,9 +16,7 @@ from ci.cluster.errors import ClusterError
 from ci.cluster.processes import processes_of
 
 NOTE: Final = "bench.json"
-DISMISSED: Final = b"."
 PATIENCE: Final = 15.0
-TOP: Final = Path(__file__).parents[2]
 
 
 @dataclass(slots=True)
@@ -83,30 +80,6 @@ def mounts_below(directory: Path, table: Path = Path("/proc/self/mounts")) -> li
     return [point for point in points if point.startswith(f"{directory}/")]
 
 
-class Guard:
-    """A process that removes a bench whose script was killed: it sees the end of a pipe."""
-
-    def __init__(self, directory: Path) -> None:
-        """Start it; what is to be removed is noted in the directory by then."""
-        script = "import sys; from ci.cluster.remains import guard; guard(sys.argv[1])"
-        self._process: Final = subprocess.Popen(
-            [sys.executable, "-c", script, str(directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=TOP,
-            start_new_session=True,
-        )
-
-    def dismiss(self) -> None:
-        """Tell it that there is nothing to remove, or that it is to stay."""
-        with suppress(BrokenPipeError):
-            self._process.communicate(DISMISSED)
-
-
-def guard(directory: str) -> None:
-    """Wait for the script to end; without a word from it, remove what it made."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    if sys.stdin.buffer.read() != DISMISSED:
-        remove(Path(directory), load(Path(directory)))
+def remove_noted(directory: Path) -> None:
+    """Remove a bench whose script was killed."""
+    remove(directory, load(directory))

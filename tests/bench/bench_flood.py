@@ -22,7 +22,7 @@ from typing import Final
 from tests.lab.flood import Forgery
 from tests.lab.lab import Host, Lab
 from tests.lab.measure import first_answer, iperf
-from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.mesh import Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.process import Process
 from tests.lab.wait import Stopwatch, wait_until
 from tests.rights import missing_for_netadmin
@@ -120,9 +120,7 @@ def run(side: Side, workshop: Workshop, options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as directory, Lab(Path(directory)) as lab:
         mesh = build_mesh(lab, Layout(side, side, (side, side)), workshop)
         attacker = lab.host("attacker")
-        mesh.start()
-        mesh.create_network(NETWORK)
-        mesh.join_all()
+        mesh.begin()
         one, other = mesh.members
         first_answer(one.host, mesh.ip(other), timeout=30)
         wait_until(lambda: one.direct_paths(other), timeout=30, what="direct path")

@@ -12,7 +12,7 @@ from typing import Final
 from tests.lab.errors import LabError
 from tests.lab.lab import Host, Lab, Router
 from tests.lab.measure import device_bytes, first_answer
-from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.mesh import Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.node import LabNode
 from tests.lab.pinger import Pinger
 from tests.lab.rules import OUTSIDE, Nat
@@ -45,24 +45,9 @@ class Bench:
         return build_mesh(lab, layout, self.workshop, names=names, routers=routers, roots=roots)
 
 
-def run(mesh: Mesh) -> tuple[LabNode, LabNode]:
-    """Start a mesh and join all; return its first two members."""
-    mesh.start()
-    mesh.create_network(NETWORK)
-    mesh.join_all()
-    one, other = mesh.members[:2]
-    first_answer(one.host, mesh.ip(other), timeout=START_TIMEOUT)
-    return one, other
-
-
-def run_direct(mesh: Mesh) -> tuple[LabNode, LabNode]:
-    """Start a mesh, and wait until its members reach each other directly."""
-    one, other = run(mesh)
-
-    def is_direct() -> bool:
-        return bool(one.direct_paths(other)) and bool(other.direct_paths(one))
-
-    wait_until(is_direct, timeout=START_TIMEOUT, what="direct path")
+def run_directly(mesh: Mesh) -> tuple[LabNode, LabNode]:
+    """Start a mesh whose first members reach each other directly; return these."""
+    one, other = mesh.begin_directly(timeout=START_TIMEOUT)
     time.sleep(SETTLE)  # until nothing of how they found each other goes on
     return one, other
 
@@ -70,7 +55,7 @@ def run_direct(mesh: Mesh) -> tuple[LabNode, LabNode]:
 def silent_path(lab: Lab, bench: Bench) -> Figures:
     """Block UDP between two members, and let it pass again once they are relayed."""
     mesh = bench.mesh(lab)
-    one, other = run_direct(mesh)
+    one, other = run_directly(mesh)
     with Pinger(one.host, mesh.ip(other)) as pinger:
         pinger.wait_flowing()
         start = time.monotonic()
@@ -103,7 +88,7 @@ def dead_root(lab: Lab, bench: Bench) -> Figures:
     """Kill the one of two roots that relays."""
     mesh = bench.mesh(lab, roots=2)
     lab.block_udp(mesh.members[0].host, mesh.members[1].host)
-    one, other = run(mesh)
+    one, other = mesh.begin_talking(timeout=START_TIMEOUT)
     with Pinger(one.host, mesh.ip(other)) as pinger:
         pinger.wait_flowing()
         busy = max(mesh.roots, key=lambda root: _rate_through(root.host, seconds=1.0))
@@ -117,7 +102,7 @@ def restarted_root(lab: Lab, bench: Bench) -> Figures:
     """Kill the only root, which relays, and start it again at once."""
     mesh = bench.mesh(lab)
     lab.block_udp(mesh.members[0].host, mesh.members[1].host)
-    one, other = run(mesh)
+    one, other = mesh.begin_talking(timeout=START_TIMEOUT)
     with Pinger(one.host, mesh.ip(other)) as pinger:
         pinger.wait_flowing()
         mesh.root.kill()
@@ -130,7 +115,7 @@ def restarted_root(lab: Lab, bench: Bench) -> Figures:
 def new_address(lab: Lab, bench: Bench) -> Figures:
     """Give a member's host another IP address."""
     mesh = bench.mesh(lab)
-    one, other = run_direct(mesh)
+    one, other = run_directly(mesh)
     with Pinger(one.host, mesh.ip(other)) as pinger:
         pinger.wait_flowing()
         start = time.monotonic()
@@ -144,7 +129,7 @@ def rebound_nat(lab: Lab, bench: Bench) -> Figures:
     figures: Figures = {}
     router = lab.router("nat", Nat.SYMMETRIC)
     mesh = bench.mesh(lab, routers={"a": router})
-    one, other = run_direct(mesh)
+    one, other = run_directly(mesh)
     for name, sender, receiver in (("inside", one, other), ("outside", other, one)):
         with Pinger(sender.host, mesh.ip(receiver)) as pinger:
             pinger.wait_flowing(bench.patience)
@@ -159,7 +144,7 @@ def rebound_nat(lab: Lab, bench: Bench) -> Figures:
 def restarted_member(lab: Lab, bench: Bench) -> Figures:
     """Kill a member and start it again, as it sees it and as the other sees it."""
     mesh = bench.mesh(lab)
-    one, other = run_direct(mesh)
+    one, other = run_directly(mesh)
     own, peers = Pinger(one.host, mesh.ip(other)), Pinger(other.host, mesh.ip(one))
     with own, peers:
         own.wait_flowing()
@@ -191,7 +176,7 @@ def starts(lab: Lab, bench: Bench) -> Figures:
     """Start nodes and have them join, without loss and with much of it; medians and the longest."""
     figures: Figures = {}
     mesh = bench.mesh(lab)
-    run(mesh)
+    mesh.begin_talking(timeout=START_TIMEOUT)
     for loss, suffix in ((0, ""), (30, ", 30 % loss")):
         times: list[tuple[float, float, float]] = []
         for number in range(5):
@@ -213,7 +198,7 @@ def idle_behind_nat(lab: Lab, bench: Bench) -> Figures:
     router = lab.router("nat", Nat.CONE)
     lab.forget_after(router, 30)
     mesh = bench.mesh(lab, members=3, routers={"a": router})
-    idle, _ = run(mesh)
+    idle, _ = mesh.begin_talking(timeout=START_TIMEOUT)
     stranger = mesh.members[2]
     time.sleep(100.0)
     try:

@@ -3,10 +3,9 @@
 import time
 from typing import Final
 
-from tests.bench.recovery_cases import START_TIMEOUT, Bench, Figures, run
+from tests.bench.recovery_cases import START_TIMEOUT, Bench, Figures
 from tests.lab.lab import Host, Lab
 from tests.lab.measure import device_bytes, first_answer
-from tests.lab.mesh import NETWORK
 from tests.lab.rules import OUTSIDE
 from tests.sim.link import Datagram
 from tests.sim.mesh import endpoint_of
@@ -24,16 +23,14 @@ OVERHEAD: Final = 42
 def idle(lab: Lab, bench: Bench) -> Figures:
     """Measure a member that is alone on its network."""
     mesh = bench.mesh(lab, members=1)
-    mesh.start()
-    mesh.create_network(NETWORK)
-    mesh.join_all()
+    mesh.begin()
     return {"bytes a minute, idle": _sent_per_minute(mesh.members[0].host)}
 
 
 def active_peers(lab: Lab, bench: Bench) -> Figures:
     """Measure a member that has just exchanged something with each of its peers."""
     mesh = bench.mesh(lab, members=PEERS + 1)
-    one, _ = run(mesh)
+    one, _ = mesh.begin_talking(timeout=START_TIMEOUT)
     for other in mesh.members[1:]:
         first_answer(one.host, mesh.ip(other), timeout=START_TIMEOUT)
     return {f"bytes a minute, {PEERS} active peers": _sent_per_minute(one.host)}

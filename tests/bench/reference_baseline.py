@@ -164,9 +164,7 @@ def measure_relay(lab: Lab, side: Side, workshop: Workshop, seconds: float) -> F
 
 
 def _run(mesh: Mesh) -> float:
-    mesh.start()
-    mesh.create_network(NETWORK)
-    mesh.join_all()
+    mesh.begin()
     one, other = mesh.members
     return first_answer(one.host, mesh.ip(other), timeout=_TIMEOUT)
 

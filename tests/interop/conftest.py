@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab.fixtures import NewLab, lab, new_lab, workshop
-from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.mesh import Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.ours import ZtlinkNode
 
 __all__ = ["lab", "new_lab", "workshop"]
@@ -28,9 +28,7 @@ def joined(new_lab: NewLab, workshop: Workshop, layout: Layout, *options: str) -
         for member in mesh.members:
             if isinstance(member, ZtlinkNode):
                 member.options = options
-        mesh.start()
-        mesh.create_network(NETWORK)
-        mesh.join_all()
+        mesh.begin()
         yield mesh
 
 

@@ -8,7 +8,7 @@ from tests.lab.capture import Capture
 from tests.lab.fixtures import NewLab
 from tests.lab.lab import Lab
 from tests.lab.measure import device_bytes, first_answer, ping
-from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.mesh import Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.rules import OUTSIDE, Nat
 from tests.lab.wait import wait_until
 from ztlink.batch import CipherSuite
@@ -44,9 +44,7 @@ def relayed(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop)
 
 def run(mesh: Mesh) -> None:
     """Start a mesh, join all and let the first ping through, both ways."""
-    mesh.start()
-    mesh.create_network(NETWORK)
-    mesh.join_all()
+    mesh.begin()
     one, other = mesh.members
     first_answer(one.host, mesh.ip(other), timeout=FIRST_ANSWER_TIMEOUT)
     first_answer(other.host, mesh.ip(one), timeout=FIRST_ANSWER_TIMEOUT)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.measure import first_answer, iperf
-from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.mesh import DIRECT_TIMEOUT, TALKING_TIMEOUT, Layout, Side, Workshop, build_mesh
 from tests.lab.node import LabNode
 from tests.lab.pinger import Pinger
 from tests.lab.wait import wait_until
@@ -20,8 +20,6 @@ from tests.lab.wait import wait_until
 pytestmark = [pytest.mark.interop, pytest.mark.netadmin]
 
 OURS, REFERENCE = Side.OURS, Side.REFERENCE
-FIRST_ANSWER_TIMEOUT = 20.0
-DIRECT_TIMEOUT = 60.0
 SETTLE = 5.0
 OURS_ALONE = 10.0
 """Seconds in which ours recover by themselves."""
@@ -37,28 +35,6 @@ MIXED = [
 OURS_UNDER_THEIRS = Layout(REFERENCE, REFERENCE, (OURS, OURS))
 
 
-def run(mesh: Mesh) -> tuple[LabNode, LabNode]:
-    """Start a mesh, join all and let the first ping through."""
-    mesh.start()
-    mesh.create_network(NETWORK)
-    mesh.join_all()
-    one, other = mesh.members[:2]
-    first_answer(one.host, mesh.ip(other), timeout=FIRST_ANSWER_TIMEOUT)
-    return one, other
-
-
-def run_direct(mesh: Mesh) -> tuple[LabNode, LabNode]:
-    """Start a mesh, and wait until its first two members have direct paths."""
-    one, other = run(mesh)
-
-    def is_direct() -> bool:
-        first_answer(one.host, mesh.ip(other), timeout=FIRST_ANSWER_TIMEOUT)
-        return bool(one.direct_paths(other)) and bool(other.direct_paths(one))
-
-    wait_until(is_direct, timeout=DIRECT_TIMEOUT, what="direct path")
-    return one, other
-
-
 def seconds_without_answer(pinger: Pinger, mishap: Callable[[], object], timeout: float) -> float:
     """Have something happen while pings are answered; return for how long they were not."""
     pinger.wait_flowing()
@@ -69,7 +45,7 @@ def seconds_without_answer(pinger: Pinger, mishap: Callable[[], object], timeout
 
 def test_a_silent_path_between_ours_is_left_for_their_relay(lab: Lab, workshop: Workshop) -> None:
     mesh = build_mesh(lab, OURS_UNDER_THEIRS, workshop)
-    one, other = run_direct(mesh)
+    one, other = mesh.begin_directly()
     with Pinger(one.host, mesh.ip(other)) as pinger:
         seconds = seconds_without_answer(
             pinger, lambda: lab.block_udp(one.host, other.host), timeout=DIRECT_TIMEOUT
@@ -79,7 +55,7 @@ def test_a_silent_path_between_ours_is_left_for_their_relay(lab: Lab, workshop: 
 
 def test_the_return_of_a_silent_path_loses_nothing(lab: Lab, workshop: Workshop) -> None:
     mesh = build_mesh(lab, OURS_UNDER_THEIRS, workshop)
-    one, other = run_direct(mesh)
+    one, other = mesh.begin_directly()
     with Pinger(one.host, mesh.ip(other)) as pinger:
         lab.block_udp(one.host, other.host)
         wait_until(
@@ -104,7 +80,7 @@ def test_their_root_that_is_killed_and_restarted_serves_ours_again(
 ) -> None:
     mesh = build_mesh(lab, OURS_UNDER_THEIRS, workshop)
     lab.block_udp(mesh.members[0].host, mesh.members[1].host)
-    one, other = run(mesh)
+    one, other = mesh.begin_talking()
     with Pinger(one.host, mesh.ip(other)) as pinger:
         pinger.wait_flowing()
         mesh.root.kill()
@@ -117,7 +93,7 @@ def test_our_new_address_is_taken_over_by_theirs(
     lab: Lab, workshop: Workshop, layout: Layout
 ) -> None:
     mesh = build_mesh(lab, layout, workshop)
-    ours, theirs = run_direct(mesh)
+    ours, theirs = mesh.begin_directly()
     with Pinger(ours.host, mesh.ip(theirs)) as pinger:
         seconds = seconds_without_answer(
             pinger, lambda: lab.renumber(ours.host), timeout=2 * WITH_THEIRS
@@ -131,7 +107,7 @@ def test_a_member_that_is_killed_and_restarted_is_reached_again(
     lab: Lab, workshop: Workshop, layout: Layout, who: int
 ) -> None:
     mesh = build_mesh(lab, layout, workshop)
-    run_direct(mesh)
+    mesh.begin_directly()
     restarted, other = mesh.members[who], mesh.members[1 - who]
     with Pinger(other.host, mesh.ip(restarted)) as pinger:
         pinger.wait_flowing()
@@ -154,9 +130,9 @@ def test_connections_of_a_mixed_mesh_outlive_restarts_of_controller_and_root(
     lab: Lab, workshop: Workshop, layout: Layout
 ) -> None:
     mesh = build_mesh(lab, layout, workshop)
-    run_direct(mesh)
+    mesh.begin_directly()
     ours, theirs, third, fourth = mesh.members
-    first_answer(fourth.host, mesh.ip(third), timeout=FIRST_ANSWER_TIMEOUT)
+    first_answer(fourth.host, mesh.ip(third), timeout=TALKING_TIMEOUT)
 
     def transfer(sender: LabNode, receiver: LabNode) -> tuple[float, ...]:
         target = mesh.ip(receiver)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.lab import Lab
 from tests.lab.measure import first_answer
-from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.mesh import Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.node import ONLINE_TIMEOUT, LabNode
 from tests.lab.ours import ZtlinkNode
 from tests.lab.reference import ReferenceNode
@@ -23,9 +23,7 @@ Successor = Callable[[LabNode], LabNode]
 
 def start_mesh(lab: Lab, workshop: Workshop, first: Side) -> Mesh:
     mesh = build_mesh(lab, Layout(REFERENCE, REFERENCE, (first, REFERENCE)), workshop)
-    mesh.start()
-    mesh.create_network(NETWORK)
-    mesh.join_all()
+    mesh.begin()
     first_answer(mesh.members[0].host, mesh.ip(mesh.members[1]), timeout=FIRST_ANSWER)
     return mesh
 

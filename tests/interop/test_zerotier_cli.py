@@ -56,9 +56,7 @@ def mesh(new_lab: NewLab, workshop: Workshop) -> Iterator[Mesh]:
     """Our member and one of theirs under our root and controller, joined."""
     with new_lab() as lab:
         mesh = build_mesh(lab, Layout(OURS, OURS, (OURS, REFERENCE)), workshop)
-        mesh.start()
-        mesh.create_network(NETWORK | {"dns": {"domain": "lab.example", "servers": ["10.77.0.53"]}})
-        mesh.join_all()
+        mesh.begin(NETWORK | {"dns": {"domain": "lab.example", "servers": ["10.77.0.53"]}})
         yield mesh
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from tests.lab.api import JsonObject
 from tests.lab.errors import LabError
 from tests.lab.lab import Host, Lab, Router
+from tests.lab.measure import first_answer
 from tests.lab.node import DEFAULT_PORT, START_TIMEOUT, LabNode, Role, fresh_identity
 from tests.lab.ours import ZtlinkNode
 from tests.lab.planet import make_planet
@@ -28,6 +29,9 @@ NETWORK: Final[JsonObject] = {
 PRIVATE_NETWORK: Final[JsonObject] = {**NETWORK, "private": True}
 """The same, where each member waits to be authorised."""
 
+TALKING_TIMEOUT: Final = 20.0
+"""Seconds from being configured to the first answer of another member."""
+DIRECT_TIMEOUT: Final = 60.0
 CONFIG_TIMEOUT: Final = 75.0
 """A pushed configuration may be lost; the reference asks again after 60 s."""
 
@@ -107,6 +111,30 @@ class Mesh:
     def create_network(self, fields: JsonObject) -> None:
         """Make the network; members are not joined yet."""
         self.network_id = self.controller.create_network(fields)
+
+    def begin(self, fields: JsonObject = NETWORK) -> None:
+        """Start all nodes and have all members be in a network."""
+        self.start()
+        self.create_network(fields)
+        self.join_all()
+
+    def begin_talking(self, *, timeout: float = TALKING_TIMEOUT) -> tuple[LabNode, LabNode]:
+        """Begin, let the first ping through, and return the first two members."""
+        self.begin()
+        one, other = self.members[:2]
+        first_answer(one.host, self.ip(other), timeout=timeout)
+        return one, other
+
+    def begin_directly(self, *, timeout: float = DIRECT_TIMEOUT) -> tuple[LabNode, LabNode]:
+        """Begin, and wait until the first two members have direct paths to each other."""
+        one, other = self.begin_talking(timeout=timeout)
+
+        def is_direct() -> bool:
+            first_answer(one.host, self.ip(other), timeout=timeout)
+            return bool(one.direct_paths(other)) and bool(other.direct_paths(one))
+
+        wait_until(is_direct, timeout=timeout, what="direct path")
+        return one, other
 
     def authorise(self, member: LabNode, *, authorised: bool = True) -> None:
         """Let a member in, or out again."""

@@ -6,13 +6,12 @@ Not done with `ping`, which gives up when a device goes away, and devices do whe
 import os
 import socket
 import struct
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from tests.lab.background import Background
 from tests.lab.lab import Host
 from tests.lab.wait import wait_until
 
@@ -63,32 +62,22 @@ class PingLog:
         return None
 
 
-class Pinger:
+class Pinger(Background):
     """A context in which a host pings an IPv4 address twenty times a second."""
 
     def __init__(self, host: Host, target: str) -> None:
+        super().__init__()
         self._target = target
         self._identifier = (os.getpid() ^ id(self) >> 4) & 0xFFFF
         self._socket = host.namespace.open_socket(
             socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP
         )
         self._log = PingLog()
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._following = time.monotonic()
         self._name = f"{host.name} -> {target}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._is_over.set()
-        self._thread.join()
+    def close(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
     def wait_flowing(self, timeout: float = 30.0) -> None:
@@ -125,14 +114,13 @@ class Pinger:
         """Count the pings since then that had time to be answered, and were not."""
         return len(self._log.lost(since, time.monotonic()))
 
-    def _run(self) -> None:
-        following = time.monotonic()
-        while not self._is_over.is_set():
-            now = time.monotonic()
-            if now >= following:
-                self._send(now)
-                following = max(following + INTERVAL, now)
-            self._receive(max(following - time.monotonic(), 0.001))
+    def step(self) -> None:
+        """Ping where it is time to, and take what comes until then."""
+        now = time.monotonic()
+        if now >= self._following:
+            self._send(now)
+            self._following = max(self._following + INTERVAL, now)
+        self._receive(max(self._following - time.monotonic(), 0.001))
 
     def _send(self, now: float) -> None:
         number = len(self._log.sent) & 0xFFFF

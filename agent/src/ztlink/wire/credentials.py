@@ -4,6 +4,7 @@ Decoding checks form alone; who signed, and whether for us, is judged elsewhere.
 """
 
 import hashlib
+from abc import abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address
@@ -189,8 +190,30 @@ class Com(Message):
         return 3 + 24 * len(self.qualifiers) + ADDRESS_SIZE + len(self.signature)
 
 
+class _Signed(Message):
+    """A credential with one signature, which stands behind all that it covers."""
+
+    __slots__ = ()
+    signature: bytes
+
+    def encode(self, writer: Writer) -> None:
+        self._push_body(writer)
+        _push_signature(self.signature, writer)
+        writer.push_uint(0, 2)
+
+    def signing_input(self) -> bytes:
+        """Return what the signature covers."""
+        body = Writer()
+        self._push_body(body)
+        return _fenced(body)
+
+    @abstractmethod
+    def _push_body(self, writer: Writer) -> None:
+        """Push what the signature covers."""
+
+
 @dataclass(frozen=True, slots=True)
-class Tag(Message):
+class Tag(_Signed):
     """A number that rules compare between members."""
 
     network_id: NetworkId
@@ -214,17 +237,6 @@ class Tag(Message):
         )
         _skip_extension(reader)
         return tag
-
-    def encode(self, writer: Writer) -> None:
-        self._push_body(writer)
-        _push_signature(self.signature, writer)
-        writer.push_uint(0, 2)
-
-    def signing_input(self) -> bytes:
-        """Return what the signature covers."""
-        body = Writer()
-        self._push_body(body)
-        return _fenced(body)
 
     @property
     def size(self) -> int:
@@ -337,7 +349,7 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateOfOwnership(Message):
+class CertificateOfOwnership(_Signed):
     """A COO: IP and MAC addresses that are a member's own."""
 
     network_id: NetworkId
@@ -382,17 +394,6 @@ class CertificateOfOwnership(Message):
         _skip_extension(reader)
         return coo
 
-    def encode(self, writer: Writer) -> None:
-        self._push_body(writer)
-        _push_signature(self.signature, writer)
-        writer.push_uint(0, 2)
-
-    def signing_input(self) -> bytes:
-        """Return what the signature covers."""
-        body = Writer()
-        self._push_body(body)
-        return _fenced(body)
-
     @property
     def size(self) -> int:
         """Bytes when encoded."""
@@ -412,7 +413,7 @@ class CertificateOfOwnership(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Revocation(Message):
+class Revocation(_Signed):
     """Makes void what a member was issued up to a time."""
 
     revocation_id: int
@@ -452,17 +453,6 @@ class Revocation(Message):
         )
         _skip_extension(reader)
         return revocation
-
-    def encode(self, writer: Writer) -> None:
-        self._push_body(writer)
-        _push_signature(self.signature, writer)
-        writer.push_uint(0, 2)
-
-    def signing_input(self) -> bytes:
-        """Return what the signature covers."""
-        body = Writer()
-        self._push_body(body)
-        return _fenced(body)
 
     def _push_body(self, writer: Writer) -> None:
         writer.push_uint(0, 4)

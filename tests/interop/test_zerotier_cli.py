@@ -272,6 +272,19 @@ def test_orbit_and_deorbit(tool: Tool, mesh: Mesh) -> None:
     )
 
 
+def test_a_moon_that_was_put_into_the_home_is_taken_from_there(tool: Tool, mesh: Mesh) -> None:
+    moon = make_moon(mesh.members[1])
+    file = tool.node.home / "moons.d" / f"{moon.world_id:016x}.moon"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(moon.to_bytes())
+    nobody = "0123456789"
+    assert tool.said("orbit", f"{moon.world_id:010x}", nobody) == "200 orbit OK\n"
+    (found,) = tool.json("listmoons")
+    assert (found["id"], found["waiting"]) == (f"{moon.world_id:016x}", False)
+    assert tool.said("deorbit", f"{moon.world_id:010x}") == "200 deorbit OK\n"
+    wait_until(lambda: not file.exists(), timeout=10, what="the moon's file to go")
+
+
 # -- what goes wrong -----------------------------------------------------------------------------
 
 

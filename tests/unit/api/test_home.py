@@ -1,6 +1,7 @@
 """local.conf and JSONP over HTTP."""
 
 import json
+from typing import cast
 
 import pytest
 
@@ -41,6 +42,18 @@ async def test_settings_are_put_into_local_conf(method: str) -> None:
     wanted = json.loads(CONF)
     wanted["settings"] |= {"mine": 3, "more": True}
     assert json.loads(disk.conf or b"") == wanted
+
+
+@pytest.mark.parametrize(
+    "settings", [{"primaryPort": "many"}, {"bind": 7}, {"allowManagementFrom": ["10.1.2.3"]}]
+)
+async def test_settings_with_which_the_node_would_not_start_are_refused(settings: object) -> None:
+    disk = Disk(CONF)
+    async with speak_to(make_api(FakeCore(), disk=disk)) as speaker:
+        answer = await speaker.ask("POST", "/config/settings", settings)
+    assert (answer.status, disk.conf) == (400, CONF)
+    (key,) = cast(dict[str, object], settings)
+    assert f"settings.{key}" in answer.json["description"]
 
 
 async def test_a_local_conf_is_made() -> None:

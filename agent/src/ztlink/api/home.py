@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from ztlink.api.body import Json
 from ztlink.drivers.binder import Bound
+from ztlink.errors import ConfigError
 from ztlink.host.policies import Policies
+from ztlink.local_conf import LOCAL_CONF, parse_local_conf
 from ztlink.wire.world import World
 
 
@@ -43,8 +45,16 @@ class ApiHome:
             return {}
 
     def merge_settings(self, changed: Json) -> None:
-        """Put values into the settings of local.conf; ValueError where it cannot be read."""
+        """Put values into the settings of local.conf; ValueError where that makes no sense.
+
+        The node would not start with such a file.
+        """
         conf = self.local_conf()
         settings = conf.get("settings")
         conf["settings"] = (settings if isinstance(settings, dict) else {}) | changed
-        self.write_conf(json.dumps(conf, indent=4, sort_keys=True).encode() + b"\n")
+        text = json.dumps(conf, indent=4, sort_keys=True).encode() + b"\n"
+        try:
+            parse_local_conf(text, LOCAL_CONF)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        self.write_conf(text)

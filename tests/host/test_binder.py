@@ -193,6 +193,17 @@ def test_what_stays_keeps_its_socket(udp: UdpDriver, started: Binder) -> None:
     assert before.items() <= udp.endpoints().items()
 
 
+def test_a_socket_keeps_to_a_device_that_was_made_anew_meanwhile(
+    udp: UdpDriver, started: Binder
+) -> None:
+    (before,) = udp.sockets.values()
+    ip("link", "del", "eth0")
+    wire("eth0", f"{ONE}/24")
+    assert follow(started, udp) == {"10.1.2.1/9993"}
+    (after,) = udp.sockets.values()
+    assert before.device != after.device == socket.if_nametoindex("eth0")
+
+
 def test_a_port_in_use_on_a_new_address_is_said_once_and_holds_up_nothing(
     udp: UdpDriver, started: Binder, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -290,7 +301,7 @@ def test_a_deprecated_address_is_told(started: Binder) -> None:
     life = ("valid_lft", "1000", "preferred_lft", "0")
     ip("address", "add", f"{SIX}/64", "dev", "eth0", "nodad", *life)
     assert [one for one in underlay_addresses() if one.ip == SIX] == [
-        LocalAddress("eth0", SIX, is_deprecated=True)
+        LocalAddress("eth0", SIX, socket.if_nametoindex("eth0"), is_deprecated=True)
     ]
 
 

@@ -29,7 +29,6 @@ from ztlink.drivers.udp import UdpDriver
 from ztlink.drivers.validator import Validator
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError, WireError
-from ztlink.host.addresses import device_of
 from ztlink.ids import NetworkId, format_address
 from ztlink.memberships import settle
 from ztlink.node.core import Core, CoreSettings
@@ -90,7 +89,6 @@ class Agent:
         identity = self._identity()
         core = self._core(identity, planet, underlay)
         udp = UdpDriver()
-        udp.device_of = device_of
         loop = asyncio.get_running_loop()
         pump = Pump(core, udp, partial(_post, loop, self._events), self._validator)
         await asyncio.to_thread(underlay.open, udp)

@@ -100,6 +100,7 @@ class Binder:
 
     def start(self, udp: UdpDriver) -> None:
         """Bind for the first time; HostError where no wanted primary port is free."""
+        udp.device_of = self._way_out
         ips = self._eligible(udp)
         self._start_primary(udp, ips)
         if self._ports.secondary:
@@ -156,6 +157,9 @@ class Binder:
     def _eligible(self, udp: UdpDriver) -> tuple[IpAddress, ...]:
         bound = frozenset(opened.endpoint.ip for opened in udp.sockets.values())
         return eligible(self.addresses, self.policy, bound)
+
+    def _way_out(self, ip: IpAddress) -> int:
+        return next((one.way_out for one in self.addresses if one.ip == ip), 0)
 
     def _bind(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
         failures = udp.bind(ips, self.ports).values()

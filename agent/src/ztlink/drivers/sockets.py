@@ -26,6 +26,8 @@ class LocalAddress(NamedTuple):
 
     device: str
     ip: IpAddress
+    way_out: int = 0
+    """The index of the device; 0 where any may be the way out, as from the machine's own."""
     is_tentative: bool = False
     """IPv6: whether somebody else has it is still being found out, or somebody has."""
     is_deprecated: bool = False

@@ -77,6 +77,8 @@ class UdpSocket:
         self._sources: dict[SocketAddress, Endpoint] = {}
         self._addresses: dict[Endpoint, SocketAddress] = {}
         self._is_filtered = False
+        self.device = 0
+        """The index of the one it keeps to; 0 for any."""
         self._can_segment = has_offload and self._has_option(UDP_SEGMENT)
 
     def fileno(self) -> int:
@@ -286,9 +288,9 @@ class UdpDriver:
         self._next += 1
         self.sockets[opened.socket_id] = opened
         opened.filter(self.gate, self._me)
-        index = self.device_of(opened.endpoint.ip)
-        if index:
-            opened.keep_to_device(index)
+        opened.device = self.device_of(opened.endpoint.ip)
+        if opened.device:
+            opened.keep_to_device(opened.device)
         return opened
 
     def filter(self, gate: Gate, me: Address) -> None:
@@ -300,11 +302,12 @@ class UdpDriver:
     def bind(self, ips: Collection[IpAddress], ports: Sequence[int]) -> dict[Endpoint, HostError]:
         """Bind every port on every address and close all other sockets; what is open stays.
 
+        Unless its address is on another device now.
         Returns what could not be bound: the rest is.
         """
         wanted = {Endpoint(ip, port) for ip in ips for port in ports}
         for socket_id, opened in list(self.sockets.items()):
-            if opened.endpoint not in wanted:
+            if opened.endpoint not in wanted or opened.device != self.device_of(opened.endpoint.ip):
                 self.close(socket_id)
         missing = wanted - {opened.endpoint for opened in self.sockets.values()}
         failures: dict[Endpoint, HostError] = {}

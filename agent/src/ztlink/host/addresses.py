@@ -80,33 +80,20 @@ def local_addresses() -> list[tuple[str, IpAddress]]:
 def underlay_addresses() -> list[LocalAddress]:
     """Return the addresses of devices that are up, with what the kernel says of each."""
     links, found = _look()
-    return [
-        _local_address(links[one.link].name, one) for one in found if links[one.link].flags & IFF_UP
-    ]
-
-
-def device_of(ip: IpAddress) -> int:
-    """Return the index of the device that leads out from an address; 0 where any may, or none does.
-
-    An address on a loopback or dummy device is the machine's own, and any way out may be its.
-    """
-    with contextlib.suppress(HostError):
-        links, found = _look()
-        for one in found:
-            if one.ip == ip:
-                return 0 if _leads_nowhere(links[one.link].flags) else one.link
-    return 0
+    return [_local_address(links[one.link], one) for one in found if links[one.link].flags & IFF_UP]
 
 
 def _leads_nowhere(flags: int) -> bool:
+    """Tell whether a device is a loopback or dummy one: its addresses are the machine's own."""
     return bool(flags & IFF_LOOPBACK) or flags & (IFF_NOARP | IFF_POINTOPOINT) == IFF_NOARP
 
 
-def _local_address(device: str, found: _Found) -> LocalAddress:
+def _local_address(link: _Link, found: _Found) -> LocalAddress:
     is_unsure = bool(found.flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED))
     return LocalAddress(
-        device,
+        link.name,
         found.ip,
+        0 if _leads_nowhere(link.flags) else found.link,
         is_tentative=is_unsure and not found.flags & IFA_F_OPTIMISTIC,
         is_deprecated=bool(found.flags & IFA_F_DEPRECATED),
     )

@@ -1,6 +1,5 @@
 """The API of a node for another machine, ours and the original's: the same local.conf, the same."""
 
-import json
 import subprocess
 
 import pytest
@@ -19,11 +18,9 @@ def mesh(request: pytest.FixtureRequest, lab: Lab, workshop: Workshop) -> Mesh:
     mesh = build_mesh(lab, Layout(side, side, (side,)), workshop)
     friends = [f"{ip}/{ip.max_prefixlen}" for ip in mesh.controller.host.ips]
     (member,) = mesh.members
+    member.conf = {"settings": {"allowManagementFrom": friends}}
     for node in (mesh.root, member):
         node.prepare(mesh.planet())
-    conf = member.home / "local.conf"
-    settings = json.loads(conf.read_text())["settings"] | {"allowManagementFrom": friends}
-    conf.write_text(json.dumps({"settings": settings}))
     mesh.root.start()
     member.start()
     return mesh

@@ -23,7 +23,7 @@ DEFAULT_PORT: Final = 9993
 START_TIMEOUT: Final = 30.0
 ONLINE_TIMEOUT: Final = 30.0
 JOIN_TIMEOUT: Final = 40.0
-_LOCAL_CONF: Final = {"settings": {"portMappingEnabled": False, "allowTcpFallbackRelay": False}}
+_SETTINGS: Final = {"portMappingEnabled": False, "allowTcpFallbackRelay": False}
 
 
 class LabNode(ABC):
@@ -46,6 +46,8 @@ class LabNode(ABC):
         self.port = port
         self.identity = identity
         self.home = lab.directory / f"home-{host.name}"
+        self.conf: JsonObject = {}
+        """What its local.conf says, beside that it keeps to the laboratory."""
         self.process: Process | None = None
         self.api = LocalApi(host.namespace, port, self.home / "authtoken.secret")
 
@@ -78,7 +80,8 @@ class LabNode(ABC):
         secret.write_text(self.identity.to_text())
         (self.home / "identity.public").write_text(str(self.identity.public))
         (self.home / "planet").write_bytes(planet)
-        (self.home / "local.conf").write_text(json.dumps(_LOCAL_CONF))
+        settings = _SETTINGS | self.conf.get("settings", {})
+        (self.home / "local.conf").write_text(json.dumps(self.conf | {"settings": settings}))
 
     def start(self) -> None:
         """Start the process and wait until its API answers."""

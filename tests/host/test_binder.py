@@ -136,8 +136,10 @@ def test_a_fixed_secondary_port_in_use_is_said_and_done_without(
     udp: UdpDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(occupied(socket.SOCK_DGRAM, "10.1.2.1", 9994)):
-        binder(Ports(9993, secondary=9994)).start(udp)
+        made = binder(Ports(9993, secondary=9994))
+        made.start(udp)
     assert bound(udp) == {"10.1.2.1/9993"}
+    assert made.bound == Bound(9993)
     assert "cannot bind UDP 10.1.2.1/9994: Address already in use" in caplog.text
 
 

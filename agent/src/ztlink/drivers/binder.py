@@ -75,6 +75,8 @@ class Binder:
         """Of the machine, as last looked at; may be replaced."""
         self._random_bytes = random_bytes
         self._told: set[str] = set()
+        self._open: frozenset[int] = frozenset()
+        """The ports that a socket has."""
         self._deafness: Deafness | None = None
         self.primary = 0
         """In use; 0 before `start`."""
@@ -90,8 +92,9 @@ class Binder:
     @property
     def bound(self) -> Bound:
         """What is in use; to be read from any thread."""
-        tertiary = self._ports.tertiary or 0
-        return Bound(self.primary, self.secondary, tertiary, self._deafness)
+        others = (self.secondary, self._ports.tertiary or 0)
+        secondary, tertiary = (port if port in self._open else 0 for port in others)
+        return Bound(self.primary, secondary, tertiary, self._deafness)
 
     @property
     def has_random_secondary(self) -> bool:
@@ -168,6 +171,7 @@ class Binder:
             if message not in self._told:
                 logger.warning("%s", message)
         self._told = set(messages)
+        self._open = frozenset(opened.endpoint.port for opened in udp.sockets.values())
         self._tell_deafness(None if udp.sockets else self._why_deaf(tuple(failures)))
 
     def _why_deaf(self, failures: Sequence[HostError]) -> Deafness:

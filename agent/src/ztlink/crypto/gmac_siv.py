@@ -23,6 +23,10 @@ from ztlink.wire.packet import (
 _AAD_HEADER_SIZE: Final = 16
 _AAD_START: Final = OFFSET_VERB - _AAD_HEADER_SIZE
 _BLOCK: Final = 16
+_COUNTER_MASK: Final = (1 << 128) - 1 ^ 1 << 31
+"""Bit 31 of the 32-bit counter is cleared, so it cannot carry within a packet of legal size."""
+_FEW_BLOCKS: Final = 24
+"""Up to here numbers are faster than numpy, after a rest by far: they touch less memory."""
 
 
 def _aad_tag(packet: memoryview, iv: bytes, cipher: PeerCipher) -> bytes:
@@ -49,13 +53,15 @@ def _crypt(
     """XOR the payloads of a batch with their keystreams: one AES call over all counter blocks."""
     counts = [-(-(size - OFFSET_VERB) // _BLOCK) for size in sizes]
     total = sum(counts)
+    if total <= _FEW_BLOCKS:
+        _crypt_few(buffer, starts, sizes, counts, tags, cipher)
+        return
     counters = np.empty((total, 2), ">u8")
     heads = np.frombuffer(tags, ">u8").reshape(len(counts), 2)
     owner = np.repeat(np.arange(len(counts)), counts)
     first = np.repeat(np.cumsum([0, *counts[:-1]]), counts)
     counters[:, 0] = heads[owner, 0]
-    # Bit 31 of the 32-bit counter is cleared, so it cannot carry within a packet of legal size.
-    low = heads[:, 1] & np.uint64(0xFFFFFFFF7FFFFFFF)
+    low = heads[:, 1] & np.uint64(_COUNTER_MASK & 0xFFFFFFFFFFFFFFFF)
     counters[:, 1] = low[owner] + (np.arange(total) - first).astype(np.uint64)
     stream = np.frombuffer(cipher.encrypt.update(counters.tobytes()), np.uint8)
     whole: npt.NDArray[np.uint8] = np.frombuffer(buffer, np.uint8)
@@ -63,6 +69,30 @@ def _crypt(
     for start, size, count in zip(starts, sizes, counts, strict=True):
         view = whole[start + OFFSET_VERB : start + size]
         np.bitwise_xor(view, stream[position : position + len(view)], out=view)
+        position += count * _BLOCK
+
+
+def _crypt_few(
+    buffer: memoryview,
+    starts: Sequence[int],
+    sizes: Sequence[int],
+    counts: Sequence[int],
+    tags: bytes,
+    cipher: PeerCipher,
+) -> None:
+    """Do as `_crypt` does, on few blocks."""
+    counters = bytearray()
+    for index, count in enumerate(counts):
+        first = int.from_bytes(tags[_BLOCK * index : _BLOCK * (index + 1)], "big") & _COUNTER_MASK
+        for number in range(first, first + count):
+            counters += number.to_bytes(_BLOCK, "big")
+    stream = cipher.encrypt.update(counters)
+    position = 0
+    for start, size, count in zip(starts, sizes, counts, strict=True):
+        first, end = start + OFFSET_VERB, start + size
+        mask = int.from_bytes(stream[position : position + end - first], "big")
+        mixed = int.from_bytes(buffer[first:end], "big") ^ mask
+        buffer[first:end] = mixed.to_bytes(end - first, "big")
         position += count * _BLOCK
 
 

@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,6 +35,8 @@ _SECOND_SUBNET: Final = {
     "ipAssignmentPools": [{"ipRangeStart": "10.78.0.10", "ipRangeEnd": "10.78.0.200"}],
 }
 _IDLE_SECONDS: Final = 5.0
+_SETTLING: Final = 4.0
+"""Seconds in which members that just met still check each other's proof of work."""
 _TIMEOUT: Final = 60.0
 _MEGABYTE: Final = 1 << 20
 
@@ -86,6 +89,7 @@ def measure_first_ping(mesh: Mesh) -> Figures:
 def measure_idle(mesh: Mesh) -> Figures:
     """Let the members rest, then ping slowly."""
     one, other = mesh.members
+    time.sleep(_SETTLING)
     before = one.running.cpu_seconds()
     watch = Stopwatch()
     pings = ping(one.host, mesh.ip(other), count=int(_IDLE_SECONDS * 10), interval=0.1)

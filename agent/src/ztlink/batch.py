@@ -5,7 +5,7 @@ the next input. Sizes and offsets are bytes.
 """
 
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum, auto
 from typing import Final
 
@@ -76,6 +76,8 @@ class SuperFrame:
     """The checksum at `checksum_start + checksum_offset` holds only the pseudo header's sum."""
     checksum_start: int = 0
     checksum_offset: int = 0
+    body_offset: int = field(default=-1, compare=False, repr=False)
+    """Where the pieces' payload begins, for `inet.segment` alone; -1 while nobody looked."""
 
 
 @dataclass(slots=True)
@@ -104,6 +106,12 @@ class PacketBatch:
         """Name a packet that lies in the buffer."""
         self.starts.append(start)
         self.sizes.append(size)
+
+    def part(self, first: int, end: int) -> "PacketBatch":
+        """Return some of the packets, in the same buffer."""
+        part = PacketBatch(self.buffer)
+        part.starts, part.sizes = self.starts[first:end], self.sizes[first:end]
+        return part
 
     def __len__(self) -> int:
         return len(self.starts)

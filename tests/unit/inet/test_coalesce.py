@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.inet.frames import ACK, CWR, FIN, PSH, Packet, received
 from ztlink.batch import Gso, SuperFrame
-from ztlink.inet.coalesce import coalesce
+from ztlink.inet.coalesce import coalesce, one_by_one
 
 V4 = Packet(payload=bytes(range(256)) * 8)
 V6 = replace(V4, source="fd::1", destination="fd::2")
@@ -15,7 +15,7 @@ LAST = replace(NEXT, sequence=NEXT.sequence + 100, identification=NEXT.identific
 
 
 def joined(packets: list[bytes], ethernet: bytes = V4.ethernet) -> list[SuperFrame]:
-    return coalesce(received(packets), ethernet)
+    return coalesce(received(packets), 0, ethernet)
 
 
 def payload_sizes(*packets: Packet) -> list[int]:
@@ -45,7 +45,7 @@ def test_options_are_kept() -> None:
 
 def test_a_frame_that_stays_alone_is_delivered_in_place() -> None:
     batch = received([FIRST.encode()])
-    frame = coalesce(batch, FIRST.ethernet)[0]
+    frame = coalesce(batch, 0, FIRST.ethernet)[0]
     assert bytes(frame.buffer) == FIRST.ethernet + FIRST.encode()
     assert frame.buffer.obj is batch.buffer.obj
 
@@ -57,7 +57,7 @@ def test_a_frame_that_stays_alone_needs_nothing_done() -> None:
 
 def test_nothing_is_joined_where_frames_are_judged_one_by_one() -> None:
     batch = received([FIRST.encode(), NEXT.encode()])
-    assert len(coalesce(batch, FIRST.ethernet, per_frame=True)) == 2
+    assert len(one_by_one(batch, 0, FIRST.ethernet)) == 2
 
 
 def test_a_shorter_segment_is_the_last() -> None:

@@ -10,6 +10,7 @@ from tests.unit.vl1.mesh import identity, planet, seeded_bytes
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address
+from ztlink.lane.portable import PortableEngine
 from ztlink.node.core import Core
 from ztlink.node.tie import Tie
 from ztlink.stats import Drop
@@ -34,7 +35,7 @@ def tie_of(core: object) -> Tie:
 
 
 def test_the_tie_is_what_vl2_asks_for() -> None:
-    tie = Tie(Context(identity(0), seeded_bytes(0)))
+    tie = Tie(Context(identity(0), seeded_bytes(0), PortableEngine()))
     asked = {name for name in vars(Underlay) if not name.startswith("_")}
     asked |= set(get_type_hints(Underlay))
     assert Protocol in Underlay.__mro__

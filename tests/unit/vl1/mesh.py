@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 
 from tests.vectors.loading import load
-from ztlink.batch import PacketBatch, Plan, SuperFrame, Train, Transmit, Verdict
+from ztlink.batch import Train, Transmit, Verdict
 from ztlink.clock import Now
-from ztlink.crypto.armor import dearmor
 from ztlink.crypto.identity import sign
-from ztlink.crypto.kdf import PeerCipher
 from ztlink.ids import Address, Endpoint, SocketId
+from ztlink.lane.portable import PortableEngine
 from ztlink.vl1.context import Context
 from ztlink.vl1.layer import Vl1
 from ztlink.vl1.switch import Message
@@ -57,18 +56,6 @@ def seeded_bytes(seed: int) -> Callable[[int], bytes]:
     return random_bytes
 
 
-class DearmorOnly:
-    """An engine for tests without frames."""
-
-    def outbound(
-        self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan
-    ) -> list[Transmit]:
-        raise AssertionError("no frames here")
-
-    def inbound(self, batch: PacketBatch, cipher: PeerCipher) -> bytearray:
-        return dearmor(batch, cipher)
-
-
 class Node:
     """One VL1 with what it sent upwards."""
 
@@ -78,11 +65,11 @@ class Node:
         from ztlink.node.dispatch import Dispatch
 
         self.number = number
-        self.ctx = Context(identity(number), seeded_bytes(number))
+        self.ctx = Context(identity(number), seeded_bytes(number), PortableEngine())
         self.upper = _NoVl2()
         self.messages: list[Message] = []
         dispatch = Dispatch(self.ctx, self.upper)  # type: ignore[arg-type]  # a stand-in for Vl2
-        self.vl1 = Vl1(self.ctx, world, (), DearmorOnly(), dispatch, known)
+        self.vl1 = Vl1(self.ctx, world, (), dispatch, known)
         dispatch.connect(self.vl1)
         self.vl1.on_peer_known = lambda peer, now: None
         self.vl1.on_online = lambda online, now: None

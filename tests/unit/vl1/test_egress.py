@@ -10,7 +10,6 @@ from tests.unit.vl1.packets import after, open_packet, take_sent
 from ztlink.batch import CipherSuite, SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address
-from ztlink.lane.portable import PortableEngine
 from ztlink.stats import Drop, Stats
 from ztlink.vl1.context import PhysicalNetwork
 from ztlink.vl1.egress import REQUEST_VERBS, Arrival
@@ -261,7 +260,6 @@ FRAME_PREFIX = bytes([Verb.FRAME]) + bytes(8) + b"\x08\0"
 
 def send_frame(mesh: Mesh, frame: SuperFrame) -> bool:
     node = mesh.nodes[1]
-    node.vl1.egress.engine = PortableEngine()
     return node.vl1.egress.send_frame(peer(mesh, 1, 2), frame, FRAME_PREFIX, 14, mesh.now)
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from tests.unit.vl1.mesh import identity, seeded_bytes
-from ztlink.batch import SuperFrame
+from ztlink.batch import PacketBatch, SuperFrame
 from ztlink.clock import Now
 from ztlink.crypto.identity import sign
 from ztlink.ids import Address, NetworkId, PacketId
+from ztlink.inet.coalesce import coalesce
 from ztlink.stats import Stats
 from ztlink.vl2.layer import Timed, Vl2
 from ztlink.vl2.network import Network
@@ -69,6 +70,9 @@ class NotingUnderlay:
         now: Now,
     ) -> None:
         self.frames.append((destination, prefix + bytes(frame.buffer[payload_offset:])))
+
+    def coalesce(self, batch: PacketBatch, offset: int, header: bytes) -> list[SuperFrame]:
+        return coalesce(batch, offset, header)
 
     def identity_of(self, address: Address) -> Identity | None:
         return self.known.get(address)

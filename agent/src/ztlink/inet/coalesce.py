@@ -89,22 +89,23 @@ class _Segment:
         self.flags = 0
 
 
-def coalesce(batch: PacketBatch, header: bytes, *, per_frame: bool = False) -> list[SuperFrame]:
+def coalesce(batch: PacketBatch, offset: int, header: bytes) -> list[SuperFrame]:
     """Return the frames of a batch in order, neighbours of one TCP flow joined.
 
-    The spans are IP packets, or what else the ethertype in `header` (14 bytes) says; in the buffer,
-    there are 14 bytes to spare in front of each. With `per_frame`, nothing is joined.
+    `offset` bytes into each span begins an IP packet, or what else the ethertype in `header` (14
+    bytes) says; there is room for the header in front of it. Spans that end before are left out.
     """
     ethertype = header[OFFSET_ETHERTYPE] << 8 | header[OFFSET_ETHERTYPE + 1]
     family = {ETHERTYPE_IPV4: _V4, ETHERTYPE_IPV6: _V6}.get(ethertype)
+    if family is None or len(batch) == 1:
+        return one_by_one(batch, offset, header)
     buffer = batch.buffer
     frames: list[SuperFrame] = []
-    if family is None or per_frame or len(batch) == 1:
-        for start, size in zip(batch.starts, batch.sizes, strict=True):
-            frames.append(_in_place(buffer, start, size, header))
-        return frames
     run: list[_Segment] = []
-    for start, size in zip(batch.starts, batch.sizes, strict=True):
+    for span_start, span_size in zip(batch.starts, batch.sizes, strict=True):
+        start, size = span_start + offset, span_size - offset
+        if size <= 0:
+            continue
         segment = _read(buffer, start, size, family)
         if segment is not None and run and _follows(segment, run):
             run.append(segment)
@@ -117,6 +118,15 @@ def coalesce(batch: PacketBatch, header: bytes, *, per_frame: bool = False) -> l
             run.append(segment)
     _finish(buffer, run, family, header, frames)
     return frames
+
+
+def one_by_one(batch: PacketBatch, offset: int, header: bytes) -> list[SuperFrame]:
+    """Return the frames of a batch in order, none joined; see `coalesce`."""
+    return [
+        _in_place(batch.buffer, start + offset, size - offset, header)
+        for start, size in zip(batch.starts, batch.sizes, strict=True)
+        if size > offset
+    ]
 
 
 def _in_place(buffer: memoryview, start: int, size: int, header: bytes) -> SuperFrame:

@@ -96,6 +96,12 @@ def _header_end(frame: SuperFrame) -> int:
     """Return where the payload of TCP or UDP begins; 0 where the super-frame cannot be cut."""
     if frame.gso is Gso.NONE or frame.segment_size <= 0:
         return 0
+    if frame.body_offset < 0:
+        frame.body_offset = _find_header_end(frame)
+    return frame.body_offset
+
+
+def _find_header_end(frame: SuperFrame) -> int:
     buffer, l4 = frame.buffer, frame.checksum_start
     l3 = _l3_offset(buffer)
     if l3 == 0:

@@ -9,6 +9,9 @@ and fragments go in trains of their own.
 
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from ztlink.batch import MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE, Plan, Transmit
 from ztlink.wire.packet import (
     FLAG_FRAGMENTED,
@@ -21,6 +24,9 @@ from ztlink.wire.packet import (
 )
 
 SIZE_BEFORE_VERB: Final = SIZE_HEADER - 1
+Bytes = npt.NDArray[np.uint8]
+_SECOND_OF_TWO: Final[Bytes] = np.frombuffer(bytes((FRAGMENT_MARKER, 0x21, 0)), np.uint8)
+"""Marker, total and number, hops."""
 
 
 def pieces(size: int, path_mtu: int) -> int:
@@ -62,6 +68,13 @@ def cut_packet(packet: memoryview, room: memoryview, count: int) -> tuple[int, l
             room, starts[number], *identity, FRAGMENT_MARKER, count << 4 | number, 0
         )
     return size, starts
+
+
+def cut_packets_in_half(rows: Bytes, size: int, datagram: int) -> None:
+    """Lay sealed packets of `size` bytes out as two datagrams of `datagram` bytes, a row each."""
+    rows[:, datagram + SIZE_FRAGMENT_HEADER :] = rows[:, datagram:size]
+    rows[:, datagram : datagram + OFFSET_SOURCE] = rows[:, :OFFSET_SOURCE]
+    rows[:, datagram + OFFSET_SOURCE : datagram + SIZE_FRAGMENT_HEADER] = _SECOND_OF_TWO
 
 
 def trains(

@@ -5,13 +5,20 @@ from array import array
 from ztlink.batch import CipherSuite, PacketBatch, Plan, SuperFrame, Transmit
 from ztlink.crypto.armor import armor_one, dearmor_one
 from ztlink.crypto.kdf import PeerCipher
+from ztlink.inet.coalesce import coalesce
 from ztlink.inet.segment import cut, sizes_of
+from ztlink.lane.gather import gather, run_length
 from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, pieces
 from ztlink.wire.packet import OFFSET_FLAGS, SHIFT_SUITE, SIZE_FRAGMENT_HEADER
 
 
 class PlainEngine:
     """See `Engine`."""
+
+    name = "plain"
+    gather = staticmethod(gather)
+    run_length = staticmethod(run_length)
+    coalesce = staticmethod(coalesce)
 
     def outbound(
         self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan

@@ -3,18 +3,37 @@
 from array import array
 from typing import Final
 
+import numpy as np
+
 from ztlink.batch import CipherSuite, PacketBatch, Plan, SuperFrame, Transmit
 from ztlink.crypto.armor import armor, dearmor
 from ztlink.crypto.kdf import PeerCipher
+from ztlink.inet.coalesce import coalesce
 from ztlink.inet.segment import cut, sizes_of
-from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, pieces, trains
+from ztlink.lane.gather import gather, run_length
+from ztlink.lane.layout import (
+    SIZE_BEFORE_VERB,
+    cut_packet,
+    cut_packets_in_half,
+    header,
+    pieces,
+    trains,
+)
 from ztlink.wire.packet import SHIFT_SUITE, SIZE_FRAGMENT_HEADER
 
 _FLAGS: Final = 18
+_TWO: Final = 2
+MIN_BATCH: Final = 3
+"""Packets from which on numpy is the faster way."""
 
 
 class PortableEngine:
     """See `Engine`."""
+
+    name = "portable"
+    gather = staticmethod(gather)
+    run_length = staticmethod(run_length)
+    coalesce = staticmethod(coalesce)
 
     def outbound(
         self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan
@@ -52,8 +71,9 @@ class PortableEngine:
         fragmented = header(plan, is_fragmented=True)
         overhead = len(whole)
         for index, start in enumerate(starts):
-            buffer[start : start + overhead] = whole if counts[index] == 1 else fragmented
-            buffer[start : start + 8] = ids[8 * index : 8 * index + 8]
+            head = whole if counts[index] == 1 else fragmented
+            head[:8] = ids[8 * index : 8 * index + 8]
+            buffer[start : start + overhead] = head
             batch.append(start, overhead + payload_sizes[index])
 
     def _seal(self, batch: PacketBatch, cipher: PeerCipher, plan: Plan) -> None:
@@ -86,11 +106,14 @@ class PortableEngine:
         if count == 1:
             return trains(buffer, begin, begin + stride * (after - first), size, plan)
         datagram = -(-stride // count)
-        for index in range(first, after):
-            start = batch.starts[index]
-            cut_packet(buffer[start : start + size], buffer[start : start + stride], count)
+        end = begin + stride * (after - first)
+        if count == _TWO and after - first >= MIN_BATCH:
+            rows = np.frombuffer(buffer[begin:end], np.uint8).reshape(after - first, stride)
+            cut_packets_in_half(rows, size, datagram)
+        else:
+            for start in batch.starts[first:after]:
+                cut_packet(buffer[start : start + size], buffer[start : start + stride], count)
         if stride % count == 0:
-            end = begin + stride * (after - first)
             return trains(buffer, begin, end, datagram, plan)
         return [
             Transmit(buffer[start : start + stride], datagram, plan.endpoint, plan.socket)

@@ -69,6 +69,7 @@ class Core:
         self._ctx = Context(
             identity,
             random_bytes,
+            engine or PortableEngine(),
             settings.physical,
             protocol=settings.protocol,
             allow_loopback=settings.allow_loopback,
@@ -78,7 +79,7 @@ class Core:
         self._tie = Tie(self._ctx)
         self._vl2 = Vl2(self._tie, self._events.append, settings.controller_enabled, now)
         dispatch = Dispatch(self._ctx, self._vl2)
-        self._vl1 = Vl1(self._ctx, planet, moons, engine or PortableEngine(), dispatch, known_peers)
+        self._vl1 = Vl1(self._ctx, planet, moons, dispatch, known_peers)
         self._tie.connect(self._vl1, self._vl2)
         dispatch.connect(self._vl1)
         self._vl1.start(now)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from ztlink.batch import SuperFrame
+from ztlink.batch import PacketBatch, SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address, PacketId
 from ztlink.stats import Drop, Stats
@@ -77,6 +77,10 @@ class Tie:
 
         if not self._vl1.topology.when_known(destination, now, resume):
             self.stats.drop(Drop.QUEUE_FULL)
+
+    def coalesce(self, batch: PacketBatch, offset: int, header: bytes) -> list[SuperFrame]:
+        """Return the frames in packets, neighbours of one TCP flow joined."""
+        return self._ctx.engine.coalesce(batch, offset, header)
 
     def identity_of(self, address: Address) -> Identity | None:
         """Return the identity of a peer that is known, be it from before the start."""

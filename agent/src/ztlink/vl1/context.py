@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from ztlink.batch import Transmit
 from ztlink.clock import Now
 from ztlink.ids import Address, Endpoint, IpAddress, SocketId
+from ztlink.lane.engine import Engine
 from ztlink.stats import Stats
 from ztlink.vl1.events import Vl1Event
 from ztlink.vl1.timers import DeadlineQueue
@@ -40,6 +41,8 @@ class Context:
 
     identity: SecretIdentity
     random_bytes: Callable[[int], bytes]
+    engine: Engine
+    """The kernels of the data lane; may be changed for others at any time."""
     physical: tuple[PhysicalNetwork, ...] = ()
     protocol: int = PROTOCOL_VERSION
     """What we say that we speak; below 12, peers and we use suite 1 (Salsa20/12)."""

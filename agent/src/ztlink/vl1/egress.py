@@ -13,7 +13,6 @@ from ztlink.clock import Now
 from ztlink.crypto.armor import armor_one
 from ztlink.ids import Address, Endpoint, PacketId, SocketId
 from ztlink.inet.segment import count
-from ztlink.lane.engine import Engine
 from ztlink.stats import Drop
 from ztlink.vl1.context import Context
 from ztlink.vl1.fragments import split
@@ -75,10 +74,9 @@ class Route:
 class Egress:
     """Sends messages and frames."""
 
-    def __init__(self, ctx: Context, topology: Topology, engine: Engine) -> None:
+    def __init__(self, ctx: Context, topology: Topology) -> None:
         self._ctx = ctx
         self._topology = topology
-        self.engine = engine
         self.requests = Requests()
         self._sender = ctx.address.to_bytes(5, "big")
 
@@ -176,7 +174,7 @@ class Egress:
             packet_ids=self._ctx.random_bytes(8 * frames),
             trusted_path_id=path.trusted_path_id,
         )
-        self._ctx.transmits += self.engine.outbound(frame, payload_offset, peer.cipher, plan)
+        self._ctx.transmits += self._ctx.engine.outbound(frame, payload_offset, peer.cipher, plan)
         route.carrier.path_used(path, now)
         peer.last_frame = now.mono
         peer.packets_out += frames

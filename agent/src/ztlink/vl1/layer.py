@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from ztlink.batch import Train
 from ztlink.clock import Now
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
-from ztlink.lane.engine import Engine
 from ztlink.vl1.contact import RootContact
 from ztlink.vl1.context import Context, PhysicalNetwork
 from ztlink.vl1.discovery import Discovery
@@ -34,14 +33,13 @@ class Vl1:
         ctx: Context,
         planet: World,
         moons: Iterable[World],
-        engine: Engine,
         upper: Upper,
         known_peers: Iterable[KnownPeer] = (),
     ) -> None:
         self._ctx = ctx
         self.memory = Memory(ctx, known_peers)
         self.topology = Topology(ctx, planet, moons, self.memory)
-        self.egress = Egress(ctx, self.topology, engine)
+        self.egress = Egress(ctx, self.topology)
         self.discovery = Discovery(ctx, self.topology, self.egress)
         self.introductions = Introductions(
             ctx, self.topology, self.egress, self.discovery, self.memory
@@ -49,7 +47,7 @@ class Vl1:
         self.memory.find = self.topology.find
         self.memory.try_endpoint = self.discovery.try_endpoint
         relay = Relay(ctx, self.topology, self.discovery)
-        self.switch = Switch(ctx, self.topology, self.egress, self.introductions, relay, upper)
+        self.switch = Switch(ctx, self.topology, self.introductions, relay, upper)
         self._contacts: dict[Address, RootContact] = {}
         self._moons = MoonSeeker(ctx, self.topology, self.introductions)
         self.topology.prober = self.introductions

@@ -1,10 +1,9 @@
 """Trains in: sort by peer, relay what is not for us, open, hand up by verb.
 
-One walk over a train looks at fixed offsets only. Packets for us are gathered per sender and opened
-as a batch, in place; a head whose single fragment follows it is joined into a scratch buffer on the
-way, which is the common shape of a fast stream. What then carries frames stays a span in a buffer;
-everything else becomes a `Message`. Nothing of a packet is used before its authentication tag was
-checked, but for its addresses.
+What a fast stream consists of, packets for us of one sender, the engine finds in one go, and opens
+as a batch, in place; all else goes datagram by datagram. What then carries frames stays a span in a
+buffer; everything else becomes a `Message`. Nothing of a packet is used before its authentication
+tag was checked, but for its addresses.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from ztlink.errors import WireError
 from ztlink.ids import Address, Endpoint, PacketId, SocketId
 from ztlink.stats import Drop
 from ztlink.vl1.context import Context
-from ztlink.vl1.egress import SUITE_0_VERBS, Arrival, Egress
+from ztlink.vl1.egress import SUITE_0_VERBS, Arrival
 from ztlink.vl1.fragments import Reassembler
 from ztlink.vl1.hello import Introductions
 from ztlink.vl1.peer import Peer
@@ -30,10 +29,11 @@ from ztlink.wire.packet import (
     MASK_SUITE,
     MAX_PACKET_SIZE,
     OFFSET_AUTH_TAG,
+    OFFSET_DESTINATION,
     OFFSET_FLAGS,
-    OFFSET_FRAGMENT_COUNTS,
     OFFSET_FRAGMENT_MARKER,
     OFFSET_PAYLOAD,
+    OFFSET_SOURCE,
     OFFSET_VERB,
     SHIFT_SUITE,
     SIZE_FRAGMENT_HEADER,
@@ -54,8 +54,6 @@ PUNCH_SIZE: Final = 4
 _OPENED_BY_ENGINES: Final = frozenset(
     {CipherSuite.SALSA_POLY << SHIFT_SUITE, CipherSuite.GMAC_SIV << SHIFT_SUITE}
 )
-HELLOS: Final = b""
-"""In the place of a sender: HELLOs in clear, of whomever."""
 
 
 @dataclass(slots=True)
@@ -103,14 +101,12 @@ class Switch:
         self,
         ctx: Context,
         topology: Topology,
-        egress: Egress,
         introductions: Introductions,
         relay: Relay,
         upper: Upper,
     ) -> None:
         self._ctx = ctx
         self._topology = topology
-        self._egress = egress
         self._introductions = introductions
         self._relay = relay
         self._upper = upper
@@ -128,94 +124,73 @@ class Switch:
         buffer, stride, size = train.buffer, train.segment_size, len(train.buffer)
         stats = self._ctx.stats
         stats.bytes_in += size
-        me = self._me
         at = (train.socket, train.source)
-        batches: dict[tuple[bytes, bool], PacketBatch] = {}
-        scratch: memoryview | None = None
-        used = 0
+        hellos = PacketBatch(buffer)
         start = 0
         while start < size:
+            run = self._ctx.engine.gather(buffer, stride, start, self._me)
+            if run.batch:
+                stats.datagrams_in += run.datagrams
+                source = buffer[start + OFFSET_SOURCE : start + OFFSET_FLAGS]
+                self._open(bytes(source), run.batch, at, now)
+                start = run.end
+                continue
             end = min(start + stride, size)
             stats.datagrams_in += 1
-            if end - start < SIZE_HEADER and not (
-                end - start > SIZE_FRAGMENT_HEADER
-                and buffer[start + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
-            ):
-                if end - start != PUNCH_SIZE:
-                    stats.drop(Drop.TOO_SHORT)
-            elif buffer[start + 8 : start + 13] != me:
-                self._relay.forward(buffer[start:end], now)
-            elif end - start > MAX_PACKET_SIZE:
-                stats.drop(Drop.MALFORMED)
-            elif buffer[start + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER:
-                self._piece(self._fragments.add_fragment(buffer[start:end], now), at, now)
-            elif not buffer[start + OFFSET_FLAGS] & FLAG_FRAGMENTED:
-                self._whole(batches, buffer, start, end, at, now)
-            elif self._next_completes(buffer, start, end):
-                if scratch is None:
-                    scratch = memoryview(bytearray(size - start))
-                after = min(end + stride, size)
-                stats.datagrams_in += 1
-                joined = used + (end - start) + (after - end - SIZE_FRAGMENT_HEADER)
-                scratch[used : used + end - start] = buffer[start:end]
-                scratch[used + end - start : joined] = buffer[end + SIZE_FRAGMENT_HEADER : after]
-                if joined - used <= MAX_PACKET_SIZE:
-                    key = (bytes(scratch[used + 13 : used + 18]), True)
-                    batch = batches.get(key)
-                    if batch is None:
-                        batch = batches[key] = PacketBatch(scratch)
-                    batch.append(used, joined - used)
-                used = joined
-                end = after
+            if self._is_hello(buffer, start, end):
+                hellos.append(start, end - start)
             else:
-                self._piece(self._fragments.add_head(buffer[start:end], now), at, now)
+                self._receive_one(buffer[start:end], at, now)
             start = end
-        for (source, _), batch in batches.items():
-            self._open(source, batch, at, now)
+        if hellos:
+            self._hellos(hellos, at, now)
 
-    def _whole(
-        self,
-        batches: dict[tuple[bytes, bool], PacketBatch],
-        buffer: memoryview,
-        start: int,
-        end: int,
-        at: tuple[SocketId, Endpoint],
-        now: Now,
-    ) -> None:
-        suite = (buffer[start + OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE
-        source = bytes(buffer[start + 13 : start + 18])
-        if suite == CipherSuite.POLY_NONE:
-            if buffer[start + OFFSET_VERB] & VERB_MASK == Verb.HELLO:
-                source = HELLOS
-        elif suite == CipherSuite.TRUSTED:
-            self._trusted(bytearray(buffer[start:end]), at, now)
-            return
-        batch = batches.get((source, False))
-        if batch is None:
-            batch = batches[source, False] = PacketBatch(buffer)
-        batch.append(start, end - start)
-
-    def _next_completes(self, buffer: memoryview, start: int, end: int) -> bool:
-        """Tell whether the datagram behind a head is its only fragment.
-
-        What engines do not open, or what is not sealed, goes the long way.
-        """
+    def _is_hello(self, buffer: memoryview, start: int, end: int) -> bool:
+        """Tell whether a datagram is a whole HELLO to us, in clear; of whomever."""
         return (
-            buffer[start + OFFSET_FLAGS] & MASK_SUITE in _OPENED_BY_ENGINES
-            and len(buffer) - end > SIZE_FRAGMENT_HEADER
-            and buffer[end + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
-            and buffer[end + OFFSET_FRAGMENT_COUNTS] == ONE_FRAGMENT
-            and buffer[end : end + 8] == buffer[start : start + 8]
+            SIZE_HEADER <= end - start <= MAX_PACKET_SIZE
+            and buffer[start + OFFSET_VERB] & VERB_MASK == Verb.HELLO
+            and not buffer[start + OFFSET_FLAGS] & (MASK_SUITE | FLAG_FRAGMENTED)
+            and buffer[start + OFFSET_FRAGMENT_MARKER] != FRAGMENT_MARKER
+            and buffer[start + OFFSET_DESTINATION : start + OFFSET_SOURCE] == self._me
         )
 
+    def _receive_one(self, datagram: memoryview, at: tuple[SocketId, Endpoint], now: Now) -> None:
+        """Take a datagram that is not part of a run."""
+        size = len(datagram)
+        stats = self._ctx.stats
+        if size < SIZE_HEADER and not (
+            size > SIZE_FRAGMENT_HEADER and datagram[OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
+        ):
+            if size != PUNCH_SIZE:
+                stats.drop(Drop.TOO_SHORT)
+        elif datagram[OFFSET_DESTINATION:OFFSET_SOURCE] != self._me:
+            self._relay.forward(datagram, now)
+        elif size > MAX_PACKET_SIZE:
+            stats.drop(Drop.MALFORMED)
+        elif datagram[OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER:
+            self._piece(self._fragments.add_fragment(datagram, now), at, now)
+        elif datagram[OFFSET_FLAGS] & FLAG_FRAGMENTED:
+            self._piece(self._fragments.add_head(datagram, now), at, now)
+        else:
+            self._whole(datagram, at, now)
+
+    def _whole(self, packet: memoryview, at: tuple[SocketId, Endpoint], now: Now) -> None:
+        """Take a packet that is complete."""
+        suite = (packet[OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE
+        batch = PacketBatch(packet)
+        batch.append(0, len(packet))
+        if suite == CipherSuite.TRUSTED:
+            self._trusted(bytearray(packet), at, now)
+        elif suite == CipherSuite.POLY_NONE and packet[OFFSET_VERB] & VERB_MASK == Verb.HELLO:
+            self._hellos(batch, at, now)
+        else:
+            self._open(bytes(packet[OFFSET_SOURCE:OFFSET_FLAGS]), batch, at, now)
+
     def _piece(self, packet: bytearray | None, at: tuple[SocketId, Endpoint], now: Now) -> None:
-        """Take a packet that a piece may have completed."""
-        if packet is None or len(packet) < SIZE_HEADER:
-            return
-        batches: dict[tuple[bytes, bool], PacketBatch] = {}
-        self._whole(batches, memoryview(packet), 0, len(packet), at, now)
-        for (source, _), batch in batches.items():
-            self._open(source, batch, at, now)
+        """Take a packet that was put together, if it is complete."""
+        if packet is not None and len(packet) >= SIZE_HEADER:
+            self._whole(memoryview(packet), at, now)
 
     # -- opening -----------------------------------------------------------------------------
 
@@ -243,9 +218,6 @@ class Switch:
     def _open(
         self, source: bytes, batch: PacketBatch, at: tuple[SocketId, Endpoint], now: Now
     ) -> None:
-        if source == HELLOS:
-            self._hellos(batch, at, now)
-            return
         address = Address(int.from_bytes(source, "big"))
         if source == self._me:
             self._ctx.stats.drop(Drop.OWN_SOURCE, len(batch))
@@ -257,7 +229,7 @@ class Switch:
                 arrival = Arrival(*at, packet[OFFSET_FLAGS] & MASK_HOPS)
                 self._hold(address, packet, arrival, now, is_open=False)
             return
-        authentic = self._egress.engine.inbound(batch, peer.cipher)
+        authentic = self._ctx.engine.inbound(batch, peer.cipher)
         self._dispatch(peer, batch, authentic, at, now)
 
     def _dispatch(
@@ -273,42 +245,34 @@ class Switch:
         stats = self._ctx.stats
         peer.packets_in += len(starts) - authentic.count(0)
         peer.packet_errors += authentic.count(0)
-        run: PacketBatch | None = None
-        prefix = b""
         arrival: Arrival | None = None
-        for index in range(len(starts)):
+        index = 0
+        while index < len(starts):
+            start = starts[index]
             if not authentic[index]:
                 stats.drop(Drop.BAD_AUTH_TAG)
+                index += 1
                 continue
-            start = starts[index]
             hops = buffer[start + OFFSET_FLAGS] & MASK_HOPS
             if arrival is None:
                 arrival = Arrival(*at, hops)
             elif hops != arrival.hops:
-                self._flush(peer, arrival, run, now)
                 self._received(peer, arrival, now)
-                run, arrival = None, Arrival(*at, hops)
-            if (
-                buffer[start + OFFSET_VERB] == Verb.FRAME
-                and buffer[start + OFFSET_FLAGS] & MASK_SUITE
-            ):
-                this = bytes(buffer[start + OFFSET_PAYLOAD : start + OFFSET_PAYLOAD + 10])
-                if run is None or this != prefix:
-                    self._flush(peer, arrival, run, now)
-                    run, prefix = PacketBatch(buffer), this
-                run.append(start, sizes[index])
-                continue
-            self._flush(peer, arrival, run, now)
-            run = None
-            self._dispatch_one(peer, buffer[start : start + sizes[index]], arrival, now)
+                arrival = Arrival(*at, hops)
+            count = self._ctx.engine.run_length(batch, authentic, index)
+            if count:
+                run = batch if count == len(starts) else batch.part(index, index + count)
+                self._frames(peer, arrival, run, now)
+            else:
+                count = 1
+                self._dispatch_one(peer, buffer[start : start + sizes[index]], arrival, now)
+            index += count
         if arrival is not None:
-            self._flush(peer, arrival, run, now)
             self._received(peer, arrival, now)  # last, since an answer may have confirmed the path
 
-    def _flush(self, peer: Peer, arrival: Arrival, run: PacketBatch | None, now: Now) -> None:
-        if run is not None:
-            self._ctx.stats.packets_in[Verb.FRAME] += len(run)
-            self._upper.handle_frames(FrameRun(peer, arrival, run), now)
+    def _frames(self, peer: Peer, arrival: Arrival, run: PacketBatch, now: Now) -> None:
+        self._ctx.stats.packets_in[Verb.FRAME] += len(run)
+        self._upper.handle_frames(FrameRun(peer, arrival, run), now)
 
     def _dispatch_one(
         self, peer: Peer, packet: bytearray | memoryview, arrival: Arrival, now: Now
@@ -363,7 +327,7 @@ class Switch:
         whole[OFFSET_VERB] = Verb.FRAME
         batch = PacketBatch(memoryview(whole))
         batch.append(0, len(whole))
-        self._flush(peer, arrival, batch, now)
+        self._frames(peer, arrival, batch, now)
 
     def _received(self, peer: Peer, arrival: Arrival, now: Now) -> None:
         """Note that an authentic packet came.
@@ -437,7 +401,7 @@ class Switch:
         if not held.is_open:
             batch = PacketBatch(memoryview(held.packet))
             batch.append(0, len(held.packet))
-            authentic = self._egress.engine.inbound(batch, peer.cipher)
+            authentic = self._ctx.engine.inbound(batch, peer.cipher)
             at = (held.arrival.socket, held.arrival.endpoint)
             self._dispatch(peer, batch, authentic, at, now)
         elif held.packet[OFFSET_VERB] == Verb.FRAME:

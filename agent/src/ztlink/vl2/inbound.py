@@ -5,7 +5,7 @@ from typing import Final
 from ztlink.batch import Delivery, PacketBatch, SuperFrame, Verdict
 from ztlink.clock import Now
 from ztlink.ids import Address, Mac, NetworkId, PacketId, is_multicast, member_mac
-from ztlink.inet.coalesce import coalesce
+from ztlink.inet.coalesce import one_by_one
 from ztlink.inet.flow import parse
 from ztlink.stats import Drop
 from ztlink.vl2.announce import Groups
@@ -84,14 +84,10 @@ class Inbound:
             return Verdict.RETRY
         header = network.mac + member_mac(peer.address, network.network_id)
         header += bytes(buffer[first + 8 : first + 10])
-        offset = OFFSET_PAYLOAD + SIZE_FRAME_HEADER
-        payloads = PacketBatch(buffer)
-        for start, size in zip(batch.starts, batch.sizes, strict=True):
-            if size > offset:
-                payloads.append(start + offset, size - offset)
-        for frame in coalesce(
-            payloads, header, per_frame=self._filter.is_per_segment(network, peer.address)
-        ):
+        join = self._underlay.coalesce
+        if self._filter.is_per_segment(network, peer.address):
+            join = one_by_one
+        for frame in join(batch, OFFSET_PAYLOAD + SIZE_FRAME_HEADER, header):
             self._judge(network, peer, frame, now)
         return Verdict.TRUSTED
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ztlink.batch import SuperFrame
+from ztlink.batch import PacketBatch, SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address, PacketId
 from ztlink.stats import Stats
@@ -33,6 +33,9 @@ class Underlay(Protocol):
         now: Now,
     ) -> None:
         """Send the frames of a super-frame, each behind `prefix` (verb byte first)."""
+
+    def coalesce(self, batch: PacketBatch, offset: int, header: bytes) -> list[SuperFrame]:
+        """Return the frames in packets, neighbours of one TCP flow joined (`inet.coalesce`)."""
 
     def identity_of(self, address: Address) -> Identity | None:
         """Return the identity of a peer that is known."""

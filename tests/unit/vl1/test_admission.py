@@ -10,7 +10,6 @@ from ztlink.vl1.admission import (
     MAX_BLAMED,
     MAX_PROVISIONAL,
     MAX_PROVISIONAL_PER_SOURCE,
-    Budget,
     Provisional,
 )
 from ztlink.wire.identity import Identity
@@ -25,18 +24,6 @@ def identity(number: int, address: int | None = None) -> Identity:
 
 def at(mono: float) -> Now:
     return Now(mono, 0)
-
-
-def test_a_budget_has_its_burst_at_once() -> None:
-    budget = Budget(rate=1, burst=3)
-    assert [budget.spend(at(0)) for _ in range(4)] == [True, True, True, False]
-
-
-def test_a_budget_fills_with_time_and_no_further_than_its_burst() -> None:
-    budget = Budget(rate=1, burst=2)
-    spent = [budget.spend(at(0)) for _ in range(2)]
-    assert [*spent, budget.spend(at(0.5)), budget.spend(at(1))] == [True, True, False, True]
-    assert [budget.spend(at(1000)) for _ in range(3)] == [True, True, False]
 
 
 def test_one_address_of_a_key_is_tried_at_a_time() -> None:

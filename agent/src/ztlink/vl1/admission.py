@@ -18,26 +18,6 @@ BLAME_LIFETIME: Final = 2.0
 MAX_BLAMED: Final = 1024
 
 
-class Budget:
-    """A token bucket."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._last = float("-inf")
-
-    def spend(self, now: Now) -> bool:
-        """Take one token if there is one."""
-        elapsed = now.mono - self._last
-        self._last = now.mono
-        self._tokens = min(self._burst, self._tokens + max(elapsed, 0.0) * self._rate)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-
 class Provisional:
     """Identities whose proof of work is being checked; bounded, also for every source."""
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ztlink.batch import CipherSuite, PacketBatch, Verdict
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.crypto.armor import check_hellos, crypt_hello_tail
 from ztlink.crypto.identity import agree
@@ -11,7 +12,7 @@ from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.errors import CryptoError, WireError
 from ztlink.ids import Address, Endpoint, IpAddress, PacketId, SocketId, is_reserved
 from ztlink.stats import Drop
-from ztlink.vl1.admission import MAX_PROVISIONAL, Budget, Provisional
+from ztlink.vl1.admission import MAX_PROVISIONAL, Provisional
 from ztlink.vl1.context import Context
 from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Arrival, Egress

@@ -2,11 +2,11 @@
 
 from typing import Final, Protocol
 
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.crypto.kdf import PeerCipher
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
 from ztlink.stats import Latencies
-from ztlink.vl1.admission import Budget
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import PathConfirmed, PathLost
 from ztlink.vl1.path import UNKNOWN_LATENCY, Path, PathState

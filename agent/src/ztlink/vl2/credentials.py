@@ -6,10 +6,11 @@ from ztlink.batch import Verdict
 from ztlink.clock import Now
 from ztlink.ids import Address, NetworkId, controller_of
 from ztlink.stats import Drop
+from ztlink.vl2.checks import SignatureChecks
 from ztlink.vl2.membership import AddResult, Membership
 from ztlink.vl2.network import PUSH_INTERVAL, Network, Unsent
 from ztlink.vl2.underlay import Underlay
-from ztlink.vl2.verification import make_verifier
+from ztlink.vl2.verification import CountingVerifier, make_verifier
 from ztlink.wire.credentials import (
     Capability,
     CertificateOfOwnership,
@@ -39,9 +40,12 @@ PUSH_SPACING: Final = 1.1
 class Credentials:
     """The exchange of credentials on all networks."""
 
-    def __init__(self, underlay: Underlay, networks: dict[NetworkId, Network]) -> None:
+    def __init__(
+        self, underlay: Underlay, networks: dict[NetworkId, Network], checks: SignatureChecks
+    ) -> None:
         self._underlay = underlay
         self._networks = networks
+        self._checks = checks
         self._gates: dict[Address, tuple[float, float]] = {}
         self._waiting: dict[Address, dict[Address, None]] = {}
         """Controllers whose identity is not known yet -> who showed us credentials of theirs."""
@@ -112,8 +116,14 @@ class Credentials:
         if network is None:
             return Verdict.ACCEPTED
         subject = credential.target if isinstance(credential, Revocation) else credential.issued_to
+        if not self._checks.allows(sender, now):
+            self._underlay.stats.drop(Drop.RATE_LIMITED)
+            return Verdict.ACCEPTED
         record = network.members.get(subject) or Membership(network.network_id, subject)
-        result = record.add(credential, make_verifier(self._identity_of))
+        verifier = CountingVerifier(make_verifier(self._identity_of))
+        result = record.add(credential, verifier)
+        if verifier.checked and result is not AddResult.NEW:
+            self._checks.in_vain(sender, verifier.checked, now)
         if result is AddResult.NEED_IDENTITY:
             self._wait_for(controller_of(network.network_id), sender)
             self._underlay.ask_identity(controller_of(network.network_id), now)

@@ -10,6 +10,7 @@ from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, PacketId, contro
 from ztlink.stats import Drop
 from ztlink.vl2.adhoc import adhoc_config
 from ztlink.vl2.announce import Groups
+from ztlink.vl2.checks import SignatureChecks
 from ztlink.vl2.controller import ControllerPort
 from ztlink.vl2.credentials import Credentials
 from ztlink.vl2.events import NetworkJoined, NetworkLeft, Vl2Event
@@ -62,7 +63,8 @@ class Vl2:
         self.controller = ControllerPort(
             underlay, emit, self._receive_own, self._refuse_own, is_enabled=controller_enabled
         )
-        self.credentials = Credentials(underlay, self.networks)
+        self._checks = SignatureChecks()
+        self.credentials = Credentials(underlay, self.networks, self._checks)
         self.groups = Groups(underlay, self.networks, self.controller, self._late_member)
         self.outbound = Outbound(underlay, self.credentials, self.groups)
         self.inbound = Inbound(underlay, self.networks, self.credentials, self.groups)
@@ -289,7 +291,12 @@ class Vl2:
         if network is None:
             self._underlay.stats.drop(Drop.UNKNOWN_NETWORK)
             return False
-        config = network.receive_chunk(chunk, packet_id, sender, is_answer=is_answer, now=now)
+        if not self._checks.allows(sender, now):
+            self._underlay.stats.drop(Drop.RATE_LIMITED)
+            return False
+        config = network.receive_chunk(
+            chunk, packet_id, sender, self._checks, is_answer=is_answer, now=now
+        )
         if config is None:
             return False
         self._configured(network, now)

@@ -23,6 +23,9 @@ MAX_COOS: Final = 16
 MAX_THRESHOLDS: Final = 512
 """Of revocations; the lowest goes first: what it makes void has long expired."""
 
+MAX_REVOCATIONS: Final = 64
+"""Whose copies are known at sight."""
+
 Dated = TypeVar("Dated", Capability, Tag, CertificateOfOwnership)
 
 
@@ -67,6 +70,8 @@ class Membership:
         self._com_revoked = 0
         self._cut_off = 0
         self._thresholds: dict[tuple[int, int], int] = {}
+        self._revocations: dict[bytes, None] = {}
+        """Those found good, signature first: of such, all members pass a copy on to all others."""
         self._agreement: tuple[Com, Com, Identity, bool] | None = None
 
     @property
@@ -139,9 +144,15 @@ class Membership:
         kind = revocation.credential_type
         if revocation.target != self.address or kind not in _REVOCABLE:
             return AddResult.REJECTED
+        token = revocation.signature + revocation.signing_input()
+        if token in self._revocations:
+            return AddResult.REDUNDANT
         judgement = judge(revocation, verifier)
         if judgement is not Judgement.OK:
             return _RESULTS[judgement]
+        if len(self._revocations) >= MAX_REVOCATIONS:
+            del self._revocations[next(iter(self._revocations))]
+        self._revocations[token] = None
         threshold = revocation.threshold
         if kind == CredentialType.COM:
             if threshold <= self._com_revoked:

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 from ztlink.batch import Delivery
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.crypto.identity import verify
 from ztlink.errors import WireError
@@ -26,6 +27,7 @@ from ztlink.ids import (
     member_mac,
 )
 from ztlink.stats import Drop
+from ztlink.vl2.checks import SignatureChecks
 from ztlink.vl2.events import NetworkConfigured, NetworkStatus, NetworkStatusChanged, Vl2Event
 from ztlink.vl2.mactable import MacTable
 from ztlink.vl2.membership import Membership
@@ -50,6 +52,9 @@ ANNOUNCE_INTERVAL: Final = 60.0
 ANNOUNCE_AGAIN: Final = (1.0, 4.0, 15.0)
 """Seconds between repetitions of what was just announced: nobody acknowledges, and any may be
 lost."""
+CONFIGS_PER_SECOND: Final = 4.0
+"""Configurations that are put in force; each costs milliseconds, and has the machine changed."""
+CONFIGS_BURST: Final = 64.0
 PUSH_INTERVAL: Final = 500.0
 """Seconds after which our credentials are shown again although they did not change."""
 MAX_MEMBERSHIPS: Final = 65_536
@@ -149,6 +154,7 @@ class Network:
         self._next_announcement = now.mono + ANNOUNCE_INTERVAL
         self._announcements = len(ANNOUNCE_AGAIN)
         self._told: tuple[NetworkStatus, str] | None = None
+        self._applications = Budget(CONFIGS_PER_SECOND, CONFIGS_BURST)
 
     wake: Callable[[], None]
     """Has the timer look at `deadline` again."""
@@ -285,18 +291,32 @@ class Network:
     # -- its answers -------------------------------------------------------------------------
 
     def receive_chunk(
-        self, chunk: ConfigChunk, packet_id: PacketId, sender: Address, *, is_answer: bool, now: Now
+        self,
+        chunk: ConfigChunk,
+        packet_id: PacketId,
+        sender: Address,
+        checks: SignatureChecks,
+        *,
+        is_answer: bool,
+        now: Now,
     ) -> NetworkConfig | None:
         """Take a piece of a configuration; return the configuration once it is in force."""
         controller = self._controller_identity()
         if controller is None:
             self._underlay.stats.drop(Drop.BAD_CONFIG)
             return None
+        is_expected = sender == self.controller
+
+        def check(message: bytes, signature: bytes) -> bool:
+            is_good = verify(controller.public_key, message, signature)
+            if not is_good:
+                self._underlay.stats.drop(Drop.BAD_CONFIG)
+            if not (is_good and is_expected):
+                checks.in_vain(sender, 1, now)
+            return is_good
+
         text = self._assembler.add(
-            chunk,
-            packet_id=packet_id,
-            is_from_controller=sender == self.controller,
-            verify=lambda message, signature: verify(controller.public_key, message, signature),
+            chunk, packet_id=packet_id, is_from_controller=is_expected, verify=check
         )
         if text is None:
             return None
@@ -304,6 +324,12 @@ class Network:
             config = self._assembler.read(text, self.config, is_answer=is_answer)
         except WireError:
             self._underlay.stats.drop(Drop.BAD_CONFIG)
+            return None
+        if not self._applications.spend(now):
+            # What is left out now is asked for when it is quiet: it may be the last word.
+            self._underlay.stats.drop(Drop.RATE_LIMITED)
+            self._next_request = min(self._next_request, now.mono + RETRY_INTERVAL)
+            self.wake()
             return None
         self.apply(config, now)
         return config

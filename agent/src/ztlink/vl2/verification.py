@@ -31,6 +31,20 @@ def make_verifier(identity_of: Callable[[Address], Identity | None]) -> Verifier
     return verifier
 
 
+class CountingVerifier:
+    """Counts the signatures that a verifier has checked."""
+
+    def __init__(self, verifier: Verifier) -> None:
+        self._verifier = verifier
+        self.checked = 0
+
+    def __call__(self, signer: Address, message: bytes, signature: bytes) -> bool | None:
+        """Check a signature."""
+        good = self._verifier(signer, message, signature)
+        self.checked += good is not None
+        return good
+
+
 def judge(credential: Credential, verifier: Verifier) -> Judgement:
     """Check that a credential comes from the controller of the network that it names."""
     controller = controller_of(credential.network_id)

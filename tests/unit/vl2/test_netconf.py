@@ -169,6 +169,23 @@ def test_fourth_update_displaces_the_least_recently_continued() -> None:
     assert add(target, signed(b"ghi", 6, 9, 2)) is None
 
 
+def test_what_others_bring_does_not_displace_what_the_controller_sends() -> None:
+    target = assembler()
+    add(target, signed(b"abc", 0, 6))
+    for update_id in range(10, 20):
+        add(target, signed(b"abc", 0, 6, update_id), is_from_controller=False)
+    assert add(target, signed(b"def", 3, 6)) == b"abcdef"
+
+
+def test_what_others_bring_waits_for_what_the_controller_sends() -> None:
+    target = assembler()
+    for update_id in (1, 2, 3):
+        add(target, signed(b"abc", 0, 6, update_id))
+    assert add(target, signed(b"abc", 0, 3, 4), is_from_controller=False) is None
+    assert add(target, signed(b"def", 3, 6, 1)) == b"abcdef"
+    assert add(target, signed(b"abc", 0, 3, 4), is_from_controller=False) == b"abc"
+
+
 def test_complete_update_is_not_returned_again() -> None:
     target = assembler()
     assert add(target, signed(b"abc", 0, 3)) == b"abc"

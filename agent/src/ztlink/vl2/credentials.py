@@ -9,6 +9,7 @@ from ztlink.stats import Drop
 from ztlink.vl2.checks import SignatureChecks
 from ztlink.vl2.membership import AddResult, Membership
 from ztlink.vl2.network import PUSH_INTERVAL, Network, Unsent
+from ztlink.vl2.propagation import Propagation
 from ztlink.vl2.underlay import Underlay
 from ztlink.vl2.verification import CountingVerifier, make_verifier
 from ztlink.wire.credentials import (
@@ -41,11 +42,16 @@ class Credentials:
     """The exchange of credentials on all networks."""
 
     def __init__(
-        self, underlay: Underlay, networks: dict[NetworkId, Network], checks: SignatureChecks
+        self,
+        underlay: Underlay,
+        networks: dict[NetworkId, Network],
+        checks: SignatureChecks,
+        propagation: Propagation,
     ) -> None:
         self._underlay = underlay
         self._networks = networks
         self._checks = checks
+        self._propagation = propagation
         self._gates: dict[Address, tuple[float, float]] = {}
         self._waiting: dict[Address, dict[Address, None]] = {}
         """Controllers whose identity is not known yet -> who showed us credentials of theirs."""
@@ -169,11 +175,10 @@ class Credentials:
     def _propagate(
         self, network: Network, revocation: Revocation, sender: Address, now: Now
     ) -> None:
-        """Pass a new revocation on to every member that we know, so that it outruns its target."""
+        """Pass a new revocation on to other members, so that it outruns its target."""
         payload = NetworkCredentials(revocations=(revocation,)).to_bytes()
-        for member in sorted(network.members):
-            if member not in (sender, revocation.signer, self._underlay.identity.address):
-                self._underlay.send(member, Verb.NETWORK_CREDENTIALS, payload, now)
+        but = (sender, revocation.signer)
+        self._propagation.pass_on(network, Verb.NETWORK_CREDENTIALS, payload, but, now)
 
     def _may_receive(self, sender: Address, now: Now) -> bool:
         tokens, last = self._gates.get(sender, (float(RECEIVE_BURST), now.mono))

@@ -18,6 +18,7 @@ from ztlink.vl2.inbound import Inbound
 from ztlink.vl2.multicast import QueuedFrame
 from ztlink.vl2.network import Network
 from ztlink.vl2.outbound import Outbound
+from ztlink.vl2.propagation import Propagation
 from ztlink.vl2.underlay import Underlay
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import Error, OkHeader
@@ -64,7 +65,8 @@ class Vl2:
             underlay, emit, self._receive_own, self._refuse_own, is_enabled=controller_enabled
         )
         self._checks = SignatureChecks()
-        self.credentials = Credentials(underlay, self.networks, self._checks)
+        self._propagation = Propagation(underlay)
+        self.credentials = Credentials(underlay, self.networks, self._checks, self._propagation)
         self.groups = Groups(underlay, self.networks, self.controller, self._late_member)
         self.outbound = Outbound(underlay, self.credentials, self.groups)
         self.inbound = Inbound(underlay, self.networks, self.credentials, self.groups)
@@ -294,8 +296,15 @@ class Vl2:
         if not self._checks.allows(sender, now):
             self._underlay.stats.drop(Drop.RATE_LIMITED)
             return False
+
+        def judged(is_good: bool) -> None:
+            if is_good:
+                self._propagation.pass_chunk(network, chunk, sender, now)
+            if not is_good or not (sender == network.controller or chunk.is_fast_propagate):
+                self._checks.in_vain(sender, 1, now)
+
         config = network.receive_chunk(
-            chunk, packet_id, sender, self._checks, is_answer=is_answer, now=now
+            chunk, packet_id, sender, judged, is_answer=is_answer, now=now
         )
         if config is None:
             return False

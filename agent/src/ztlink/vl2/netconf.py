@@ -14,8 +14,12 @@ from ztlink.wire.netconf import MAX_CONFIG_SIZE, NetworkConfig
 from ztlink.wire.network import ConfigChunk
 
 MAX_UPDATES: Final = 3
-"""Updates put together at the same time; the least recently continued one gives way."""
+"""Updates put together at the same time. What others than the controller bring gives way first, then
+what is complete, each the least recently continued; what is under way from the controller itself
+gives way to the controller alone."""
 MAX_CHUNKS: Final = 474
+
+_OF_OTHERS, _COMPLETE, _UNDER_WAY = range(3)
 
 Verify = Callable[[bytes, bytes], bool]
 """Checks a signature (second) of the controller on a message (first)."""
@@ -24,10 +28,12 @@ Verify = Callable[[bytes, bytes], bool]
 class _Update:
     """One update: what has come of it."""
 
-    __slots__ = ("is_complete", "missing", "slices", "total_size")
+    __slots__ = ("is_complete", "is_from_controller", "missing", "slices", "total_size")
 
     def __init__(self, total_size: int) -> None:
         self.total_size = total_size
+        self.is_from_controller = False
+        """It brought a piece of it itself."""
         self.missing = total_size
         self.slices: dict[int, bytes] = {}
         self.is_complete = False
@@ -77,13 +83,28 @@ class ConfigAssembler:
             return None
         if not verify(chunk.signed_bytes(), chunk.signature):
             return None
-        if update is None:
-            update = _Update(chunk.total_size)
-        self._updates.pop(chunk.update_id, None)
-        if len(self._updates) >= MAX_UPDATES:
-            del self._updates[next(iter(self._updates))]
+        if update is None and not self._make_room(is_from_controller=is_from_controller):
+            return None
+        update = self._updates.pop(chunk.update_id, None) or _Update(chunk.total_size)
         self._updates[chunk.update_id] = update
+        update.is_from_controller |= is_from_controller
         return update.take(chunk)
+
+    def _make_room(self, *, is_from_controller: bool) -> bool:
+        """Give up an update for another, if one may be given up."""
+        if len(self._updates) < MAX_UPDATES:
+            return True
+        victim = min(self._updates, key=self._worth)  # of equal ones the first
+        if self._worth(victim) == _UNDER_WAY and not is_from_controller:
+            return False
+        del self._updates[victim]
+        return True
+
+    def _worth(self, update_id: int) -> int:
+        update = self._updates[update_id]
+        if not update.is_from_controller:
+            return _OF_OTHERS
+        return _COMPLETE if update.is_complete else _UNDER_WAY
 
     def read(self, text: bytes, current: NetworkConfig | None, *, is_answer: bool) -> NetworkConfig:
         """Decode a complete text; raises WireError where it is not ours to apply.

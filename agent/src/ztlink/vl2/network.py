@@ -27,7 +27,6 @@ from ztlink.ids import (
     member_mac,
 )
 from ztlink.stats import Drop
-from ztlink.vl2.checks import SignatureChecks
 from ztlink.vl2.events import NetworkConfigured, NetworkStatus, NetworkStatusChanged, Vl2Event
 from ztlink.vl2.mactable import MacTable
 from ztlink.vl2.membership import Membership
@@ -295,28 +294,32 @@ class Network:
         chunk: ConfigChunk,
         packet_id: PacketId,
         sender: Address,
-        checks: SignatureChecks,
+        judged: Callable[[bool], None],
         *,
         is_answer: bool,
         now: Now,
     ) -> NetworkConfig | None:
-        """Take a piece of a configuration; return the configuration once it is in force."""
+        """Take a piece of a configuration; return the configuration once it is in force.
+
+        `judged` is called where its signature had to be checked, with what came of it.
+        """
         controller = self._controller_identity()
         if controller is None:
             self._underlay.stats.drop(Drop.BAD_CONFIG)
             return None
-        is_expected = sender == self.controller
 
         def check(message: bytes, signature: bytes) -> bool:
             is_good = verify(controller.public_key, message, signature)
             if not is_good:
                 self._underlay.stats.drop(Drop.BAD_CONFIG)
-            if not (is_good and is_expected):
-                checks.in_vain(sender, 1, now)
+            judged(is_good)
             return is_good
 
         text = self._assembler.add(
-            chunk, packet_id=packet_id, is_from_controller=is_expected, verify=check
+            chunk,
+            packet_id=packet_id,
+            is_from_controller=sender == self.controller,
+            verify=check,
         )
         if text is None:
             return None

@@ -14,9 +14,9 @@ from ztlink.wire.netconf import MAX_CONFIG_SIZE, NetworkConfig
 from ztlink.wire.network import ConfigChunk
 
 MAX_UPDATES: Final = 3
-"""Updates put together at the same time. What others than the controller bring gives way first, then
-what is complete, each the least recently continued; what is under way from the controller itself
-gives way to the controller alone."""
+"""Updates put together at the same time. What others than the controller bring gives way first,
+then what is complete, each the least recently continued; what is under way from the controller
+itself gives way to the controller alone."""
 MAX_CHUNKS: Final = 474
 
 _OF_OTHERS, _COMPLETE, _UNDER_WAY = range(3)

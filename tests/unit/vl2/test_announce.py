@@ -16,12 +16,21 @@ from tests.unit.vl2.rig import (
 )
 from ztlink.batch import Verdict
 from ztlink.ids import BROADCAST_MAC, Mac, MulticastGroup, NetworkId, PacketId
-from ztlink.vl2 import announce
+from ztlink.stats import Drop
+from ztlink.vl2 import foreign
+from ztlink.vl2.announce import LIKES_PER_PACKET
+from ztlink.vl2.multicast import MAX_GROUPS_PER_MEMBER
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import OkHeader
 from ztlink.wire.identity import Identity
 from ztlink.wire.netconf import ConfigFlag, Specialist, SpecialistRole
-from ztlink.wire.network import Like, MulticastGather, MulticastLike, OkMulticastGather
+from ztlink.wire.network import (
+    GatherResults,
+    Like,
+    MulticastGather,
+    MulticastLike,
+    OkMulticastGather,
+)
 from ztlink.wire.verbs import Verb
 
 FOREIGN = NetworkId(0x0123_4567_89AB_CDEF)
@@ -98,7 +107,7 @@ def test_more_groups_than_a_packet_holds_are_announced_in_several() -> None:
     member.vl2.set_groups(NETWORK, frozenset(map(group, range(500))), member.now)
     messages = [m for m in member.underlay.take(Verb.MULTICAST_LIKE) if m.to == ROOT.address]
     sizes = [len(MulticastLike.from_bytes(m.payload).likes) for m in messages]
-    assert sizes == [400, 100]
+    assert sizes == [LIKES_PER_PACKET, 500 - LIKES_PER_PACKET]
 
 
 def test_what_a_host_behind_us_listens_to_is_forgotten_after_ten_minutes() -> None:
@@ -172,20 +181,85 @@ def test_a_root_forgets_networks_of_which_nobody_speaks_any_more(root: Member) -
         like(root, PEER.public, NetworkId(number + 1), group(1))
     root.later(700.0)
     like(root, PEER.public, FOREIGN, group(1))
-    assert len(root.vl2.groups.foreign) == 1
+    assert len(root.vl2.groups.foreign.tables) == 1
+
+
+def test_to_ask_about_networks_makes_a_root_remember_none(root: Member) -> None:
+    for number in range(100):
+        gather(root, STRANGER.public, NetworkId(number + 1), group(1))
+    assert len(root.vl2.groups.foreign.tables) == 0
+
+
+def test_one_stranger_cannot_have_a_root_forget_what_others_told(root: Member) -> None:
+    like(root, PEER.public, FOREIGN, group(1))
+    for number in range(0, 100_000, 400):
+        likes = tuple(Like(NetworkId(number + n + 1), group(1)) for n in range(400))
+        payload = memoryview(MulticastLike(likes).to_bytes())
+        root.vl2.groups.receive_like(STRANGER.public, PacketId(1), payload, root.now)
+    assert listeners(gather(root, CONTROLLER.public, FOREIGN, group(1))) == {PEER.address}
+    assert len(root.vl2.groups.foreign.tables) == 1 + foreign.MAX_NETWORKS_PER_PEER
+    assert root.underlay.stats.drops[Drop.RATE_LIMITED] > 0
+
+
+def test_one_stranger_has_a_bounded_number_of_groups_kept(root: Member) -> None:
+    for number in range(20):
+        like(root, STRANGER.public, NetworkId(number + 1), *map(group, range(400)))
+    sizes = [table.size for table in root.vl2.groups.foreign.tables.values()]
+    assert sum(sizes) == foreign.MAX_LIKES_PER_PEER
+
+
+def test_who_told_too_much_may_still_repeat_what_it_told_first(root: Member) -> None:
+    for number in range(20):
+        like(root, STRANGER.public, NetworkId(number + 1), *map(group, range(400)))
+    root.later(500.0)
+    like(root, STRANGER.public, NetworkId(1), group(1))
+    root.later(200.0)
+    assert listeners(gather(root, PEER.public, NetworkId(1), group(1))) == {STRANGER.address}
+
+
+def test_who_told_too_much_is_heard_again_when_that_is_forgotten(root: Member) -> None:
+    for number in range(20):
+        like(root, STRANGER.public, NetworkId(number + 1), *map(group, range(400)))
+    root.later(700.0)
+    like(root, STRANGER.public, NetworkId(1), group(1))  # when it is swept
+    like(root, STRANGER.public, FOREIGN, group(1))
+    assert listeners(gather(root, PEER.public, FOREIGN, group(1))) == {STRANGER.address}
 
 
 def test_what_strangers_may_have_a_root_remember_is_bounded(root: Member) -> None:
-    with patch.object(announce, "MAX_FOREIGN_LIKES", 1000):
+    with patch.object(foreign, "MAX_LIKES", 1000):
         for number in range(40):
             like(root, PEER.public, NetworkId(number + 1), *map(group, range(100)))
-        sizes = [table.size for table in root.vl2.groups.foreign.values()]
+        sizes = [table.size for table in root.vl2.groups.foreign.tables.values()]
     assert sum(sizes) <= 1000
 
 
 def test_the_networks_heard_of_last_are_kept(root: Member) -> None:
-    with patch.object(announce, "MAX_FOREIGN_NETWORKS", 3):
+    with patch.object(foreign, "MAX_NETWORKS", 3):
         for number in (1, 2, 3, 1, 4):
             like(root, PEER.public, NetworkId(number), group(1))
     assert listeners(gather(root, STRANGER.public, NetworkId(1), group(1))) == {PEER.address}
     assert listeners(gather(root, STRANGER.public, NetworkId(4), group(1))) == {PEER.address}
+
+
+# -- what a member may displace --------------------------------------------------------------
+
+
+def test_one_member_cannot_have_us_forget_what_others_listen_to() -> None:
+    member = Member()
+    for who in (PEER, STRANGER):
+        member.vl2.credentials.add(make_com(who), who.address, member.now)
+    like(member, PEER.public, NETWORK, group(60_000))
+    for number in range(0, 40_000, 400):
+        like(member, STRANGER.public, NETWORK, *map(group, range(number, number + 400)))
+    assert member.network.groups.members(group(60_000), member.now) == [PEER.address]
+    assert member.network.groups.counts[STRANGER.address] == MAX_GROUPS_PER_MEMBER
+
+
+def test_listeners_of_groups_that_nobody_asked_for_are_not_kept() -> None:
+    member = Member()
+    answer = OkMulticastGather(NETWORK, group(1), GatherResults(1, (PEER.address,)))
+    payload = OkHeader(Verb.MULTICAST_GATHER, PacketId(1)).to_bytes() + answer.to_bytes()
+    reader = Reader(memoryview(payload))
+    member.vl2.handle_ok(ROOT.public, OkHeader.decode(reader), PacketId(2), reader, member.now)
+    assert member.network.groups.size == 0

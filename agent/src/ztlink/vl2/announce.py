@@ -1,12 +1,14 @@
 """Telling others which groups we listen to, hearing it from them, and answering who listens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ztlink.batch import Verdict
 from ztlink.clock import Now
 from ztlink.ids import Address, MulticastGroup, NetworkId, PacketId, is_multicast, is_reserved
+from ztlink.stats import Drop
 from ztlink.vl2.controller import ControllerPort
+from ztlink.vl2.foreign import ForeignGroups
 from ztlink.vl2.multicast import GroupTable, QueuedFrame, sample
 from ztlink.vl2.network import ANNOUNCE_INTERVAL, Network
 from ztlink.vl2.underlay import Underlay
@@ -24,11 +26,6 @@ from ztlink.wire.verbs import Verb
 LIKES_PER_PACKET: Final = 400
 """7,200 bytes: well below what seven datagrams carry."""
 MAX_GATHERED: Final = 1000
-MAX_FOREIGN_NETWORKS: Final = 4096
-MAX_FOREIGN_LIKES: Final = 500_000
-"""Memberships of groups that a root keeps for others, some 100 bytes each: anybody may send it
-such, so the networks that were not heard of for the longest time give way."""
-SWEEP_INTERVAL: Final = 60.0
 
 
 class Groups:
@@ -46,11 +43,7 @@ class Groups:
         self._underlay = underlay
         self._networks = networks
         self._controller = controller
-        self.foreign: dict[NetworkId, GroupTable] = {}
-        """Groups of networks that we serve as a root or controller without being a member, the one
-        not heard of for the longest time first."""
-        self._foreign_likes = 0
-        self._last_sweep = float("-inf")
+        self.foreign = ForeignGroups(underlay.identity.address)
 
     # -- ours --------------------------------------------------------------------------------
 
@@ -110,55 +103,38 @@ class Groups:
     ) -> Verdict:
         """Note what a node listens to, on the networks where we have to do with it."""
         verdict = Verdict.ACCEPTED
-        tables: dict[NetworkId, GroupTable | None] = {}
-        for like in MulticastLike.decode(Reader(payload)).likes:
-            if like.network_id not in tables:
-                tables[like.network_id] = self._table(like.network_id, peer, now)
-                network = self._networks.get(like.network_id)
-                if network is not None and network.allows(peer):
-                    verdict = Verdict.TRUSTED
-            table = tables[like.network_id]
-            if table is not None and is_multicast(like.group.mac):
-                before = table.size
-                waiting = table.add(like.group, peer.address, now)
-                network = self._networks.get(like.network_id)
+        said_too_much = 0
+        for network_id, groups in _by_network(MulticastLike.decode(Reader(payload)).likes).items():
+            network = self._networks.get(network_id)
+            if network is not None and network.allows(peer):
+                verdict = Verdict.TRUSTED
+            elif not self._serves(network_id, peer, now):
+                continue
+            for group in groups:
                 if network is None:
-                    self._foreign_likes += table.size - before
-                if network is not None:
-                    for queued in waiting:
-                        self._late_member(network, queued, peer.address, now)
-        self._bound_foreign(now)
+                    said_too_much += not self.foreign.add(network_id, group, peer.address, now)
+                    continue
+                for queued in network.groups.add(group, peer.address, now):
+                    self._late_member(network, queued, peer.address, now)
+        self.foreign.bound(now)
+        if said_too_much:
+            self._underlay.stats.drop(Drop.RATE_LIMITED)
         return verdict
 
-    def _bound_foreign(self, now: Now) -> None:
-        """Forget what aged of other people's networks, once a minute, and what is too much."""
-        if now.mono - self._last_sweep >= SWEEP_INTERVAL:
-            self._last_sweep = now.mono
-            for network_id, table in list(self.foreign.items()):
-                if table.expire(now) is None:
-                    del self.foreign[network_id]
-            self._foreign_likes = sum(table.size for table in self.foreign.values())
-        while self._foreign_likes > MAX_FOREIGN_LIKES:
-            oldest = self.foreign.pop(next(iter(self.foreign)))
-            self._foreign_likes -= oldest.size
+    def _serves(self, network_id: NetworkId, peer: Identity, now: Now) -> bool:
+        """Tell whether we keep groups of a network for a peer that is not known to be on it."""
+        return self._underlay.is_root() or self._controller.has_served(
+            network_id, peer.address, now
+        )
 
     def _table(self, network_id: NetworkId, peer: Identity, now: Now) -> GroupTable | None:
-        """Return the groups of a network, if this peer may tell us or ask us about them."""
+        """Return the groups of a network, if this peer may ask about them."""
         network = self._networks.get(network_id)
         if network is not None and network.allows(peer):
             return network.groups
-        serves = self._controller.has_served(network_id, peer.address, now)
-        if not serves and not self._underlay.is_root():
+        if not self._serves(network_id, peer, now):
             return None
-        if network is not None:
-            return network.groups
-        table = self.foreign.pop(network_id, None)
-        if table is None:
-            if len(self.foreign) >= MAX_FOREIGN_NETWORKS:
-                self._foreign_likes -= self.foreign.pop(next(iter(self.foreign))).size
-            table = GroupTable(self._underlay.identity.address)
-        self.foreign[network_id] = table
-        return table
+        return network.groups if network is not None else self.foreign.find(network_id)
 
     def receive_gather(
         self, peer: Identity, packet_id: PacketId, payload: memoryview, now: Now
@@ -198,3 +174,11 @@ class Groups:
         most = min(limit, MAX_GATHERED) - len(chosen)
         chosen += sample(known, most, self._underlay.random_bytes)
         return chosen, len(known) + (1 if network and chosen[:1] == [network.own] else 0)
+
+
+def _by_network(likes: Sequence[Like]) -> dict[NetworkId, list[MulticastGroup]]:
+    groups: dict[NetworkId, list[MulticastGroup]] = {}
+    for like in likes:
+        if is_multicast(like.group.mac):
+            groups.setdefault(like.network_id, []).append(like.group)
+    return groups

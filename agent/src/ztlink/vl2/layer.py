@@ -256,7 +256,7 @@ class Vl2:
         now: Now,
     ) -> None:
         network = self.networks.get(network_id)
-        if network is not None:
+        if network is not None and network.groups.is_asked_for(group):
             self.outbound.members_found(network, group, members, now)
 
     def _receive_credentials(

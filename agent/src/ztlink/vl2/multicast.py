@@ -20,7 +20,9 @@ GATHER_RETRIES: Final = (0.1, 0.2, 0.4, 0.8, 1.6)
 just be joining. What a machine says to all others, often to nobody, is not worth them."""
 SOLICITED_NODE_PREFIX: Final = b"\x33\x33\xff"
 MAX_QUEUED_PER_GROUP: Final = 32
-MAX_GROUPS: Final = 4096
+MAX_GROUPS: Final = 32_768
+MAX_GROUPS_PER_MEMBER: Final = 4096
+"""As many as we announce ourselves for hosts behind us; one member cannot displace all others."""
 MAX_MEMBERS: Final = 4096
 
 
@@ -56,10 +58,14 @@ class GroupTable:
         self._groups: dict[MulticastGroup, _Group] = {}
         self.size = 0
         """How many memberships of groups are kept."""
+        self.counts: dict[Address, int] = {}
+        """The same for each member."""
+        self._retrying: dict[MulticastGroup, None] = {}
+        """Groups for which others may have to be asked again: few, where members have told many."""
 
     def add(self, group: MulticastGroup, member: Address, now: Now) -> list[QueuedFrame]:
         """Note that `member` listens; return the waiting frames that it is to get."""
-        if member == self._own:
+        if member == self._own or self._has_enough(group, member):
             return []
         entry = self._open(group)
         self._drop(entry, member)
@@ -67,6 +73,7 @@ class GroupTable:
             self._drop(entry, next(iter(entry.members)))
         entry.members[member] = now.mono
         self.size += 1
+        self.counts[member] = self.counts.get(member, 0) + 1
         entry.queued = [
             q for q in entry.queued if q.deadline >= now.mono and len(q.sent_to) < q.limit
         ]
@@ -74,6 +81,16 @@ class GroupTable:
         for queued in due:
             queued.sent_to.add(member)
         return due
+
+    def has(self, group: MulticastGroup, member: Address) -> bool:
+        """Tell whether `member` is known to listen."""
+        entry = self._groups.get(group)
+        return entry is not None and member in entry.members
+
+    def is_asked_for(self, group: MulticastGroup) -> bool:
+        """Tell whether others were asked lately who listens."""
+        entry = self._groups.get(group)
+        return entry is not None and (bool(entry.members) or entry.last_gather > float("-inf"))
 
     def remove(self, group: MulticastGroup, member: Address) -> None:
         """Note that `member` does not want this group."""
@@ -107,13 +124,18 @@ class GroupTable:
             return False
         entry.last_gather = now.mono
         entry.gathers = 0 if is_for_neighbour(group) else len(GATHER_RETRIES)
+        self._retrying[group] = None
         return True
 
     def due_gathers(self, now: Now) -> list[MulticastGroup]:
         """Return, and note, the groups for which others are to be asked again."""
         due = []
-        for group, entry in self._groups.items():
-            if self._retry_at(entry) <= now.mono:
+        for group in list(self._retrying):
+            entry = self._groups.get(group)
+            retry_at = self._retry_at(entry) if entry is not None else float("inf")
+            if entry is None or retry_at == float("inf"):
+                del self._retrying[group]
+            elif retry_at <= now.mono:
                 entry.last_gather = now.mono
                 entry.gathers += 1
                 due.append(group)
@@ -121,7 +143,8 @@ class GroupTable:
 
     def next_gather(self) -> float:
         """Return when `due_gathers` is to be asked."""
-        return min(map(self._retry_at, self._groups.values()), default=float("inf"))
+        waiting = (self._groups[group] for group in self._retrying if group in self._groups)
+        return min(map(self._retry_at, waiting), default=float("inf"))
 
     def _retry_at(self, entry: _Group) -> float:
         if entry.members or entry.gathers >= len(GATHER_RETRIES) or not entry.queued:
@@ -141,14 +164,23 @@ class GroupTable:
 
     def _drop(self, entry: _Group, member: Address) -> None:
         if entry.members.pop(member, None) is not None:
-            self.size -= 1
+            self._uncount(member)
+
+    def _uncount(self, member: Address) -> None:
+        self.size -= 1
+        self.counts[member] -= 1
+        if not self.counts[member]:
+            del self.counts[member]
+
+    def _has_enough(self, group: MulticastGroup, member: Address) -> bool:
+        return self.counts.get(member, 0) >= MAX_GROUPS_PER_MEMBER and not self.has(group, member)
 
     def _open(self, group: MulticastGroup) -> _Group:
         entry = self._groups.get(group)
         if entry is None:
             if len(self._groups) >= MAX_GROUPS:
-                oldest = self._groups.pop(next(iter(self._groups)))
-                self.size -= len(oldest.members)
+                for member in self._groups.pop(next(iter(self._groups))).members:
+                    self._uncount(member)
             entry = self._groups[group] = _Group()
         return entry
 

@@ -39,6 +39,7 @@ class Drop(IntEnum):
     IDENTITY_COLLISION = auto()
     INVALID_IDENTITY = auto()
     SEND_REFUSED = auto()
+    TOO_LONG = auto()
 
 
 LATENCY_BOUNDS: Final = (1, 3, 6, 10, 30, 60, 100, 300, 600, 1000)

@@ -67,7 +67,7 @@ def test_an_unencrypted_frame_is_refused(pair: Pair) -> None:
 def test_a_packet_longer_than_any_may_be_is_refused(pair: Pair) -> None:
     data = bytes(MAX_PACKET_SIZE)
     assert deliveries(pair, pair.forger.seal(Verb.FRAME, frame_payload(data))) == []
-    assert pair.dropped(Drop.MALFORMED) == 1
+    assert pair.dropped(Drop.TOO_LONG) == 1
 
 
 def test_an_unknown_verb_is_counted_and_nothing_else(pair: Pair) -> None:

@@ -88,7 +88,7 @@ class _NoVl2:
     def receive_run(self, *_: object) -> Verdict:
         return Verdict.ACCEPTED
 
-    def handle_error(self, *_: object) -> Verdict:
+    def handle_error(self, *_: object, is_answer: bool) -> Verdict:
         return Verdict.ACCEPTED
 
     def handle_ok(self, *_: object) -> Verdict:

@@ -1,6 +1,7 @@
 """How endpoints are learned and taught: pushes, introductions, our own address."""
 
 from ipaddress import ip_address, ip_network
+from unittest.mock import patch
 
 import pytest
 
@@ -10,6 +11,8 @@ from ztlink.ids import ALL_SOCKETS, Endpoint, SocketId
 from ztlink.stats import Drop
 from ztlink.vl1.discovery import (
     EARLY_RENDEZVOUS_LIFETIME,
+    MAX_REPORTERS,
+    MAX_REPORTS,
     PUNCH_SIZE,
     PUNCH_TTL,
     PUSH_ADDRESSES_PER_SCOPE,
@@ -21,7 +24,7 @@ from ztlink.vl1.discovery import (
     SURFACE_LIFETIME,
 )
 from ztlink.vl1.egress import Arrival
-from ztlink.vl1.peer import Peer
+from ztlink.vl1.peer import CONFIRMS_BURST, INTRODUCTIONS_BURST, Peer
 from ztlink.wire.control import DirectPath, PushDirectPaths, Rendezvous
 from ztlink.wire.verbs import Verb
 
@@ -170,6 +173,14 @@ def test_an_endpoint_that_packets_come_from_is_probed_once_a_second_at_most(mesh
     assert destinations(mesh).count(stray) == 1
 
 
+def test_packets_from_everywhere_do_not_make_us_probe_everything(mesh: Mesh) -> None:
+    mesh.now = after(mesh.now, 10.0)
+    for path in several("77.1.2.3", 200):
+        assert path.endpoint is not None
+        mesh.inject(1, seal(2, 1, Verb.NOP), path.endpoint)
+    assert len(destinations(mesh)) == CONFIRMS_BURST
+
+
 def test_packets_from_everywhere_do_not_make_us_remember_everything(mesh: Mesh) -> None:
     for path in several("77.1.2.3", 200):
         assert path.endpoint is not None
@@ -229,6 +240,15 @@ def test_an_introduction_to_somebody_unknown_is_kept_for_a_while(
     assert (PUBLIC in destinations(mesh)) is is_used
 
 
+def test_introductions_without_end_are_followed_for_a_while(mesh: Mesh) -> None:
+    for number in range(2000):
+        meet(mesh, 2, Endpoint(PUBLIC.ip, number + 1))
+    assert len(destinations(mesh)) == 2 * INTRODUCTIONS_BURST  # a punch and a probe
+    mesh.now = after(mesh.now, 1.0)
+    meet(mesh, 2, PUBLIC)
+    assert PUBLIC in destinations(mesh)
+
+
 # -- a root's introductions ------------------------------------------------------------------
 
 
@@ -258,6 +278,18 @@ def test_two_peers_are_told_of_each_other(mesh: Mesh) -> None:
         Rendezvous(identity(2).address, PUBLIC_OF_2),
         Rendezvous(identity(1).address, PUBLIC_OF_1),
     ]
+
+
+def test_forged_packets_to_be_relayed_do_not_have_a_root_introduce_without_end() -> None:
+    with patch("ztlink.vl1.discovery.INTRODUCTIONS_BURST", 3.0):
+        mesh = Mesh(6)
+        mesh.run(2.0)
+    quiet(mesh)
+    pairs = [(a, b) for a in range(1, 6) for b in range(a + 1, 6)]
+    for a, b in pairs:
+        mesh.inject(0, seal(a, b, Verb.NOP), PUBLIC)
+    packets = [s.packet for s in take_sent(mesh.nodes[0].ctx) if s.packet.hops == 0]
+    assert len([p for p in packets if p.verb == Verb.RENDEZVOUS]) == 2 * 3
 
 
 def test_peers_that_have_nothing_in_common_are_not_introduced(mesh: Mesh) -> None:
@@ -408,8 +440,43 @@ def test_a_new_address_makes_older_reports_of_its_kind_void(mesh: Mesh) -> None:
     assert old not in surface(mesh)
 
 
-def test_reports_are_bounded_in_number(mesh: Mesh) -> None:
+def test_reports_of_one_peer_are_bounded_in_number(mesh: Mesh) -> None:
     for path in several("77.1.2.3", 400):
         assert path.endpoint is not None
         report(mesh, 2, path.endpoint, source=path.endpoint)
-    assert len(surface(mesh)) < 300
+    assert len(surface(mesh)) <= MAX_REPORTS + 1  # and the root's
+
+
+def test_one_peer_cannot_have_us_forget_what_others_see(mesh: Mesh) -> None:
+    report(mesh, 0, endpoint(70), source=endpoint(0))
+    for number in range(400):
+        report(mesh, 2, PUBLIC, source=Endpoint(PUBLIC_OF_2.ip, number + 1))
+    assert endpoint(70) in surface(mesh)
+
+
+def test_many_peers_cannot_have_us_forget_what_a_root_sees(mesh: Mesh) -> None:
+    report(mesh, 0, PUBLIC)
+    for number in range(10, 90):
+        mesh.nodes[1].vl1.topology.add_peer(identity(number).public, mesh.now)
+        report(mesh, number, Endpoint(PUBLIC.ip, number))
+    assert PUBLIC in surface(mesh)
+    assert len(surface(mesh)) <= MAX_REPORTERS + 1  # the root sees us at two addresses
+
+
+def test_where_a_root_sees_us_nobody_else_can_name_another_address(mesh: Mesh) -> None:
+    report(mesh, 0, PUBLIC)
+    victim = Endpoint(ip_address("77.66.66.66"), 9993)
+    report(mesh, 2, victim)
+    assert victim not in surface(mesh)
+
+
+def test_where_a_root_sees_us_others_may_see_another_port(mesh: Mesh) -> None:
+    report(mesh, 2, Endpoint(PUBLIC.ip, 777))
+    report(mesh, 0, PUBLIC)
+    assert surface(mesh)[-2:] == [PUBLIC, Endpoint(PUBLIC.ip, 777)]
+
+
+def test_where_no_root_sees_us_others_are_believed(mesh: Mesh) -> None:
+    report(mesh, 0, V6_OF_2, source=V6_OF_1)
+    report(mesh, 2, PUBLIC)
+    assert PUBLIC in surface(mesh)

@@ -13,9 +13,16 @@ from ztlink.ids import Address
 from ztlink.stats import Drop, Stats
 from ztlink.vl1.context import PhysicalNetwork
 from ztlink.vl1.egress import REQUEST_VERBS, Arrival
-from ztlink.vl1.fragments import Reassembler
+from ztlink.vl1.fragments import Reassembler, longest
 from ztlink.vl1.peer import Peer
-from ztlink.wire.packet import DEFAULT_PATH_MTU, FLAG_FRAGMENTED, OFFSET_AUTH_TAG, OFFSET_FLAGS
+from ztlink.wire.packet import (
+    DEFAULT_PATH_MTU,
+    FLAG_FRAGMENTED,
+    MAX_FRAGMENTS,
+    OFFSET_AUTH_TAG,
+    OFFSET_FLAGS,
+    SIZE_HEADER,
+)
 from ztlink.wire.verbs import Verb
 
 TRUSTED_PATH_ID = 0x1122334455667788
@@ -306,3 +313,33 @@ def test_what_is_exchanged_with_a_peer_keeps_its_paths_alive(mesh: Mesh) -> None
     mesh.now = later
     send_frame(mesh, SuperFrame(memoryview(bytearray(14) + b"payload")))
     assert peer(mesh, 1, 2).is_active(later)
+
+
+# -- what is too long ------------------------------------------------------------------------
+
+
+def too_long(mesh: Mesh) -> int:
+    return mesh.nodes[1].ctx.stats.drops[Drop.TOO_LONG]
+
+
+def test_the_longest_message_goes_in_seven_datagrams(mesh: Mesh) -> None:
+    size = longest(DEFAULT_PATH_MTU)
+    assert size == 9928
+    datagrams = send(mesh, Verb.USER_MESSAGE, noise(size - SIZE_HEADER))
+    assert (len(datagrams), too_long(mesh)) == (MAX_FRAGMENTS, 0)
+
+
+def test_a_longer_message_is_counted_and_not_sent(mesh: Mesh) -> None:
+    size = longest(DEFAULT_PATH_MTU) + 1
+    assert send(mesh, Verb.USER_MESSAGE, noise(size - SIZE_HEADER)) == []
+    assert too_long(mesh) == 1
+
+
+@pytest.mark.parametrize(("spare", "goes"), [(0, True), (-1, False)])
+def test_a_frame_that_makes_a_longer_packet_is_counted_and_not_sent(
+    mesh: Mesh, spare: int, goes: bool
+) -> None:
+    room = longest(DEFAULT_PATH_MTU) - SIZE_HEADER - 10
+    frame = SuperFrame(memoryview(bytearray(14 + room - spare)))
+    assert send_frame(mesh, frame) is goes
+    assert too_long(mesh) == (not goes)

@@ -1,6 +1,7 @@
 """Greeting and being greeted, ECHO, WHOIS: what is answered, and what is refused."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
@@ -19,6 +20,7 @@ from ztlink.batch import CipherSuite
 from ztlink.ids import Address, PacketId
 from ztlink.stats import Drop
 from ztlink.vl1.hello import MAX_ECHO_PAYLOAD, NEWCOMERS_BURST, NEWCOMERS_PER_SECOND
+from ztlink.vl1.peer import UNKNOWN_BURST
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Rendezvous, Whois
 from ztlink.wire.verbs import MIN_PROTOCOL_VERSION, SOFTWARE_VERSION, ErrorCode, Verb
@@ -483,10 +485,11 @@ def test_who_asks_for_itself_starts_no_question(mesh: Mesh) -> None:
 
 
 def tell_identity(mesh: Mesh, *identities: object, teller: int = 0) -> None:
-    """Have node 1 ask somebody and be told some identities."""
-    egress = mesh.nodes[1].vl1.egress
+    """Have node 1 want to know somebody, ask somebody, and be told some identities."""
+    vl1 = mesh.nodes[1].vl1
+    vl1.topology.when_known(identity(UNKNOWN).address, mesh.now)
     asked = Whois((identity(UNKNOWN).address,)).to_bytes()
-    packet_id = egress.send(identity(teller).address, Verb.WHOIS, asked, mesh.now)
+    packet_id = vl1.egress.send(identity(teller).address, Verb.WHOIS, asked, mesh.now)
     assert packet_id is not None
     answer = OkWhois(packet_id, identities).to_bytes()  # type: ignore[arg-type]
     mesh.inject(1, seal(teller, 1, Verb.OK, answer), endpoint(teller))
@@ -505,6 +508,31 @@ def test_a_root_cannot_change_who_somebody_is(mesh: Mesh) -> None:
     tell_identity(mesh, replace(identity(UNKNOWN).public, public_key=bytes(64)))
     peers = mesh.nodes[1].vl1.topology.peers
     assert peers[identity(UNKNOWN).address].identity == identity(UNKNOWN).public
+
+
+def test_a_root_makes_nobody_known_whom_nobody_wants(mesh: Mesh) -> None:
+    before = drops(mesh, Drop.UNEXPECTED_REPLY, 1)
+    tell_identity(mesh, identity(51).public)
+    assert identity(51).address not in mesh.nodes[1].vl1.topology.peers
+    assert drops(mesh, Drop.UNEXPECTED_REPLY, 1) == before + 1
+
+
+def test_nobody_is_taken_from_a_root_while_too_many_proofs_are_open(mesh: Mesh) -> None:
+    with patch("ztlink.vl1.admission.MAX_PROVISIONAL", 0):
+        tell_identity(mesh, identity(UNKNOWN).public)
+    assert identity(UNKNOWN).address not in mesh.nodes[1].vl1.topology.peers
+
+
+def test_a_peer_has_a_root_ask_others_a_bounded_number_of_times() -> None:
+    mesh = Mesh(3, roots=2)
+    mesh.run(2.0)
+    queries = mesh.nodes[0].vl1.topology
+    for first in range(0, 640, 64):
+        unknown = tuple(Address(0x10_0000_0000 + first + n) for n in range(64))
+        payload = Whois(unknown).to_bytes()
+        mesh.inject(0, seal(2, 0, Verb.WHOIS, payload), endpoint(2))
+    asked = [n for n in range(640) if queries.is_asking(Address(0x10_0000_0000 + n))]
+    assert len(asked) == UNKNOWN_BURST
 
 
 def test_who_has_no_proof_of_work_is_not_taken_from_a_root_either(mesh: Mesh) -> None:

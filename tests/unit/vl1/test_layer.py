@@ -3,11 +3,13 @@
 from ipaddress import ip_address
 
 from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity
-from ztlink.ids import Endpoint
+from tests.unit.vl1.packets import seal
+from ztlink.ids import Endpoint, PacketId
 from ztlink.stats import Drop
 from ztlink.vl1.events import IdentityCollided
 from ztlink.vl1.peer import ACTIVITY_TIMEOUT, DOUBT_INTERVAL
-from ztlink.wire.control import DirectPath, PushDirectPaths, Rendezvous
+from ztlink.vl1.requests import MAX_WAYS
+from ztlink.wire.control import DirectPath, OkHello, PushDirectPaths, Rendezvous
 from ztlink.wire.packet import MASK_HOPS, OFFSET_FLAGS
 from ztlink.wire.verbs import Verb
 
@@ -276,10 +278,54 @@ def test_an_answer_to_nothing_is_dropped() -> None:
 def test_a_collision_told_by_a_root_is_an_event() -> None:
     mesh = Mesh(2)
     mesh.run(1)
-    body = bytes([Verb.HELLO]) + bytes(8) + bytes([4])
-    mesh.nodes[0].vl1.egress.send(mesh.nodes[1].address, Verb.ERROR, body, mesh.now)
-    mesh.run(0.1)
+    mesh.blocked = {(1, 0)}
+    hello = greet_root(mesh)
+    tell_collision(mesh, hello)
     assert IdentityCollided(mesh.nodes[0].address) in mesh.nodes[1].ctx.events
+
+
+def greet_root(mesh: Mesh) -> bytes:
+    """Have node 1 greet the root; return the id of its HELLO."""
+    vl1 = mesh.nodes[1].vl1
+    root = vl1.topology.peers[mesh.nodes[0].address]
+    vl1.introductions.send_hello(root, SOCKET, endpoint(0), mesh.now)
+    return bytes(mesh.nodes[1].ctx.transmits[-1].buffer[:8])
+
+
+def tell_collision(mesh: Mesh, in_re: bytes) -> None:
+    mesh.inject(1, seal(0, 1, Verb.ERROR, bytes([Verb.HELLO]) + in_re + bytes([4])), endpoint(0))
+
+
+def test_a_collision_is_believed_as_the_answer_to_a_hello_alone() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    tell_collision(mesh, bytes(8))
+    assert IdentityCollided(mesh.nodes[0].address) not in mesh.nodes[1].ctx.events
+
+
+def test_an_answer_to_a_hello_counts_once_by_each_way() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    mesh.blocked = {(1, 0)}
+    hello = greet_root(mesh)
+    seen = Endpoint(ip_address("10.7.7.7"), 1)
+    ok = OkHello(PacketId(int.from_bytes(hello, "big")), 0, 12, (1, 0, 0), seen).to_bytes()
+    before = drops(mesh, 1, Drop.UNEXPECTED_REPLY)
+    for _ in range(3):
+        mesh.inject(1, seal(0, 1, Verb.OK, ok), endpoint(0))
+    assert drops(mesh, 1, Drop.UNEXPECTED_REPLY) == before + 2
+
+
+def test_answers_to_a_hello_by_ever_other_ways_are_bounded() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    mesh.blocked = {(1, 0)}
+    hello = greet_root(mesh)
+    ok = OkHello(PacketId(int.from_bytes(hello, "big")), 0, 12, (1, 0, 0)).to_bytes()
+    before = drops(mesh, 1, Drop.UNEXPECTED_REPLY)
+    for port in range(1, MAX_WAYS + 11):
+        mesh.inject(1, seal(0, 1, Verb.OK, ok), Endpoint(endpoint(0).ip, port))
+    assert drops(mesh, 1, Drop.UNEXPECTED_REPLY) == before + 10
 
 
 def test_a_peer_whose_proof_of_work_fails_is_removed() -> None:

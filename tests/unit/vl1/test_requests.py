@@ -1,5 +1,6 @@
+from tests.unit.vl1.mesh import endpoint
 from ztlink.clock import Now
-from ztlink.ids import Address, PacketId
+from ztlink.ids import Address, PacketId, SocketId
 from ztlink.vl1.requests import LIFETIME, MAX_REQUESTS, Request, Requests
 from ztlink.wire.verbs import Verb
 
@@ -50,3 +51,16 @@ def test_the_oldest_request_goes_where_there_are_too_many() -> None:
         requests.add(PacketId(number), make())
     assert requests.find(PacketId(0), PEER, Verb.ECHO, NOW) is None
     assert requests.find(PacketId(1), PEER, Verb.ECHO, NOW) is not None
+
+
+def test_a_request_that_had_its_last_word_is_not_found_any_more() -> None:
+    requests = Requests()
+    requests.add(PacketId(7), make())
+    requests.end(PacketId(7))
+    assert requests.find(PacketId(7), PEER, Verb.ECHO, NOW) is None
+
+
+def test_an_answer_is_repeated_where_it_comes_by_the_same_way() -> None:
+    request, here, there = make(), SocketId(1), SocketId(2)
+    ways = [(here, endpoint(1)), (there, endpoint(1)), (here, endpoint(2)), (here, endpoint(1))]
+    assert [request.is_repeated(*way) for way in ways] == [False, False, False, True]

@@ -1,5 +1,6 @@
 """Which worlds a node takes, and who its roots are then."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from tests.unit.vl1.mesh import Node, identity, planet
 from tests.vectors.loading import load
 from ztlink.clock import Now
 from ztlink.ids import Address, parse_address
+from ztlink.stats import Drop
 from ztlink.vl1.events import StateChanged
-from ztlink.vl1.topology import Topology
+from ztlink.vl1.topology import WORLD_CHECKS_BURST, Topology
 from ztlink.wire.buffer import Reader
 from ztlink.wire.world import World, WorldType
 
@@ -94,3 +96,12 @@ def test_a_root_of_two_moons_alone_is_no_root_of_the_planet() -> None:
     listed = {root.identity.address for root in moon.roots}
     assert not any(topology.roots[address].is_planet for address in listed)
     assert topology.roots[identity(0).address].is_planet
+
+
+def test_worlds_that_claim_to_be_newer_are_checked_a_bounded_number_of_times() -> None:
+    node = Node(5, planet(0), NOW)
+    topology = node.vl1.topology
+    newer = replace(planet(0), timestamp=planet(0).timestamp + 1, signature=bytes(96))
+    for _ in range(40):
+        assert not topology.offer_world(newer, SOMEBODY, NOW)
+    assert node.ctx.stats.drops[Drop.RATE_LIMITED] == 40 - WORLD_CHECKS_BURST

@@ -1,5 +1,6 @@
 """The wire side of a controller: what members ask becomes events, its answers become packets."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.vl2.rig import (
 from ztlink.batch import Verdict
 from ztlink.clock import Now
 from ztlink.controller.decide import chunks_of
+from ztlink.crypto.identity import sign
 from ztlink.ids import NetworkId, PacketId
 from ztlink.stats import Drop
 from ztlink.vl2.controller import MIN_REQUEST_INTERVAL, SERVED_LIFETIME
@@ -28,6 +30,7 @@ from ztlink.vl2.events import ConfigRequested, NetworkConfigured, NetworkStatus,
 from ztlink.vl2.layer import Vl2
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import Error, OkHeader
+from ztlink.wire.credentials import CredentialType
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.network import ConfigChunk, NetworkConfigRequest, NetworkCredentials
@@ -203,7 +206,9 @@ def test_a_member_understands_a_refusal(code: ErrorCode, status: NetworkStatus) 
     server, member = Server(), fresh_member()
     server.vl2.controller.send_error(OWN.address, NETWORK, PACKET_ID, code, START)
     (message,) = server.underlay.take(Verb.ERROR)
-    member.vl2.handle_error(CONTROLLER.public, Error.from_bytes(message.payload), START)
+    member.vl2.handle_error(
+        CONTROLLER.public, Error.from_bytes(message.payload), START, is_answer=True
+    )
     assert (message.to, member.network.status) == (OWN.address, status)
 
 
@@ -288,11 +293,74 @@ def test_a_configuration_of_a_controller_that_nobody_knows_is_not_applied() -> N
     assert member.underlay.stats.drops[Drop.BAD_CONFIG] == 1
 
 
+def refuse(member: Member, code: ErrorCode, *, is_answer: bool) -> None:
+    error = Error(Verb.NETWORK_CONFIG_REQUEST, PACKET_ID, code, NETWORK.to_bytes(8, "big"))
+    member.vl2.handle_error(CONTROLLER.public, error, member.now, is_answer=is_answer)
+
+
+def test_a_refusal_that_answers_nothing_has_the_controller_asked_and_nothing_else() -> None:
+    member = Member()
+    refuse(member, ErrorCode.NETWORK_ACCESS_DENIED, is_answer=False)
+    member.later(0.1)
+    assert member.network.status is NetworkStatus.OK
+    assert len(member.underlay.take(Verb.NETWORK_CONFIG_REQUEST)) == 1
+
+
+def test_the_controller_is_asked_again_until_the_doubt_is_over() -> None:
+    member = Member()
+    refuse(member, ErrorCode.NETWORK_ACCESS_DENIED, is_answer=False)
+    member.later(10.0)
+    asked = len(member.underlay.take(Verb.NETWORK_CONFIG_REQUEST))
+    member.network.apply(make_config(revision=2), member.now)
+    member.later(10.0)
+    assert (asked > 5, member.underlay.take(Verb.NETWORK_CONFIG_REQUEST)) == (True, [])
+
+
+def test_refusals_over_and_over_do_not_have_the_controller_asked_over_and_over() -> None:
+    member = Member()
+    for _ in range(50):
+        refuse(member, ErrorCode.NETWORK_ACCESS_DENIED, is_answer=False)
+        member.later(0.02)
+        member.network.apply(make_config(), member.now)
+    assert len(member.underlay.take(Verb.NETWORK_CONFIG_REQUEST)) == 1
+
+
+def test_other_refusals_that_answer_nothing_are_passed_over() -> None:
+    member = Member()
+    refuse(member, ErrorCode.OBJ_NOT_FOUND, is_answer=False)
+    member.later(0.1)
+    assert member.network.status is NetworkStatus.OK
+    assert member.underlay.take(Verb.NETWORK_CONFIG_REQUEST) == []
+
+
+@pytest.mark.parametrize(
+    ("threshold", "status"),
+    [(START.unix_ms, NetworkStatus.ACCESS_DENIED), (START.unix_ms - 1, NetworkStatus.OK)],
+    ids=["of our certificate", "of one before it"],
+)
+def test_a_revocation_of_our_own_certificate_is_a_refusal(
+    threshold: int, status: NetworkStatus
+) -> None:
+    member = Member()
+    bare = replace(revocation_of(OWN), threshold=threshold)
+    revocation = replace(bare, signature=sign(CONTROLLER, bare.signing_input()))
+    member.vl2.credentials.add(revocation, PEER.address, member.now)
+    assert member.network.status is status
+
+
+def test_a_revocation_of_a_tag_of_ours_is_no_refusal() -> None:
+    member = Member()
+    bare = replace(revocation_of(OWN), credential_type=CredentialType.TAG, credential_id=1)
+    revocation = replace(bare, signature=sign(CONTROLLER, bare.signing_input()))
+    member.vl2.credentials.add(revocation, PEER.address, member.now)
+    assert member.network.status is NetworkStatus.OK
+
+
 @pytest.mark.parametrize("code", [ErrorCode.INVALID_REQUEST, 0x7F])
 def test_an_error_that_says_nothing_about_the_network_changes_nothing(code: int) -> None:
     member = Member()
     error = Error(Verb.NETWORK_CONFIG_REQUEST, PACKET_ID, code, NETWORK.to_bytes(8, "big"))
-    member.vl2.handle_error(CONTROLLER.public, error, START)
+    member.vl2.handle_error(CONTROLLER.public, error, START, is_answer=True)
     assert member.network.status is NetworkStatus.OK
 
 
@@ -305,5 +373,5 @@ def test_a_refusal_by_somebody_else_or_of_another_network_changes_nothing() -> N
         (CONTROLLER, b"short"),
     ):
         error = Error(Verb.NETWORK_CONFIG_REQUEST, PACKET_ID, denied, body)
-        member.vl2.handle_error(who.public, error, START)
+        member.vl2.handle_error(who.public, error, START, is_answer=True)
     assert member.network.status is NetworkStatus.OK

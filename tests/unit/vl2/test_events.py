@@ -111,7 +111,7 @@ def test_a_refusal_is_told_with_what_would_help(
     joined: Told, code: ErrorCode, status: NetworkStatus, hint: str
 ) -> None:
     error = Error(Verb.NETWORK_CONFIG_REQUEST, 1, code, NETWORK.to_bytes(8, "big"))  # type: ignore[arg-type]
-    joined.vl2.handle_error(CONTROLLER.public, error, START)
+    joined.vl2.handle_error(CONTROLLER.public, error, START, is_answer=True)
     (event,) = joined.take()
     assert isinstance(event, NetworkStatusChanged)
     assert event.status is status

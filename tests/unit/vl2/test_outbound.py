@@ -206,9 +206,9 @@ def test_who_wants_a_group_no_more_does_not_get_it() -> None:
     member.network.groups.add(MulticastGroup(GROUP, 0), PEER.address, member.now)
     body = NETWORK.to_bytes(8, "big") + GROUP + bytes(4)
     error = Error(Verb.MULTICAST_FRAME, PacketId(1), ErrorCode.UNWANTED_MULTICAST, body)
-    member.vl2.handle_error(STRANGER.public, error, member.now)
+    member.vl2.handle_error(STRANGER.public, error, member.now, is_answer=False)
     send(member, GROUP)
     assert [m.to for m in member.underlay.take(Verb.MULTICAST_FRAME)] == [PEER.address]
-    member.vl2.handle_error(PEER.public, error, member.now)
+    member.vl2.handle_error(PEER.public, error, member.now, is_answer=False)
     send(member, GROUP)
     assert not member.underlay.take(Verb.MULTICAST_FRAME)

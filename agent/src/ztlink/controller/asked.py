@@ -52,6 +52,14 @@ class Askers:
         _make_room(askers)
         askers[request.identity.address] = Asked(now.mono - MIN_REQUEST_INTERVAL, request)
 
+    def invite(self, network_id: NetworkId, address: Address, now: Now) -> None:
+        """Let a member ask at once, however lately it did: it was told that it should."""
+        askers = self._by_network.get(network_id, {})
+        last = askers.get(address)
+        if last is not None:
+            mono = min(last.mono, now.mono - MIN_REQUEST_INTERVAL)
+            askers[address] = Asked(mono, last.request)
+
     def note_stray(self, network_id: NetworkId, address: Address, now: Now) -> bool:
         """Note a request for a network that there is not; False where it comes too soon."""
         key = (network_id, address)

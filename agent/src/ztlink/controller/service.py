@@ -331,7 +331,10 @@ class ControllerService:
 
     def _revoke(self, network_id: NetworkId, targets: list[Address]) -> None:
         """Void certificates: the targets are told, and all that they could be shown to."""
-        online = self._askers.online(network_id, self._read_clock())
+        now = self._read_clock()
+        online = self._askers.online(network_id, now)
+        for target in targets:  # it believes only the answer to a question of its own
+            self._askers.invite(network_id, target, now)
         # Of now: what is issued while the revocations wait for their turn is not meant.
         self._pushes.send(self._revocations(network_id, targets, self._timestamp(), online))
 

@@ -22,6 +22,8 @@ IGNORED_VERBS: Final = frozenset(
     {Verb.ACK, Verb.QOS_MEASUREMENT, Verb.PATH_NEGOTIATION_REQUEST, Verb.REMOTE_TRACE}
 )
 """Bonding's measurements and traces: nothing here uses them."""
+ONCE: Final = frozenset({Verb.HELLO, Verb.WHOIS, Verb.ECHO})
+"""Requests that are answered by one packet, once by each way."""
 
 
 class Dispatch:
@@ -85,11 +87,23 @@ class Dispatch:
     def _handle_error(self, message: Message, now: Now) -> Verdict:
         error = Error.decode(Reader(message.payload))
         self._ctx.stats.errors_in[error.code] += 1
+        is_answer = self._is_answer(message, error, now)
         if error.code == ErrorCode.IDENTITY_COLLISION:
-            if error.in_re_verb == Verb.HELLO:
+            if error.in_re_verb == Verb.HELLO and is_answer:
                 self._vl1.introductions.handle_collision(message.peer)
             return Verdict.ACCEPTED
-        return self._vl2.handle_error(message.peer.identity, error, now)
+        return self._vl2.handle_error(message.peer.identity, error, now, is_answer=is_answer)
+
+    def _is_answer(self, message: Message, error: Error, now: Now) -> bool:
+        """Tell whether an ERROR answers a request of ours that is under way, for the first time."""
+        if error.in_re_verb not in (Verb.HELLO, Verb.NETWORK_CONFIG_REQUEST):
+            return False
+        requests = self._vl1.egress.requests
+        number, verb = error.in_re_packet_id, error.in_re_verb
+        if requests.find(number, message.peer.address, verb, now) is None:
+            return False
+        requests.end(number)
+        return True
 
     def _handle_ok(self, message: Message, now: Now) -> Verdict:
         reader = Reader(message.payload)
@@ -98,7 +112,9 @@ class Dispatch:
         request = self._vl1.egress.requests.find(
             ok.in_re_packet_id, peer.address, ok.in_re_verb, now
         )
-        if request is None:
+        if request is None or (
+            ok.in_re_verb in ONCE and request.is_repeated(arrival.socket, arrival.endpoint)
+        ):
             self._ctx.stats.drop(Drop.UNEXPECTED_REPLY)
             return Verdict.DROPPED
         if ok.in_re_verb == Verb.HELLO:

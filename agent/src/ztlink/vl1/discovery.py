@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
 from ztlink.stats import Drop
@@ -29,7 +30,13 @@ PUSH_MAX_PATHS: Final = 32
 INTRODUCTION_INTERVAL: Final = 30.0
 EARLY_RENDEZVOUS_LIFETIME: Final = 5.0
 SURFACE_LIFETIME: Final = 600.0
-MAX_SURFACE: Final = 256
+MAX_REPORTERS: Final = 64
+MAX_REPORTS: Final = 16
+"""Of one reporter: its sockets times ours."""
+MAX_EARLY: Final = 256
+INTRODUCTIONS_PER_SECOND: Final = 500.0
+INTRODUCTIONS_BURST: Final = 2000.0
+"""Of all pairs: what is relayed is not authenticated, so anybody can have any two introduced."""
 MAX_INTRODUCTIONS: Final = 65_536
 _NOT_A_SURFACE: Final = frozenset({IpScope.NONE, IpScope.LOOPBACK, IpScope.MULTICAST})
 
@@ -41,7 +48,8 @@ class _Surface:
     is_trusted: bool
 
 
-SurfaceKey = tuple[Address, SocketId, Endpoint, IpScope]
+SurfaceKey = tuple[SocketId, Endpoint, IpScope]
+"""By which of our sockets, and where the reporter is."""
 
 
 class Discovery:
@@ -51,8 +59,10 @@ class Discovery:
         self._ctx = ctx
         self._topology = topology
         self._egress = egress
-        self._surface: dict[SurfaceKey, _Surface] = {}
+        self._surface: dict[Address, dict[SurfaceKey, _Surface]] = {}
+        """By reporter, the one not heard of for the longest time first."""
         self._introduced: dict[tuple[Address, Address], float] = {}
+        self._introductions = Budget(INTRODUCTIONS_PER_SECOND, INTRODUCTIONS_BURST)
         self._early: dict[Address, tuple[Rendezvous, SocketId, float]] = {}
 
     # -- towards a peer ----------------------------------------------------------------------
@@ -70,6 +80,9 @@ class Discovery:
         key = (arrival.socket, arrival.endpoint)
         if now.mono - peer.last_confirm.get(key, float("-inf")) < CONFIRM_INTERVAL:
             return
+        if not peer.confirms.spend(now):
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
+            return
         if len(peer.last_confirm) >= 64:
             del peer.last_confirm[next(iter(peer.last_confirm))]
         peer.last_confirm[key] = now.mono
@@ -80,10 +93,13 @@ class Discovery:
         if not peer.is_upstream:
             self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
             return
+        if not peer.introductions.spend(now):
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
+            return
         other = self._topology.peers.get(what.peer)
         if other is None:
             # The introduction overtook the peer's first packet: it is good in a moment.
-            if len(self._early) >= MAX_SURFACE:
+            if len(self._early) >= MAX_EARLY:
                 del self._early[next(iter(self._early))]
             self._early[what.peer] = (what, arrival.socket, now.mono)
             return
@@ -149,17 +165,35 @@ class Discovery:
     # -- our surface -------------------------------------------------------------------------
 
     def surface(self, now: Now) -> list[Endpoint]:
-        """Return our endpoints as others see them, without repetition."""
-        fresh = (s.endpoint for s in self._surface.values() if now.mono - s.time < SURFACE_LIFETIME)
-        return list(dict.fromkeys(fresh))
+        """Return our endpoints as others see them, without repetition; as roots do, first.
+
+        Where a root sees us, others are believed as far as they see the same address: what we list
+        is probed by every member, and nobody is to choose whom we have probed.
+        """
+        reports = [
+            report
+            for ours in self._surface.values()
+            for report in ours.values()
+            if now.mono - report.time < SURFACE_LIFETIME
+        ]
+        trusted = [report.endpoint for report in reports if report.is_trusted]
+        kinds = {_kind(endpoint) for endpoint in trusted}
+        ips = {endpoint.ip for endpoint in trusted}
+        others = [
+            report.endpoint
+            for report in reports
+            if report.endpoint.ip in ips or _kind(report.endpoint) not in kinds
+        ]
+        return list(dict.fromkeys([*trusted, *others]))
 
     def report_surface(self, peer: Peer, arrival: Arrival, seen: Endpoint, now: Now) -> None:
         """Note where a peer sees us; a root's word that our IP changed has all paths tested."""
         scope = ip_scope(seen.ip)
         if scope in _NOT_A_SURFACE or scope != ip_scope(arrival.endpoint.ip):
             return
-        key = (peer.address, arrival.socket, arrival.endpoint, scope)
-        known = self._surface.get(key)
+        reports = self._reports_of(peer.address)
+        key = (arrival.socket, arrival.endpoint, scope)
+        known = reports.pop(key, None)
         changed = (
             peer.is_upstream
             and known is not None
@@ -167,17 +201,28 @@ class Discovery:
             and now.mono - known.time < SURFACE_LIFETIME
             and known.endpoint.ip != seen.ip
         )
-        if known is None and len(self._surface) >= MAX_SURFACE:
-            del self._surface[next(iter(self._surface))]
-        self._surface[key] = _Surface(seen, now.mono, peer.is_upstream)
+        if len(reports) >= MAX_REPORTS:
+            del reports[next(iter(reports))]
+        reports[key] = _Surface(seen, now.mono, peer.is_upstream)
         if changed:
             self._forget_surface(scope, arrival.endpoint)
             self._test_paths(scope, seen.ip.version, now)
 
+    def _reports_of(self, reporter: Address) -> dict[SurfaceKey, _Surface]:
+        """Return what a node reported, as of the one that was heard last."""
+        reports = self._surface.pop(reporter, {})
+        if len(self._surface) >= MAX_REPORTERS:
+            others = (other for other in self._surface if other not in self._topology.roots)
+            oldest = next(others, None) or next(iter(self._surface))
+            del self._surface[oldest]
+        self._surface[reporter] = reports
+        return reports
+
     def _forget_surface(self, scope: IpScope, keep: Endpoint) -> None:
-        for key in list(self._surface):
-            if key[3] == scope and key[2] != keep:
-                del self._surface[key]
+        for reports in self._surface.values():
+            for key in list(reports):
+                if key[2] == scope and key[1] != keep:
+                    del reports[key]
 
     def _test_paths(self, scope: IpScope, version: int, now: Now) -> None:
         for peer in list(self._topology.peers.values()):
@@ -197,11 +242,14 @@ class Discovery:
         )
         if now.mono - self._introduced.get(pair, float("-inf")) < INTRODUCTION_INTERVAL:
             return
+        if not self._introductions.has_one(now):
+            return
         match = _common_kind(source.paths.values(), destination.paths.values())
         if match is None:
             return
         if len(self._introduced) >= MAX_INTRODUCTIONS:
             del self._introduced[next(iter(self._introduced))]
+        self._introductions.spend(now)
         self._introduced.pop(pair, None)
         self._introduced[pair] = now.mono
         near, far = match
@@ -228,6 +276,10 @@ class Discovery:
 
     def _is_in_use(self, peer: Peer, endpoint: Endpoint) -> bool:
         return any(p.endpoint == endpoint and p.is_confirmed for p in peer.paths.values())
+
+
+def _kind(endpoint: Endpoint) -> tuple[IpScope, int]:
+    return ip_scope(endpoint.ip), endpoint.ip.version
 
 
 def _common_kind(near: Iterable[Path], far: Iterable[Path]) -> tuple[Path, Path] | None:

@@ -13,9 +13,10 @@ from ztlink.clock import Now
 from ztlink.crypto.armor import armor_one
 from ztlink.ids import Address, Endpoint, PacketId, SocketId
 from ztlink.inet.segment import count
+from ztlink.lane.layout import SIZE_BEFORE_VERB
 from ztlink.stats import Drop
 from ztlink.vl1.context import Context
-from ztlink.vl1.fragments import split
+from ztlink.vl1.fragments import longest, split
 from ztlink.vl1.path import Path
 from ztlink.vl1.peer import MIN_PROTOCOL_SUITE_3, Peer
 from ztlink.vl1.requests import Request, Requests
@@ -122,6 +123,9 @@ class Egress:
         path = route.path
         suite = CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer)
         packet = self.build(peer, verb, payload, compress=compress)
+        if len(packet) > longest(path.mtu):  # nobody could put it together
+            self._ctx.stats.drop(Drop.TOO_LONG)
+            return None
         packet_id = self.seal(packet, peer, suite, path.mtu, path.trusted_path_id)
         for datagram in split(packet, path.mtu):
             self._ctx.transmit(datagram, path.endpoint, path.socket)
@@ -163,6 +167,10 @@ class Egress:
             return False
         path = route.path
         frames = count(frame)
+        one = len(frame.buffer) if frames == 1 else frame.header_size + frame.segment_size
+        if SIZE_BEFORE_VERB + len(prefix) + one - payload_offset > longest(path.mtu):
+            self._ctx.stats.drop(Drop.TOO_LONG, frames)
+            return False
         plan = Plan(
             destination=peer.address,
             source=self._ctx.address,

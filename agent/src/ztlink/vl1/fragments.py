@@ -20,6 +20,11 @@ MAX_INCOMPLETE: Final = 256
 LIFETIME: Final = 5.0
 
 
+def longest(path_mtu: int) -> int:
+    """Return the size of the longest packet that can be cut into datagrams of at most that size."""
+    return path_mtu + (MAX_FRAGMENTS - 1) * (path_mtu - SIZE_FRAGMENT_HEADER)
+
+
 def split(packet: bytes | bytearray, path_mtu: int) -> list[bytes]:
     """Cut a sealed packet into datagrams of at most `path_mtu` bytes, head first."""
     if len(packet) <= path_mtu:

@@ -22,7 +22,7 @@ from ztlink.vl1.memory import Memory
 from ztlink.vl1.path import Path
 from ztlink.vl1.peer import MIN_PROTOCOL_ECHO, Peer
 from ztlink.vl1.requests import Request
-from ztlink.vl1.topology import Topology
+from ztlink.vl1.topology import MAX_PENDING_OF_STRANGERS, Topology
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Whois
 from ztlink.wire.identity import IDENTITY_SIZE, PUBLIC_KEY_SIZE, Identity
@@ -453,8 +453,8 @@ class Introductions:
                 known.append(self._ctx.identity.public)
             elif (other := self._topology.find(address, now)) is not None:
                 known.append(other.identity)
-            elif address != peer.address and self._topology.roots:
-                self._topology.when_known(address, now)
+            elif address != peer.address and self._topology.roots and peer.unknown_asked.spend(now):
+                self._topology.when_known(address, now, most=MAX_PENDING_OF_STRANGERS)
         if known:
             writer = Writer()
             OkWhois(PacketId(packet_id), tuple(known)).encode(writer)
@@ -467,12 +467,13 @@ class Introductions:
             self._ctx.stats.drop(Drop.NOT_AN_UPSTREAM)
             return
         for identity in OkWhois.decode(Reader(payload)).identities[:1]:
-            is_known = identity.address in self._topology.peers
-            if is_known or identity.public_key in self._rejected:
-                continue
-            if self._provisional.add(identity):
+            if not self._topology.is_asking(identity.address):
+                self._ctx.stats.drop(Drop.UNEXPECTED_REPLY)
+            elif identity.public_key in self._rejected or not self._provisional.add(identity):
+                self._ctx.stats.drop(Drop.RATE_LIMITED)
+            else:
                 self.validations.append(identity)
-            self._topology.add_peer(identity, now)
+                self._topology.add_peer(identity, now)
 
     def handle_collision(self, peer: Peer) -> None:
         """Take a root's word that our address belongs to another identity."""

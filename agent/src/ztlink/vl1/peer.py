@@ -18,6 +18,16 @@ probe."""
 HELLOS_PER_SECOND: Final = 32.0
 HELLOS_BURST: Final = 128.0
 """A HELLO leaves from every socket of its sender; all of them are answered."""
+CONFIRMS_PER_SECOND: Final = 8.0
+CONFIRMS_BURST: Final = 32.0
+"""Probes of endpoints that a peer's packets come from: who replays a packet from false addresses
+has us send that many to these."""
+UNKNOWN_PER_SECOND: Final = 8.0
+UNKNOWN_BURST: Final = 64.0
+"""Addresses unknown to us, of which a peer may have us ask our own roots."""
+INTRODUCTIONS_PER_SECOND: Final = 50.0
+INTRODUCTIONS_BURST: Final = 1000.0
+"""A large network that is joined gives as many; each has us send to where the root says."""
 MIN_PROTOCOL_SUITE_3: Final = 12
 MIN_PROTOCOL_ECHO: Final = 5
 DOUBT_INTERVAL: Final = 2.0
@@ -67,6 +77,10 @@ class Peer:
         self.last_hello = float("-inf")
         self.hellos = Budget(HELLOS_PER_SECOND, HELLOS_BURST)
         """Of it, that are answered."""
+        self.confirms = Budget(CONFIRMS_PER_SECOND, CONFIRMS_BURST)
+        self.introductions = Budget(INTRODUCTIONS_PER_SECOND, INTRODUCTIONS_BURST)
+        """By it, a root, to others."""
+        self.unknown_asked = Budget(UNKNOWN_PER_SECOND, UNKNOWN_BURST)
         self.last_whois_served = float("-inf")
         self.last_echo_served = float("-inf")
         """Of those that came through a root, or from where there is no path."""

@@ -9,6 +9,8 @@ from ztlink.wire.verbs import Verb
 
 MAX_REQUESTS: Final = 8192
 LIFETIME: Final = 10.0
+MAX_WAYS: Final = 32
+"""Ways by which one request may be answered: sockets here, times sockets there."""
 
 
 @dataclass(slots=True)
@@ -22,6 +24,15 @@ class Request:
     sent: float
     answered_at: tuple[SocketId, ...] = ()
     """Local sockets on which it was answered: once more there is a replay."""
+    ways: tuple[tuple[SocketId, Endpoint], ...] = ()
+    """By which answers came."""
+
+    def is_repeated(self, socket: SocketId, endpoint: Endpoint) -> bool:
+        """Tell, and note, whether an answer came this way before, or too many did."""
+        if (socket, endpoint) in self.ways or len(self.ways) >= MAX_WAYS:
+            return True
+        self.ways += ((socket, endpoint),)
+        return False
 
 
 class Requests:
@@ -48,6 +59,10 @@ class Requests:
             del self._requests[packet_id]
             return None
         return request
+
+    def end(self, packet_id: PacketId) -> None:
+        """Listen for no more answers: the one that came is the last word."""
+        self._requests.pop(packet_id, None)
 
     def remove_older(self, now: Now) -> None:
         """Drop what nobody will answer any more; called when adding is frequent."""

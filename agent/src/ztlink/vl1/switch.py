@@ -167,7 +167,7 @@ class Switch:
         elif datagram[OFFSET_DESTINATION:OFFSET_SOURCE] != self._me:
             self._relay.forward(datagram, now)
         elif size > MAX_PACKET_SIZE:
-            stats.drop(Drop.MALFORMED)
+            stats.drop(Drop.TOO_LONG)
         elif datagram[OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER:
             self._piece(self._fragments.add_fragment(datagram, now), at, now)
         elif datagram[OFFSET_FLAGS] & FLAG_FRAGMENTED:
@@ -189,7 +189,11 @@ class Switch:
 
     def _piece(self, packet: bytearray | None, at: tuple[SocketId, Endpoint], now: Now) -> None:
         """Take a packet that was put together, if it is complete."""
-        if packet is not None and len(packet) >= SIZE_HEADER:
+        if packet is None:
+            return
+        if len(packet) < SIZE_HEADER:
+            self._ctx.stats.drop(Drop.TOO_SHORT)
+        else:
             self._whole(memoryview(packet), at, now)
 
     # -- opening -----------------------------------------------------------------------------

@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.crypto.identity import agree, verify
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.errors import CryptoError
 from ztlink.ids import Address, Endpoint, is_reserved
+from ztlink.stats import Drop
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import NodeOnline, PeerLost, StateChanged
 from ztlink.vl1.memory import Memory
@@ -18,6 +20,9 @@ from ztlink.wire.identity import Identity
 from ztlink.wire.world import World, WorldType
 
 MAX_PEERS: Final = 65_536
+WORLD_CHECKS_PER_SECOND: Final = 1.0
+WORLD_CHECKS_BURST: Final = 16.0
+"""Signatures of worlds that claim to be newer: honest ones come a few times a year."""
 MAX_PENDING_PER_PEER: Final = 32
 MAX_PENDING: Final = 1024
 MAX_PENDING_OF_STRANGERS: Final = 512
@@ -86,6 +91,7 @@ class Topology:
         self.is_root = False
         self.online = False
         self._queries: dict[Address, Query] = {}
+        self._world_checks = Budget(WORLD_CHECKS_PER_SECOND, WORLD_CHECKS_BURST)
 
     # -- worlds ------------------------------------------------------------------------------
 
@@ -119,6 +125,9 @@ class Topology:
             current = self.moons.get(world.world_id)
         if current is not None:
             if world.world_id != current.world_id or world.timestamp <= current.timestamp:
+                return False
+            if not self._world_checks.spend(now):
+                self._ctx.stats.drop(Drop.RATE_LIMITED)
                 return False
             if not verify(current.next_update_key, world.signing_input(), world.signature):
                 return False

@@ -167,6 +167,8 @@ class Credentials:
         now: Now,
     ) -> None:
         if isinstance(credential, Revocation):
+            if record.address == network.own:
+                network.receive_revocation(credential, now)
             if credential.is_fast_propagate:
                 self._propagate(network, credential, sender, now)
             return

@@ -200,8 +200,11 @@ class Vl2:
         handler = self._handlers.get(verb)
         return handler(peer, packet_id, payload, now) if handler else None
 
-    def handle_error(self, peer: Identity, error: Error, now: Now) -> Verdict:
-        """Take an ERROR; each code has its own rule for whom it is believed from."""
+    def handle_error(self, peer: Identity, error: Error, now: Now, *, is_answer: bool) -> Verdict:
+        """Take an ERROR; each code has its own rule for whom it is believed from.
+
+        `is_answer`: it is the first answer to a request of ours that is under way.
+        """
         reader = Reader(error.body)
         if error.code == ErrorCode.UNWANTED_MULTICAST:
             network = self.networks.get(NetworkId(reader.pull_uint(8)))
@@ -217,10 +220,11 @@ class Vl2:
         if error.code == ErrorCode.NEED_MEMBERSHIP_CERTIFICATE:
             self.credentials.push_on_request(network, peer.address, now)
         elif peer.address == network.controller:
-            asked = error.in_re_verb == Verb.NETWORK_CONFIG_REQUEST
-            if asked or error.code == ErrorCode.NETWORK_ACCESS_DENIED:
+            if is_answer:
                 network.receive_error(error.code, now)
-                network.wake()
+            elif error.code == ErrorCode.NETWORK_ACCESS_DENIED:
+                network.doubt(now)  # it may be news, or a repetition by somebody: ask
+            network.wake()
         return Verdict.ACCEPTED
 
     def handle_ok(

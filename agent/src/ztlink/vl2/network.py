@@ -8,7 +8,6 @@ minute, because certificates age.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
 from ztlink.batch import Delivery
@@ -32,10 +31,12 @@ from ztlink.vl2.mactable import MacTable
 from ztlink.vl2.membership import Membership
 from ztlink.vl2.multicast import MEMBER_LIFETIME, GroupTable
 from ztlink.vl2.netconf import ConfigAssembler
+from ztlink.vl2.refusal import REFUSAL_OF_CODE, STATUS_OF_REFUSAL, Refusal
 from ztlink.vl2.rule_context import NOBODY, RemoteParty, things_of
 from ztlink.vl2.rules import Program
 from ztlink.vl2.ruleset import RuleSet
 from ztlink.vl2.underlay import Underlay
+from ztlink.wire.credentials import CredentialType, Revocation
 from ztlink.wire.dictionary import Dictionary
 from ztlink.wire.identity import Identity
 from ztlink.wire.netconf import NetworkConfig
@@ -89,27 +90,6 @@ class Unsent:
     packets: list[NetworkCredentials]
 
 
-class Refusal(Enum):
-    """Why the controller gives us no configuration."""
-
-    ACCESS_DENIED = auto()
-    NOT_FOUND = auto()
-    AUTHENTICATION_REQUIRED = auto()
-
-
-STATUS_OF_REFUSAL: Final = {
-    Refusal.ACCESS_DENIED: NetworkStatus.ACCESS_DENIED,
-    Refusal.NOT_FOUND: NetworkStatus.NOT_FOUND,
-    Refusal.AUTHENTICATION_REQUIRED: NetworkStatus.AUTHENTICATION_REQUIRED,
-}
-REFUSAL_OF_CODE: Final = {
-    ErrorCode.NETWORK_ACCESS_DENIED: Refusal.ACCESS_DENIED,
-    ErrorCode.OBJ_NOT_FOUND: Refusal.NOT_FOUND,
-    ErrorCode.UNSUPPORTED_OPERATION: Refusal.NOT_FOUND,
-    ErrorCode.NETWORK_AUTHENTICATION_REQUIRED: Refusal.AUTHENTICATION_REQUIRED,
-}
-
-
 class Network:
     """The state of one membership; its frames are handled by `vl2.switchboard`."""
 
@@ -153,6 +133,9 @@ class Network:
         self._next_announcement = now.mono + ANNOUNCE_INTERVAL
         self._announcements = len(ANNOUNCE_AGAIN)
         self._told: tuple[NetworkStatus, str] | None = None
+        self._is_doubted = False
+        """The controller is asked until it answers."""
+        self._last_doubt = float("-inf")
         self._applications = Budget(CONFIGS_PER_SECOND, CONFIGS_BURST)
 
     wake: Callable[[], None]
@@ -233,9 +216,11 @@ class Network:
         """Ask the controller where it is time; return whether it is us who has to answer."""
         if now.mono < self._next_request:
             return False
-        if self.config is not None and self.refusal is None:
+        if self._is_doubted and self._attempts < len(FIRST_RETRIES):
+            interval = FIRST_RETRIES[self._attempts]
+        elif self.config is not None and self.refusal is None:
             interval = REFRESH_INTERVAL
-            if now.mono - self.config_time >= REFRESH_INTERVAL:
+            if self._is_doubted or now.mono - self.config_time >= REFRESH_INTERVAL:
                 interval = RETRY_INTERVAL  # until an answer sets the time of the next refresh
         elif self._attempts < len(FIRST_RETRIES) and self.refusal is None:
             interval = FIRST_RETRIES[self._attempts]
@@ -350,6 +335,7 @@ class Network:
         self._parties.clear()
         self._programs.clear()
         self.refusal = None
+        self._is_doubted = False
         self._attempts = 0
         if not is_cached:
             self.config_time = now.mono
@@ -365,8 +351,28 @@ class Network:
         if refusal is None:
             return
         self.refusal = refusal
+        self._is_doubted = False
         self._next_request = min(self._next_request, now.mono + RETRY_INTERVAL)
         self.tell_status()
+
+    def receive_revocation(self, revocation: Revocation, now: Now) -> None:
+        """Take the controller's signed word that our certificate of membership is void.
+
+        Unlike a refusal it cannot be repeated to us when we have a newer one.
+        """
+        com = self.config.com if self.config is not None else None
+        is_ours = revocation.credential_type == CredentialType.COM
+        if is_ours and com is not None and com.timestamp <= revocation.threshold:
+            self.receive_error(ErrorCode.NETWORK_ACCESS_DENIED, now)
+            self.wake()
+
+    def doubt(self, now: Now) -> None:
+        """Ask the controller whether the configuration is still good: somebody says it is not."""
+        if self.refusal is None and now.mono - self._last_doubt >= RETRY_INTERVAL:
+            self._last_doubt = now.mono
+            self._is_doubted = True
+            self._attempts = 0
+            self._next_request = now.mono
 
     # -- rules -------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.host.machine import comes_true
+from tests.lab.wait import Stopwatch
 from tests.unit.vl1.mesh import identity
-from ztlink.drivers.validator import Validator
+from ztlink.drivers.validator import PAUSE, Validator
 from ztlink.ids import Address
 from ztlink.wire.identity import Identity
 
@@ -114,3 +115,27 @@ def test_a_validator_that_was_not_used_can_be_closed_twice(validator: Validator)
     validator.close()
     validator.close()
     assert children(os.getpid()) == before
+
+
+def run_checks(identities: list[Identity]) -> tuple[float, float]:
+    """Have a process of its own check identities; return the seconds it took, and those of CPU."""
+    lines = "".join(f"{one}\n" for one in identities).encode()
+    before, watch = os.times(), Stopwatch()
+    command = (sys.executable, "-P", "-m", "ztlink.drivers.validator")
+    subprocess.run(command, input=lines, check=True, timeout=120, stdout=subprocess.PIPE)
+    after = os.times()
+    used = after.children_user + after.children_system
+    return watch.seconds(), used - before.children_user - before.children_system
+
+
+def test_false_proofs_take_a_part_of_a_processor_and_no_more() -> None:
+    _, start_alone = run_checks([])
+    forged = [dataclasses.replace(GOOD, address=Address(GOOD.address ^ n)) for n in range(1, 9)]
+    seconds, cpu = run_checks(forged)
+    assert seconds >= PAUSE * 0.8 * (cpu - start_alone)
+
+
+def test_checks_run_when_nothing_else_does(validator: Validator) -> None:
+    check(validator, GOOD)
+    (process,) = children(os.getpid())
+    assert os.sched_getscheduler(process) == os.SCHED_IDLE

@@ -1,9 +1,11 @@
 """Forged HELLOs, so many a second, for so long and no longer: what a hostile host sends.
 
-    python -m tests.lab.flood KIND TARGET IP/PORT [--peer IDENTITY] [--rate N] [--seconds S]
+    python -m tests.lab.flood KIND TARGET IP/PORT... [--peer IDENTITY] [--rate N] [--seconds S]
 
-TARGET is the public identity of the node that listens there. It says "ready" when all packets are
-made, and how many it sent at the end.
+TARGET is the public identity of the node that listens there. With several endpoints the flood goes
+to one after the other, for S seconds each, so that what it does to one can be compared with what it
+does to another within one run. It says "ready" when all packets are made, then at which reading of
+the monotonic clock it begins, and how many it sent in each turn.
 """
 
 import argparse
@@ -28,7 +30,10 @@ from ztlink.wire.packet import HEADER, OFFSET_PAYLOAD
 from ztlink.wire.verbs import PROTOCOL_VERSION, SOFTWARE_VERSION, Verb
 
 MAX_RATE: Final = 50_000
-MAX_SECONDS: Final = 30.0
+MAX_SECONDS: Final = 120.0
+"""In all."""
+DELAY: Final = 2.0
+"""Seconds between "ready" and the first packet: for what is to run beside it."""
 SOURCES: Final = 64
 """Ports that they come from, in turn: no two that follow each other are of one source."""
 KEYS: Final = 400
@@ -95,12 +100,16 @@ def send(
     packets: Sequence[bytes],
     to: tuple[str, int],
     seconds: float,
+    start: float | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Send the packets evenly over that time, and return how many went; late ones are left out."""
+    """Send the packets evenly over that time, and return how many went; late ones are left out.
+
+    `start` is the reading of the clock from which time counts, now if it is not given.
+    """
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(SOURCES)]
     sent = done = 0
-    start = clock()
+    start = clock() if start is None else start
     while (elapsed := clock() - start) < seconds:
         due = int(len(packets) * elapsed / seconds)
         for number in range(max(done, due - 200), due):  # after a pause, no burst
@@ -121,19 +130,24 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("kind", type=Forgery)
     parser.add_argument("target", type=Identity.from_text)
-    parser.add_argument("endpoint")
+    parser.add_argument("endpoints", nargs="+")
     parser.add_argument("--peer", type=Identity.from_text)
     parser.add_argument("--rate", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    if not 0 < options.rate <= MAX_RATE or not 0 < options.seconds <= MAX_SECONDS:
+    turns = [(ip, int(port)) for ip, _, port in (e.rpartition("/") for e in options.endpoints)]
+    if not 0 < options.rate <= MAX_RATE or not 0 < options.seconds * len(turns) <= MAX_SECONDS:
         parser.error(f"at most {MAX_RATE} a second for {MAX_SECONDS:g} s")
-    ip, _, port = options.endpoint.rpartition("/")
     forged = forge(options.kind, options.target, random.Random(options.seed), options.peer)  # noqa: S311
     packets = [next(forged) for _ in range(int(options.rate * options.seconds))]
     print("ready", flush=True)
-    print(f"sent {send(packets, (ip, int(port)), options.seconds)}")
+    start = time.monotonic() + DELAY
+    print(f"start {start:.3f}", flush=True)
+    time.sleep(DELAY)
+    for turn, to in enumerate(turns):
+        begin = start + turn * options.seconds
+        print(f"sent {send(packets, to, options.seconds, begin)}", flush=True)
     return 0
 
 

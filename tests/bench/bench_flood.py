@@ -7,8 +7,9 @@ now to the node that receives the transfer, in turns of some seconds. So what th
 the machine, what the kernel takes for its packets, and what others do meanwhile, is the same in
 both, and the difference is what the node makes of the forgeries. A line says: the rate with the
 flood aside and with the node hit; the share that is kept, of the rate and of what a second of the
-node's CPU carries; the node's CPU and the flooder's; how many it sent a second at the least; the node's memory (with the process that checks
-proofs of work) and peers. With ZEROTIER_ONE also the original.
+node's CPU carries; the node's CPU and the flooder's; how many it sent a second at the least; the
+node's memory (with the process that checks proofs of work) and peers. With ZEROTIER_ONE also the
+original.
 """
 
 import argparse

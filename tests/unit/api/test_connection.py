@@ -1,11 +1,15 @@
-"""The original's tools name no host; everybody else's requests go through as they are."""
+"""The original's tools name no host; everybody else's requests go through as they are.
+
+And nobody keeps others out by being silent.
+"""
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
 
 from tests.unit.api.rig import TOKEN, FakeCore, make_api, speak_to
-from ztlink.api.connection import MAX_HEAD, Connection, fill_host
+from ztlink.api.connection import MAX_CONNECTIONS, MAX_HEAD, Connection, Door, fill_host
 
 BARE = f"GET /status HTTP/1.1\r\nX-ZT1-Auth: {TOKEN}\r\nConnection: close\r\n\r\n".encode()
 
@@ -79,6 +83,81 @@ def test_what_was_begun_is_handed_on_before_the_end() -> None:
     connection.data_received(b"GET /")
     connection.eof_received()
     assert (listener.received, listener.has_ended) == ([b"GET /"], True)
+
+
+# -- who keeps others out --------------------------------------------------------------------
+
+
+class Line(asyncio.Transport):
+    """A connection without a network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = True
+
+    def abort(self) -> None:
+        self.is_open = False
+
+
+def call(door: Door, *, says: bytes = b"") -> tuple[Line, Connection]:
+    line, connection = Line(), Connection(Listener, door)
+    connection.connection_made(line)
+    if says:
+        connection.data_received(says)
+    return line, connection
+
+
+async def test_the_longest_silent_goes_where_there_is_no_room() -> None:
+    door = Door()
+    lines = [call(door)[0] for _ in range(MAX_CONNECTIONS + 2)]
+    assert [line.is_open for line in lines[:3]] == [False, False, True]
+    assert (len(door), lines[-1].is_open) == (MAX_CONNECTIONS, True)
+
+
+async def test_who_has_said_what_it_wants_does_not_go_for_others() -> None:
+    door = Door()
+    served = [call(door, says=BARE)[0] for _ in range(MAX_CONNECTIONS)]
+    late, _ = call(door)
+    assert all(line.is_open for line in served)
+    assert not late.is_open
+
+
+async def test_what_a_refused_connection_says_reaches_nobody() -> None:
+    door = Door()
+    for _ in range(MAX_CONNECTIONS):
+        call(door, says=BARE)
+    listener = Listener()
+    refused = Connection(lambda: listener, door)
+    refused.connection_made(Line())
+    refused.data_received(BARE)
+    refused.connection_lost(None)
+    assert listener.received == []
+
+
+async def test_a_connection_that_ends_makes_room() -> None:
+    door = Door()
+    for _ in range(MAX_CONNECTIONS):
+        _, last = call(door, says=BARE)
+    last.connection_lost(None)
+    assert call(door)[0].is_open
+
+
+async def test_who_says_a_head_byte_by_byte_is_let_go() -> None:
+    with patch("ztlink.api.connection.HEAD_TIMEOUT", 0.05):
+        line, connection = call(Door(), says=b"GET / HT")
+    for _ in range(200):
+        connection.data_received(b"X")
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
+    assert not line.is_open
+
+
+async def test_who_has_said_its_head_is_not_let_go() -> None:
+    with patch("ztlink.api.connection.HEAD_TIMEOUT", 0.0):
+        line, _ = call(Door(), says=BARE)
+    for _ in range(5):
+        await asyncio.sleep(0.001)
+    assert line.is_open
 
 
 async def test_a_request_without_a_host_is_served() -> None:

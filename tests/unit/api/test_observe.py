@@ -1,6 +1,8 @@
 """One look at a node: what of it is asked of the core, the devices and the controller."""
 
+import asyncio
 from typing import cast
+from unittest.mock import patch
 
 import pytest
 
@@ -16,6 +18,7 @@ from ztlink.host.device import DeviceState
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId
+from ztlink.node.status import NodeView
 from ztlink.stats import Stats
 
 ID = NetworkId(0x112972485D000001)
@@ -93,3 +96,36 @@ async def test_a_core_that_failed_is_not_covered_up() -> None:
     core.failure = RuntimeError("the pump failed")
     with pytest.raises(RuntimeError, match="the pump failed"):
         await observer(core).observe()
+
+
+class WatchedCore(FakeCore):
+    """A core that counts how often it is looked at."""
+
+    looks = 0
+
+    def node_view(self, now: Now) -> NodeView:
+        self.looks += 1
+        return super().node_view(now)
+
+
+async def test_who_asks_at_the_same_time_shares_one_look() -> None:
+    core = WatchedCore()
+    watched = observer(core)
+    seen = await asyncio.gather(*(watched.observe() for _ in range(50)))
+    assert (core.looks, len(set(map(id, seen)))) == (1, 1)
+
+
+async def test_a_look_is_not_shared_for_long() -> None:
+    core = WatchedCore()
+    watched = observer(core)
+    with patch("ztlink.api.observe.FRESH", 0.0):
+        await watched.observe()
+        await watched.observe()
+    assert core.looks == 2
+
+
+async def test_of_a_node_that_does_not_answer_all_hear_at_once() -> None:
+    core = WatchedCore(failure=TimeoutError("stuck"))
+    watched = observer(core)
+    outcomes = await asyncio.gather(*(watched.observe() for _ in range(50)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [TimeoutError] * 50

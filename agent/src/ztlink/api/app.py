@@ -100,7 +100,9 @@ class LocalApi:
                 403, "the Host header names neither an address nor localhost: ask by an address"
             )
         if not is_authorized(request, *self._tokens):
-            return web.json_response({}, status=401)
+            refused = web.json_response({}, status=401)
+            refused.force_close()
+            return refused
         try:
             check_jsonp(request)
             return wrap_jsonp(request, await handler(request))

@@ -1,7 +1,12 @@
-"""A connection to the local API: the original's tools say HTTP/1.1 and leave the Host header out.
+"""Connections to our HTTP servers: bounded in number, and in how long they may say nothing.
 
-aiohttp refuses that, as it should on the net. Here the header is put into the first request of a
-connection, before it is read; browsers, whose names must be checked, always send one.
+Who has not said what it wants within some seconds is let go, and sooner where all places are taken:
+a process that opens connections and is silent, or slow, keeps nobody else out for long, and takes
+none of the descriptors that the node needs.
+
+The original's tools say HTTP/1.1 and leave the Host header out. aiohttp refuses that, as it should
+on the net. Here the header is put into the first request of a connection, before it is read;
+browsers, whose names must be checked, always send one.
 """
 
 import asyncio
@@ -10,6 +15,9 @@ from collections.abc import Callable
 from typing import Final
 
 MAX_HEAD: Final = 16_384
+MAX_CONNECTIONS: Final = 128
+HEAD_TIMEOUT: Final = 10.0
+"""Seconds for the head of the first request."""
 _HEAD_END: Final = b"\r\n\r\n"
 _HAS_HOST: Final = re.compile(rb"\r\nhost[ \t]*:", re.IGNORECASE)
 _HOST: Final = b"\r\nHost: localhost"
@@ -24,6 +32,46 @@ def fill_host(request: bytes) -> bytes:
     return line + _HOST + b"\r\n" + rest
 
 
+class Door:
+    """Who is in at a server, and who has not said yet what it wants."""
+
+    def __init__(self) -> None:
+        self._inside: set[asyncio.Transport] = set()
+        self._silent: dict[asyncio.Transport, None] = {}
+        """Of them, the longest waiting first."""
+
+    def __len__(self) -> int:
+        return len(self._inside)
+
+    def enter(self, transport: asyncio.Transport) -> bool:
+        """Let a connection in; one that is silent goes for it where there is no room."""
+        if len(self._inside) >= MAX_CONNECTIONS:
+            if not self._silent:
+                return False
+            self._show_out(next(iter(self._silent)))
+        self._inside.add(transport)
+        self._silent[transport] = None
+        asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self._expire, transport)
+        return True
+
+    def spoke(self, transport: asyncio.Transport) -> None:
+        """Note that a connection has said what it wants."""
+        self._silent.pop(transport, None)
+
+    def leave(self, transport: asyncio.Transport) -> None:
+        """Note that a connection has ended."""
+        self._inside.discard(transport)
+        self._silent.pop(transport, None)
+
+    def _expire(self, transport: asyncio.Transport) -> None:
+        if transport in self._silent:
+            self._show_out(transport)
+
+    def _show_out(self, transport: asyncio.Transport) -> None:
+        self.leave(transport)
+        transport.abort()
+
+
 class Connection(asyncio.Protocol):
     """Hands on to a server's protocol; of the first request when its head is complete."""
 
@@ -31,20 +79,26 @@ class Connection(asyncio.Protocol):
         self,
         make: Callable[[], asyncio.Protocol],
         lets_in: Callable[[str], bool] = lambda client: True,
+        door: Door | None = None,
     ) -> None:
         self._inner = make()
         self._lets_in = lets_in
+        self._door = Door() if door is None else door
         self._transport: asyncio.Transport | None = None
+        self._has_place = True
         self._head: bytearray | None = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if isinstance(transport, asyncio.Transport):  # a stream, as all are that a server has
             self._transport = transport
+            self._has_place = not self._is_refused() and self._door.enter(transport)
+            if not self._has_place:
+                transport.abort()
+                return
         self._inner.connection_made(transport)
-        self._is_refused()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_refused():
+        if not self._has_place or self._is_refused():
             return
         if self._head is None:
             self._inner.data_received(data)
@@ -59,7 +113,10 @@ class Connection(asyncio.Protocol):
         return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._inner.connection_lost(exc)
+        if self._transport is not None:
+            self._door.leave(self._transport)
+        if self._has_place:
+            self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
         self._inner.pause_writing()
@@ -78,4 +135,6 @@ class Connection(asyncio.Protocol):
 
     def _hand_on(self) -> None:
         request, self._head = bytes(self._head or b""), None
+        if self._transport is not None:
+            self._door.spoke(self._transport)
         self._inner.data_received(fill_host(request))

@@ -5,13 +5,16 @@ the networks that the node is here for carry its traffic. Everybody who reaches 
 nothing secret is said.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
+from ztlink.api.connection import Connection, Door
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.observe import Membership, Observation, Observer
 from ztlink.api.runner import make_runner
@@ -143,6 +146,7 @@ class HealthServer:
         self._observer = observer
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self.application = web.Application()
         self.application.add_routes(
             [
@@ -159,7 +163,10 @@ class HealthServer:
         self._runner = make_runner(self.application)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, str(where.ip), where.port).start()
+            assert self._runner.server is not None  # it was set up
+            make = partial(Connection, self._runner.server, door=Door())
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(make, str(where.ip), where.port)
         except OSError as error:
             raise HostError(
                 error.errno,
@@ -169,6 +176,8 @@ class HealthServer:
 
     async def stop(self) -> None:
         """Close the server."""
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

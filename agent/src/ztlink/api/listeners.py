@@ -14,7 +14,7 @@ from functools import partial
 from ipaddress import ip_address
 from typing import Final
 
-from ztlink.api.connection import Connection
+from ztlink.api.connection import Connection, Door
 from ztlink.drivers.udp import port_advice
 from ztlink.errors import HostError
 from ztlink.vl1.context import IpNetwork
@@ -29,7 +29,7 @@ class Listeners:
     """The listening sockets of one server, by IP version."""
 
     def __init__(self, make: Callable[[], asyncio.Protocol]) -> None:
-        self._make = partial(Connection, make, self.lets_in)
+        self._make = partial(Connection, make, self.lets_in, Door())
         self._port = 0
         self._networks: tuple[IpNetwork, ...] = ()
         self._servers: dict[int, asyncio.Server] = {}

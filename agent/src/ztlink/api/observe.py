@@ -20,6 +20,8 @@ from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.settings import Settings
 from ztlink.stats import Stats
 
+FRESH: Final = 0.1
+"""Seconds for which a look serves all who ask: anybody may, and each costs the node some time."""
 PATIENCE: Final = 5.0
 """Seconds after which a node that does not answer counts as stuck."""
 
@@ -111,9 +113,30 @@ class Observer:
         self._policies = policies
         self._controller = controller
         self.settings = settings
+        self._lock = asyncio.Lock()
+        """Held while somebody looks: whoever comes meanwhile takes the same."""
+        self._last: Observation | None = None
+        """None where the node did not answer."""
+        self._looked = float("-inf")
 
     async def observe(self) -> Observation:
-        """Look; TimeoutError where the node does not answer."""
+        """Look, or take the last look if it is fresh.
+
+        TimeoutError where the node does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._lock:
+            if loop.time() - self._looked >= FRESH:
+                self._last = None
+                try:
+                    self._last = await self._look()
+                finally:
+                    self._looked = loop.time()
+            if self._last is None:
+                raise TimeoutError("the node did not answer just now")
+            return self._last
+
+    async def _look(self) -> Observation:
         looking = asyncio.wrap_future(self._pump.submit(_look))
         observation, networks = await asyncio.wait_for(looking, PATIENCE)
         return Observation(

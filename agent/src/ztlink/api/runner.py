@@ -9,6 +9,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+KEEPALIVE: Final = 15.0
+"""Seconds for which a connection is kept that asks for nothing more."""
 SHUTDOWN_TIMEOUT: Final = 1.0
 """Seconds that requests have to end in when the node stops."""
 
@@ -28,5 +30,9 @@ _logger.addFilter(_Readable())
 def make_runner(application: web.Application) -> web.AppRunner:
     """Return what runs an application's server; it is not set up yet."""
     return web.AppRunner(
-        application, access_log=None, logger=_logger, shutdown_timeout=SHUTDOWN_TIMEOUT
+        application,
+        access_log=None,
+        logger=_logger,
+        keepalive_timeout=KEEPALIVE,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
     )

@@ -20,8 +20,6 @@ from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.settings import Settings
 from ztlink.stats import Stats
 
-FRESH: Final = 0.1
-"""Seconds for which a look serves all who ask: anybody may, and each costs the node some time."""
 PATIENCE: Final = 5.0
 """Seconds after which a node that does not answer counts as stuck."""
 
@@ -114,24 +112,23 @@ class Observer:
         self._controller = controller
         self.settings = settings
         self._lock = asyncio.Lock()
-        """Held while somebody looks: whoever comes meanwhile takes the same."""
+        """Held while somebody looks; those who come meanwhile share the next look."""
         self._last: Observation | None = None
         """None where the node did not answer."""
         self._looked = float("-inf")
+        """When the last look began."""
 
     async def observe(self) -> Observation:
-        """Look, or take the last look if it is fresh.
+        """Look, or take a look that began since this was asked: many who ask cost the node one.
 
         TimeoutError where the node does not answer.
         """
         loop = asyncio.get_running_loop()
+        asked = loop.time()
         async with self._lock:
-            if loop.time() - self._looked >= FRESH:
-                self._last = None
-                try:
-                    self._last = await self._look()
-                finally:
-                    self._looked = loop.time()
+            if self._looked < asked:
+                self._looked, self._last = loop.time(), None
+                self._last = await self._look()
             if self._last is None:
                 raise TimeoutError("the node did not answer just now")
             return self._last

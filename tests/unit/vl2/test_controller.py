@@ -25,7 +25,7 @@ from ztlink.controller.decide import chunks_of
 from ztlink.crypto.identity import sign
 from ztlink.ids import NetworkId, PacketId
 from ztlink.stats import Drop
-from ztlink.vl2.controller import MIN_REQUEST_INTERVAL, SERVED_LIFETIME
+from ztlink.vl2.controller import MIN_REQUEST_INTERVAL, REQUESTS_BURST, SERVED_LIFETIME
 from ztlink.vl2.events import ConfigRequested, NetworkConfigured, NetworkStatus, Vl2Event
 from ztlink.vl2.layer import Vl2
 from ztlink.wire.buffer import Reader
@@ -101,6 +101,14 @@ def test_requests_of_a_member_are_passed_on_four_times_a_second_at_most() -> Non
     assert server.underlay.stats.drops[Drop.RATE_LIMITED] == 1
     server.later(MIN_REQUEST_INTERVAL)
     assert len(server.ask()[1]) == 1
+
+
+def test_one_node_cannot_ask_for_networks_without_end() -> None:
+    server = Server()
+    networks = [NetworkId((NETWORK & ~0xFFFFFF) + number) for number in range(1000)]
+    passed_on = sum(len(server.ask(network_id=network)[1]) for network in networks)
+    assert passed_on == REQUESTS_BURST
+    assert len(server.ask(PEER)[1]) == 1
 
 
 def test_members_do_not_wait_for_each_other() -> None:

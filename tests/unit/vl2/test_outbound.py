@@ -13,7 +13,7 @@ from tests.unit.vl2.rig import (
     make_config,
 )
 from ztlink.batch import SuperFrame
-from ztlink.ids import BROADCAST_MAC, Mac, MulticastGroup, PacketId, member_mac
+from ztlink.ids import BROADCAST_MAC, Address, Mac, MulticastGroup, PacketId, member_mac
 from ztlink.stats import Drop
 from ztlink.vl2 import outbound
 from ztlink.wire.buffer import Reader
@@ -212,3 +212,28 @@ def test_who_wants_a_group_no_more_does_not_get_it() -> None:
     member.vl2.handle_error(PEER.public, error, member.now, is_answer=False)
     send(member, GROUP)
     assert not member.underlay.take(Verb.MULTICAST_FRAME)
+
+
+def heard(member: Member, number: int = 5000) -> list[Address]:
+    """Have somebody name many listeners that do not exist; return them."""
+    made_up = [Address(0x50_0000_0000 + n) for n in range(number)]
+    group = MulticastGroup(GROUP, 0)
+    member.vl2.outbound.members_found(member.network, group, made_up, member.now)
+    return made_up
+
+
+def test_listeners_that_somebody_made_up_keep_nothing_from_those_that_are_known() -> None:
+    member = Member(make_config(rules=ACCEPT))
+    member.vl2.credentials.add(make_com(PEER), PEER.address, member.now)
+    member.network.groups.add(MulticastGroup(GROUP, 0), PEER.address, member.now)
+    for _ in range(4):
+        heard(member)
+    send(member, GROUP)
+    sent = [message.to for message in member.underlay.take(Verb.MULTICAST_FRAME)]
+    assert (sent[0], len(sent)) == (PEER.address, 32)
+
+
+def test_no_more_listeners_are_believed_than_were_asked_for() -> None:
+    member = Member(make_config(rules=ACCEPT, multicast_limit=8))
+    heard(member)
+    assert member.network.groups.size == 9

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ztlink.batch import Verdict
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.ids import Address, NetworkId, PacketId, controller_of
 from ztlink.stats import Drop
@@ -24,6 +25,9 @@ SERVED_LIFETIME: Final = 180.0
 MIN_REQUEST_INTERVAL: Final = 0.25
 """Seconds between requests of one member for one network that are passed on at all."""
 MAX_REQUESTERS: Final = 65_536
+REQUESTS_PER_SECOND: Final = 10.0
+REQUESTS_BURST: Final = 200.0
+"""Of one node for all our networks: it can name sixteen million of them."""
 
 ReceiveOwn = Callable[[NetworkId, Sequence[bytes], Now], None]
 
@@ -47,6 +51,8 @@ class ControllerPort:
         self.is_enabled = is_enabled
         self._served: dict[tuple[NetworkId, Address], float] = {}
         self._asked: dict[tuple[NetworkId, Address], float] = {}
+        self._requests: dict[Address, Budget] = {}
+        """By who asks, the longest silent first."""
 
     def has_served(self, network_id: NetworkId, member: Address, now: Now) -> bool:
         """Tell whether this node got a configuration of this network from us lately."""
@@ -68,7 +74,8 @@ class ControllerPort:
             )
             return Verdict.ACCEPTED
         key = (network_id, member.address)
-        if now.mono - self._asked.get(key, float("-inf")) < MIN_REQUEST_INTERVAL:
+        is_early = now.mono - self._asked.get(key, float("-inf")) < MIN_REQUEST_INTERVAL
+        if is_early or not self._budget_of(member.address).spend(now):
             self._underlay.stats.drop(Drop.RATE_LIMITED)
             return Verdict.DROPPED
         if len(self._asked) >= MAX_REQUESTERS:
@@ -77,6 +84,15 @@ class ControllerPort:
         self._asked[key] = now.mono
         self._emit(ConfigRequested(network_id, member, request.metadata, packet_id))
         return Verdict.ACCEPTED
+
+    def _budget_of(self, member: Address) -> Budget:
+        budget = self._requests.pop(member, None)
+        if budget is None:
+            if len(self._requests) >= MAX_REQUESTERS:
+                del self._requests[next(iter(self._requests))]
+            budget = Budget(REQUESTS_PER_SECOND, REQUESTS_BURST)
+        self._requests[member] = budget
+        return budget
 
     def ask_ourselves(self, network_id: NetworkId, metadata: bytes) -> None:
         """Request the configuration of a network that we control and are a member of."""

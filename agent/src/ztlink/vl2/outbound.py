@@ -190,10 +190,15 @@ class Outbound:
         limit = config.multicast_limit
         known = network.groups.members(group, now)
         bridges = [b for b in config.active_bridges if b != network.own]
-        others = [m for m in known if m not in bridges]
+        # Who has shown its papers comes before whom somebody told of: else one member that names
+        # listeners that do not exist keeps frames from all that do.
+        shown = [m for m in known if m in network.members and m not in bridges]
+        told = [m for m in known if m not in network.members and m not in bridges]
         gather = 1 if len(known) >= limit else min(limit - len(known) + 1, MAX_GATHER_LIMIT)
         queued = QueuedFrame(frame, group.adi, limit, now.mono + QUEUED_LIFETIME)
-        chosen = [*bridges, *sample(others, limit, self._underlay.random_bytes)][:limit]
+        random_bytes = self._underlay.random_bytes
+        others = [*sample(shown, limit, random_bytes), *sample(told, limit, random_bytes)]
+        chosen = [*bridges, *others][:limit]
         for member in chosen:
             queued.sent_to.add(member)
             self._send_multicast(network, queued, member, gather, now)
@@ -230,8 +235,9 @@ class Outbound:
         members: Sequence[Address],
         now: Now,
     ) -> None:
-        """Note listeners that somebody told us of, and give them what waits."""
-        for member in members:
+        """Note listeners that somebody told us of, no more than asked for; give them what waits."""
+        most = network.config.multicast_limit + 1 if network.config is not None else 0
+        for member in members[:most]:
             for queued in network.groups.add(group, member, now):
                 self.late_member(network, queued, member, now)
 

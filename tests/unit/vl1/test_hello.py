@@ -19,8 +19,14 @@ from tests.unit.vl1.packets import (
 from ztlink.batch import CipherSuite
 from ztlink.ids import Address, PacketId
 from ztlink.stats import Drop
-from ztlink.vl1.hello import MAX_ECHO_PAYLOAD, NEWCOMERS_BURST, NEWCOMERS_PER_SECOND
-from ztlink.vl1.peer import UNKNOWN_BURST
+from ztlink.vl1.hello import (
+    END_PUBLIC_KEY,
+    MAX_ECHO_PAYLOAD,
+    NEWCOMERS_BURST,
+    NEWCOMERS_PER_SECOND,
+    OFFSET_PUBLIC_KEY,
+)
+from ztlink.vl1.peer import HELLOS_BURST, UNKNOWN_BURST
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Rendezvous, Whois
 from ztlink.wire.verbs import MIN_PROTOCOL_VERSION, SOFTWARE_VERSION, ErrorCode, Verb
@@ -574,3 +580,33 @@ def test_a_greeting_makes_an_early_introduction_good(mesh: Mesh) -> None:
     mesh.nodes[1].ctx.transmits = []
     mesh.inject(1, seal_hello(identity(NEWCOMER), 1, HELLO), FROM)
     assert endpoint(NEWCOMER) in {t.destination for t in mesh.nodes[1].ctx.transmits}
+
+
+# -- who greets too much, or without sense ---------------------------------------------------
+
+
+def test_greetings_of_a_known_peer_are_answered_up_to_its_budget(mesh: Mesh) -> None:
+    packet = seal_hello(identity(NEWCOMER), 0, HELLO)
+    answered = sum(len(answers(inject(mesh, packet))) for _ in range(200))
+    assert answered == HELLOS_BURST
+
+
+def test_sealed_greetings_are_answered_up_to_the_same_budget(mesh: Mesh) -> None:
+    greet(mesh)
+    packet = seal_hello(identity(NEWCOMER), 0, HELLO, suite=CipherSuite.SALSA_POLY)
+    answered = sum(len(answers(inject(mesh, packet))) for _ in range(200))
+    assert answered == HELLOS_BURST - 1
+
+
+def test_keys_with_which_nothing_can_be_agreed_are_refused(mesh: Mesh) -> None:
+    packet = bytearray(seal_hello(identity(NEWCOMER), 0, HELLO))
+    packet[OFFSET_PUBLIC_KEY:END_PUBLIC_KEY] = bytes(64)
+    assert refused(mesh, bytes(packet), Drop.INVALID_IDENTITY)
+
+
+def test_keys_that_were_found_false_are_remembered_up_to_a_bound(mesh: Mesh) -> None:
+    introductions = mesh.nodes[0].vl1.introductions
+    with patch("ztlink.vl1.hello.MAX_PROVISIONAL", 2):
+        for number in (NEWCOMER, 60, 61):
+            introductions.validated(identity(number).public, False, mesh.now)
+    assert answers(greet(mesh))  # the oldest is looked at again

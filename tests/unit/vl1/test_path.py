@@ -10,7 +10,10 @@ from ztlink.vl1.path import (
     EXPIRY,
     HEARTBEAT,
     MAX_PROBES,
+    PATIENCE,
+    PROBE_INTERVAL,
     TRANSITIONS,
+    UNKNOWN_LATENCY,
     Path,
     PathInput,
     PathState,
@@ -241,3 +244,31 @@ def test_a_second_doubt_does_not_make_the_silence_shorter() -> None:
     path.suspect(at(0.5))
     assert path.awaiting_since == START
     assert path.deadline() == START + 0.5
+
+
+# -- answers without a round trip ------------------------------------------------------------
+
+
+def make_untimed() -> Path:
+    """Return a path that was confirmed by an answer to something whose time is not known."""
+    path = make_path()
+    path.replied(None, at(0))
+    return path
+
+
+def test_an_answer_without_a_round_trip_confirms_and_says_nothing_of_latency() -> None:
+    path = make_untimed()
+    assert (path.is_confirmed, path.latency) == (True, UNKNOWN_LATENCY)
+
+
+def test_an_answer_without_a_round_trip_leaves_the_latency_that_is_known() -> None:
+    path = make_confirmed()
+    path.replied(None, at(1))
+    assert path.latency == pytest.approx(10.0)
+
+
+def test_a_path_of_unknown_latency_is_doubted_after_the_least_patience() -> None:
+    path = make_untimed()
+    path.sent(at(0))
+    first, second = run_until(path, 2.0)[:2]
+    assert (first, second) == (PATIENCE, PATIENCE + PROBE_INTERVAL)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import ip_address
+from unittest.mock import patch
 
 import pytest
 
@@ -383,3 +384,17 @@ def test_a_refusal_by_somebody_else_or_of_another_network_changes_nothing() -> N
         error = Error(Verb.NETWORK_CONFIG_REQUEST, PACKET_ID, denied, body)
         member.vl2.handle_error(who.public, error, START, is_answer=True)
     assert member.network.status is NetworkStatus.OK
+
+
+def test_what_is_remembered_of_those_who_ask_is_bounded() -> None:
+    server = Server()
+    with patch("ztlink.vl2.controller.MAX_REQUESTERS", 2):
+        for who in (OWN, PEER, STRANGER):
+            server.ask(who)
+            server.vl2.controller.send_config(who.address, NETWORK, [], PACKET_ID, server.now)
+        assert len(server.ask(OWN)[1]) == 1  # as if it had not asked just now
+    served = [
+        server.vl2.controller.has_served(NETWORK, who.address, server.now)
+        for who in (OWN, PEER, STRANGER)
+    ]
+    assert served == [False, True, True]

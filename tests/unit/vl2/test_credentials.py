@@ -135,3 +135,15 @@ def test_packets_of_credentials_beyond_the_burst_are_dropped() -> None:
     verdicts = [receive(member, packet) for _ in range(credentials.RECEIVE_BURST + 1)]
     assert verdicts[-1] is Verdict.DROPPED
     assert Verdict.DROPPED not in verdicts[:-1]
+
+
+def test_senders_of_credentials_are_remembered_up_to_a_bound() -> None:
+    member = Member()
+    packet = NetworkCredentials()
+    for number in range(66_000):
+        member.vl2.credentials.receive(Address(number + 1), packet, member.now)
+    first = [
+        member.vl2.credentials.receive(Address(1), packet, member.now)
+        for _ in range(credentials.RECEIVE_BURST)
+    ]
+    assert Verdict.DROPPED not in first  # it was forgotten, with what it had spent

@@ -12,7 +12,7 @@ from tests.unit.vl2.rig import (
     NotingUnderlay,
     make_config,
 )
-from ztlink.ids import member_mac
+from ztlink.ids import Address, member_mac
 from ztlink.vl2.events import (
     NetworkConfigured,
     NetworkJoined,
@@ -22,6 +22,7 @@ from ztlink.vl2.events import (
     Vl2Event,
 )
 from ztlink.vl2.layer import Vl2
+from ztlink.vl2.membership import Membership
 from ztlink.wire.control import Error
 from ztlink.wire.verbs import ErrorCode, Verb
 
@@ -156,3 +157,14 @@ def test_without_a_root_that_is_what_is_waited_for() -> None:
     assert told.vl2.networks[NETWORK].status is NetworkStatus.REQUESTING_CONFIGURATION
     reasons = [e.reason for e in told.take() if isinstance(e, NetworkStatusChanged)]
     assert reasons == ["waiting for a root: none has answered yet"]
+
+
+# -- what a network keeps --------------------------------------------------------------------
+
+
+def test_records_of_members_are_bounded_and_the_oldest_goes_first(joined: Told) -> None:
+    network = joined.vl2.networks[NETWORK]
+    with patch("ztlink.vl2.network.MAX_MEMBERSHIPS", 3):
+        for number in (1, 2, 3, 1, 4):
+            network.keep(Membership(NETWORK, Address(number)))
+    assert sorted(network.members) == [2, 3, 4]

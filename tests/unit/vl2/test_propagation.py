@@ -1,6 +1,7 @@
 """What goes from member to member, and how far."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
@@ -112,3 +113,10 @@ def test_a_new_revocation_goes_to_the_others_but_for_ourselves(member: Member) -
     member.vl2.credentials.receive(OTHERS[0].address, packet, member.now)
     expected = sorted(who.address for who in (*OTHERS[1:], PEER))
     assert passed(member, Verb.NETWORK_CREDENTIALS) == expected
+
+
+def test_pieces_that_were_passed_on_are_remembered_up_to_a_bound(member: Member) -> None:
+    with patch("ztlink.vl2.propagation.MAX_SEEN", 4):
+        for number in (1, 2, 3, 4, 5, 1):
+            bring(member, piece(number))
+    assert len(passed(member)) == 6 * len(OTHERS)

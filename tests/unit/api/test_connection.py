@@ -100,7 +100,7 @@ class Line(asyncio.Transport):
 
 
 def call(door: Door, *, says: bytes = b"") -> tuple[Line, Connection]:
-    line, connection = Line(), Connection(Listener, door)
+    line, connection = Line(), Connection(Listener, door=door)
     connection.connection_made(line)
     if says:
         connection.data_received(says)
@@ -127,7 +127,7 @@ async def test_what_a_refused_connection_says_reaches_nobody() -> None:
     for _ in range(MAX_CONNECTIONS):
         call(door, says=BARE)
     listener = Listener()
-    refused = Connection(lambda: listener, door)
+    refused = Connection(lambda: listener, door=door)
     refused.connection_made(Line())
     refused.data_received(BARE)
     refused.connection_lost(None)

@@ -8,6 +8,9 @@
 #
 # deploy, authorize-nodes and mesh-status work on the cluster of kubectl's current context:
 # ZEROTIER_NETWORK_ID=ID  a network whose controller is elsewhere
+# ZEROTIER_API_TOKEN_FILE=FILE, or ZEROTIER_API_TOKEN in the environment: for that controller
+# ZEROTIER_API_URL=URL    that controller, where it is not ZeroTier Central
+# DRY_RUN=1               authorize-nodes looks, and changes nothing
 # CONTROLLER_NODE=NAME    a node of the cluster for a root and a controller of one's own
 # IMAGE=, VALUES=         another image, a file of further values
 # NAMESPACE=, RELEASE=    both zerotier-k8s-link
@@ -29,7 +32,7 @@ endif
 export PYTHONPATH := $(CURDIR)
 
 export ZEROTIER_ONE
-export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE
+export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE DRY_RUN
 
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
 ON_MACHINE := netadmin or interop
@@ -95,7 +98,7 @@ chart-readme: tools ## write the chart's README from its values
 deploy: $(STAMP) ## put the chart on a cluster: ZEROTIER_NETWORK_ID= or CONTROLLER_NODE=
 	@$(PYTHON) ci/deploy.py install
 
-authorize-nodes: $(STAMP) ## let the cluster's nodes into the network of its own controller
+authorize-nodes: $(STAMP) ## let the cluster's nodes into their network, at whichever controller
 	@$(PYTHON) ci/deploy.py authorize
 
 mesh-status: $(STAMP) ## who sees whom, how, and what is wrong

@@ -1,7 +1,7 @@
 """Puts the chart on the cluster of the current context, and lets its nodes into their network.
 
     python ci/deploy.py install    namespace, label of the controller's node, helm upgrade --install
-    python ci/deploy.py authorize  the address of every agent, to the controller of one's own
+    python ci/deploy.py authorize  every agent, at the controller of one's own or at one elsewhere
 
 What to do comes by environment, see `ENVIRONMENT`; kubectl and helm do it.
 """
@@ -18,14 +18,21 @@ from pathlib import Path
 from typing import Final
 
 from ci.toolchain import TOOLS, ToolError, default_cache, read_pin
+from ztlink.hosted.access import TOKEN, TOKEN_FILE, without_token
 
 CHART: Final = Path(__file__).parents[1] / "charts" / "zerotier-k8s-link"
 CHART_NAME: Final = "zerotier-k8s-link"
 CONTROLLER_LABEL: Final = "zerotier-k8s-link/controller"
 CONTROLLER_PORT: Final = 9995
+ZTLINK: Final = (sys.executable, "-m", "ztlink")
 ENVIRONMENT: Final = """\
   ZEROTIER_NETWORK_ID  a network whose controller you have elsewhere
   CONTROLLER_NODE      a node of the cluster for a root and a controller of your own
+  ZEROTIER_API_TOKEN, ZEROTIER_API_TOKEN_FILE
+                       the token for that controller, or a file that holds it: `ztlink authorize`
+                       reads it, and nothing else does
+  ZEROTIER_API_URL     where that controller is asked, http://HOST:9993; ZeroTier Central if unset
+  DRY_RUN              `authorize` looks, and changes nothing
   IMAGE                the image, REGISTRY/REPOSITORY:TAG; that of the chart where unset
   VALUES               a file of further values
   NAMESPACE, RELEASE   where, and by which name; both zerotier-k8s-link where unset"""
@@ -48,6 +55,9 @@ class Wish:
     values: str = ""
     namespace: str = CHART_NAME
     release: str = CHART_NAME
+    api: str = ""
+    """Where a controller elsewhere is asked to let nodes in; empty where nobody gave a token."""
+    is_dry: bool = False
 
     @property
     def fullname(self) -> str:
@@ -58,6 +68,8 @@ class Wish:
 
 def read_wish(environment: Mapping[str, str]) -> Wish:
     """Read what is wished for."""
+    has_token = any(environment.get(name) for name in (TOKEN, TOKEN_FILE))
+    api = environment.get("ZEROTIER_API_URL") or ("central" if has_token else "")
     return Wish(
         network_id=environment.get("ZEROTIER_NETWORK_ID", ""),
         controller_node=environment.get("CONTROLLER_NODE", ""),
@@ -65,6 +77,8 @@ def read_wish(environment: Mapping[str, str]) -> Wish:
         values=environment.get("VALUES", ""),
         namespace=environment.get("NAMESPACE") or CHART_NAME,
         release=environment.get("RELEASE") or CHART_NAME,
+        api=api,
+        is_dry=bool(environment.get("DRY_RUN")),
     )
 
 
@@ -137,8 +151,8 @@ def install(run: Run, wish: Wish, helm: str) -> str:
     return f"{notes}\nNext: `make authorize-nodes`, then `make mesh-status`.\n"
 
 
-def agent_addresses(run: Run, wish: Wish) -> list[str]:
-    """Return the ZeroTier address of every agent, as the agents say them."""
+def agent_addresses(run: Run, wish: Wish) -> tuple[list[str], list[str]]:
+    """Return the ZeroTier address of every agent that says it, and the complaints of the others."""
     kubectl = ["kubectl", "--namespace", wish.namespace]
     labels = {"name": CHART_NAME, "instance": wish.release, "component": "agent"}
     selector = ",".join(f"app.kubernetes.io/{key}={value}" for key, value in labels.items())
@@ -149,35 +163,64 @@ def agent_addresses(run: Run, wish: Wish) -> list[str]:
             f"no agent of release {wish.release} runs in namespace {wish.namespace}:"
             f" kubectl -n {wish.namespace} get pods,events"
         )
-    statuses = (run([*kubectl, "exec", pod, "--", "ztlink", "status", "--json"]) for pod in pods)
-    return [str(json.loads(status)["address"]) for status in statuses]
+    addresses, complaints = [], []
+    for pod in pods:
+        try:
+            status = run([*kubectl, "exec", pod, "--", "ztlink", "status", "--json"])
+            addresses.append(str(json.loads(status)["address"]))
+        except DeployError as error:
+            complaints.append(f"{pod} does not say its address: {error}")
+    return addresses, complaints
 
 
 def authorize(run: Run, wish: Wish) -> str:
     """Let the agents of the release, and nobody else, into the network of its controller."""
     kubectl = ["kubectl", "--namespace", wish.namespace]
-    addresses = agent_addresses(run, wish)
     name = f"configmap/{wish.fullname}-network"
     query = "jsonpath={.data.networkId}"
-    network_id = run([*kubectl, "get", name, "--ignore-not-found", "-o", query]).strip()
-    if not network_id:
-        return (
-            f"release {wish.release} has no controller of its own: authorise these members at"
-            f" the controller of {wish.network_id or 'the network'}:\n"
-            + "".join(f"  {address}\n" for address in addresses)
-        )
-    pod = f"{wish.fullname}-controller-0"
-    return run([*kubectl, "exec", pod, "--", "ztlink", "authorize", network_id, *addresses])
+    own = run([*kubectl, "get", name, "--ignore-not-found", "-o", query]).strip()
+    if wish.network_id and wish.api and own != wish.network_id:
+        return _authorize_elsewhere(run, wish)
+    addresses, complaints = agent_addresses(run, wish)
+    if own:
+        dry = ["--dry-run"] if wish.is_dry else []
+        words = ["ztlink", "authorize", *dry, own, *addresses]
+        done = run([*kubectl, "exec", f"{wish.fullname}-controller-0", "--", *words])
+    else:
+        done = _list_members(wish, addresses)
+    if complaints:
+        raise DeployError("\n".join([done.rstrip(), *complaints]))
+    return done
+
+
+def _authorize_elsewhere(run: Run, wish: Wish) -> str:
+    where = ["--namespace", wish.namespace, "--release", wish.release, "--api", wish.api]
+    dry = ["--dry-run"] if wish.is_dry else []
+    return run([*ZTLINK, "authorize", wish.network_id, "--agents", *where, *dry])
+
+
+def _list_members(wish: Wish, addresses: list[str]) -> str:
+    listed = "".join(f"  {address}\n" for address in addresses)
+    return (
+        f"release {wish.release} has no controller of its own: authorise these members at"
+        f" the controller of {wish.network_id or 'the network'}:\n{listed}"
+        "or let `make authorize-nodes` do it: set ZEROTIER_NETWORK_ID and ZEROTIER_API_TOKEN\n"
+    )
 
 
 def run_command(command: list[str]) -> str:
-    """Run a command; errors are in its own words."""
+    """Run a command; errors are in its own words. Of all commands ztlink alone sees the token."""
+    is_ours = tuple(command[: len(ZTLINK)]) == ZTLINK
+    environment = os.environ if is_ours else without_token(os.environ)
     try:
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, env=environment
+        ).stdout
     except FileNotFoundError as error:
         raise DeployError(f"{command[0]} is not in PATH") from error
     except subprocess.CalledProcessError as error:
-        raise DeployError(f"{' '.join(command)}\n{error.stderr.strip()}") from error
+        said = "\n".join(filter(None, (error.stdout.strip(), error.stderr.strip())))
+        raise DeployError(f"{' '.join(command)}\n{said}") from error
 
 
 def find_helm(environment: Mapping[str, str]) -> str:

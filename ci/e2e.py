@@ -62,7 +62,7 @@ HABITS: Final = (
     STATE,
 )
 FAULTS: Final = (ClusterError, DeployError, ToolError, OSError, ValueError, KeyError)
-LIMIT: Final = 1800  # seconds for all but the removal
+LIMIT: Final = 1800  # seconds for all but the removal, and what is built before
 
 
 def find_missing(image: Path, helm: Path) -> list[str]:
@@ -151,6 +151,7 @@ def try_chart(image: Path, helm: Path, *, keep: bool) -> int:
     run = Run()
     before = None if loan.users() else look_around()  # beside another bench, it proves nothing
     programs = provide(default_directory(os.environ))
+    signal.alarm(LIMIT)
     directory = Path(tempfile.mkdtemp(prefix="ztbench-", dir=PLACE))
     directory.chmod(0o755)  # pods of other users read below it
     cluster = Cluster(directory, programs, NODES, extra=(STATE,))
@@ -222,7 +223,6 @@ def main() -> int:
         signal.signal(signal.SIGTERM, interrupt)
         signal.signal(signal.SIGHUP, interrupt)
         signal.signal(signal.SIGALRM, give_up)
-        signal.alarm(LIMIT)
         return try_chart(options.image, helm, keep=options.keep)
     except FAULTS as error:
         print(f"e2e: FAILED, {error}")

@@ -74,7 +74,7 @@ def authorize(bench: Bench) -> str:
 
     def all_answer() -> bool:
         try:
-            return len(deploy.agent_addresses(bench.command, WISH)) == len(NODES)
+            return len(deploy.agent_addresses(bench.command, WISH)[0]) == len(NODES)
         except (deploy.DeployError, ClusterError):  # no pod yet, or one that is about to start
             return False
 

@@ -56,6 +56,13 @@ class Pod:
         argv = (sys.executable, "-m", "ztlink", *arguments, "--home", str(self.home))
         return run(*self.host.namespace.entry, *argv)
 
+    def command_at_api(self, *arguments: str) -> str:
+        """Run a command beside it that asks it by its URL, with the token from a file."""
+        token = f"ZEROTIER_API_TOKEN_FILE={self.home / 'authtoken.secret'}"
+        api = ("--api", f"http://127.0.0.1:{PORT}")
+        argv = ("env", token, sys.executable, "-m", "ztlink", *arguments, *api)
+        return run(*self.host.namespace.entry, *argv)
+
     def links(self) -> Sequence[Json]:
         found: list[Json] = json.loads(self.host.namespace.ip("-json", "address"))
         return found

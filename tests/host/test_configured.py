@@ -90,6 +90,11 @@ def test_a_device_that_is_down_is_not_ready(joined: Pods) -> None:
     assert "is down" in text
 
 
+def test_a_running_controller_is_asked_by_its_url(joined: Pods) -> None:
+    said = joined.root.command_at_api("authorize", joined.network_id, joined.address, "--dry-run")
+    assert f"{joined.address}  was authorized already\n" in said
+
+
 def test_metrics_tell_the_status_of_the_network(joined: Pods) -> None:
     text = joined.node.probe.exchange("/zerotier/metrics")[1]
     line = f'zerotier_link_network_status{{network_id="{joined.network_id}",status="OK"}} 1.0'

@@ -45,7 +45,7 @@ def ready_identities(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def run(cluster: Cluster, *endpoints: Endpoint, unix_ms: int = 1_000) -> Outcome:
-    async with KubeClient(cluster.access, lambda: 0.0, first_pause=0.001) as api:
+    async with KubeClient(cluster.access, lambda: 0.0, bytes, first_pause=0.001) as api:
         work = Bootstrap(api, settings(*endpoints), random_bytes, lambda: Now(0.0, unix_ms))
         return await work.run()
 

@@ -28,7 +28,7 @@ BODY: Json = {
 
 
 def client(access: ClusterAccess, read_time: Callable[[], float] = lambda: 0.0) -> KubeClient:
-    return KubeClient(access, read_time, first_pause=0.001)
+    return KubeClient(access, read_time, bytes, first_pause=0.001)
 
 
 async def test_what_is_not_there_is_none(cluster: Cluster) -> None:

@@ -21,7 +21,8 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli_controller": ("network", "member"),
     "cli_identity": ("identity",),
     "cli_world": ("world",),
-    "cli_cluster": ("bootstrap", "authorize"),
+    "cli_authorize": ("authorize",),
+    "cli_cluster": ("bootstrap",),
     "cli_mesh": ("mesh-status",),
 }
 """Where commands are: the module of one is imported when that is given, or listed with its text."""

@@ -1,5 +1,6 @@
 """`ztlink mesh-status`: who sees whom in a cluster, and what is wrong with what remedy."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 @json_option
 def mesh_status(namespace: str, release: str, context: str | None, as_json: bool) -> None:
     """Ask every agent of a release, through kubectl; exit status 1 where something is wrong."""
+    from ztlink.hosted.access import without_token
     from ztlink.kubectl import Kubectl, ask_agents
     from ztlink.mesh import findings, to_json
 
     options = ("--context", context) if context else ()
-    nodes = ask_agents(Kubectl(namespace, options), release)
+    kubectl = Kubectl(namespace, options, environment=without_token(os.environ))
+    nodes = ask_agents(kubectl, release)
     found = findings(nodes, release)
     if as_json:
         show(to_json(nodes, found))

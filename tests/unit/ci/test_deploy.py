@@ -152,7 +152,8 @@ AGENTS = {
 
 def test_agents_are_asked_for_their_addresses() -> None:
     cluster = Cluster(AGENTS)
-    assert agent_addresses(cluster, Wish(release="mesh")) == ["0123456789", "abcdef0123"]
+    addresses, complaints = agent_addresses(cluster, Wish(release="mesh"))
+    assert (addresses, complaints) == (["0123456789", "abcdef0123"], [])
     assert (
         "app.kubernetes.io/instance=mesh,app.kubernetes.io/component=agent" in cluster.commands[0]
     )
@@ -175,6 +176,58 @@ def test_the_agents_and_nobody_else_are_let_in() -> None:
 def test_without_a_controller_of_its_own_the_members_are_listed() -> None:
     said = authorize(Cluster(AGENTS), Wish(network_id="8056c2e21c000001"))
     assert "at the controller of 8056c2e21c000001:\n  0123456789\n  abcdef0123\n" in said
+    assert "set ZEROTIER_NETWORK_ID and ZEROTIER_API_TOKEN" in said
+
+
+def test_an_agent_that_does_not_answer_keeps_nobody_else_out() -> None:
+    answers = Cluster({**AGENTS, "get configmap": "0123456789000001\n", "authorize": "done\n"})
+
+    def run(command: list[str]) -> str:
+        if "pod/y" in command:
+            raise DeployError("container not found")
+        return answers(command)
+
+    with pytest.raises(DeployError, match=r"done\npod/y does not say its address: container not"):
+        authorize(run, Wish())
+    assert answers.commands[-1].endswith("authorize 0123456789000001 0123456789")
+
+
+@pytest.mark.parametrize(
+    ("environment", "api"),
+    [
+        ({}, ""),
+        ({"ZEROTIER_API_TOKEN": "x"}, "central"),
+        ({"ZEROTIER_API_TOKEN_FILE": "x"}, "central"),
+        ({"ZEROTIER_API_TOKEN": "x", "ZEROTIER_API_URL": "http://[::1]:9993"}, "http://[::1]:9993"),
+    ],
+)
+def test_with_a_token_the_controller_elsewhere_is_asked(
+    environment: dict[str, str], api: str
+) -> None:
+    assert read_wish(environment).api == api
+
+
+def test_a_controller_elsewhere_is_asked_by_ztlink() -> None:
+    cluster = Cluster({"authorize": "done\n"})
+    wish = Wish(network_id="8056c2e21c000001", namespace="zt", api="central", is_dry=True)
+    assert authorize(cluster, wish) == "done\n"
+    assert cluster.commands[-1].endswith(
+        " -m ztlink authorize 8056c2e21c000001 --agents --namespace zt --release zerotier-k8s-link"
+        " --api central --dry-run"
+    )
+
+
+def test_a_dry_run_is_one_at_the_own_controller_too() -> None:
+    cluster = Cluster({**AGENTS, "get configmap": "0123456789000001\n"})
+    authorize(cluster, Wish(is_dry=True))
+    assert "ztlink authorize --dry-run 0123456789000001" in cluster.commands[-1]
+
+
+def test_ztlink_alone_sees_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZEROTIER_API_TOKEN", "abc")
+    assert "ZEROTIER_API_TOKEN" not in run_command(["env"])
+    monkeypatch.setattr(deploy, "ZTLINK", ("env",))
+    assert "ZEROTIER_API_TOKEN=abc" in run_command(["env"])
 
 
 def test_a_command_that_is_not_there_is_named() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.cli.rig import run
 from ztlink import (
+    cli_authorize,
     cli_cluster,
     cli_controller,
     cli_identity,
@@ -20,6 +21,7 @@ from ztlink.cli import main
 from ztlink.cli_options import address_argument, network_id_argument, show, table
 
 MODULES = [
+    cli_authorize,
     cli_cluster,
     cli_controller,
     cli_identity,

@@ -5,28 +5,23 @@ A request that changes something may have been done although its answer was lost
 `ConflictError` as news of the state, not as failure: look again, and decide anew.
 """
 
-import asyncio
-import logging
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
 
 from ztlink.errors import ConfigError, ZtError
+from ztlink.retries import PASSING, PassingError, Retries, read_retry_after
 from ztlink.settings import ClusterAccess
-
-logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
 PATIENCE: Final = 60.0
 """Seconds for which a request is tried again."""
 FIRST_PAUSE: Final = 0.2
-MAX_PAUSE: Final = 5.0
 REQUEST_TIMEOUT: Final = 10.0
-_PASSING: Final = frozenset({429, 500, 502, 503, 504})
 
 
 class KubeError(ZtError):
@@ -44,13 +39,12 @@ class KubeClient:
         self,
         access: ClusterAccess,
         read_time: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
         patience: float = PATIENCE,
         first_pause: float = FIRST_PAUSE,
     ) -> None:
         self._access = access
-        self._read_time = read_time
-        self._patience = patience
-        self._first_pause = first_pause
+        self._retries = Retries(read_time, random_bytes, patience, first_pause)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -81,19 +75,14 @@ class KubeClient:
         return _present(await self._call("PUT", path, body), "PUT", path)
 
     async def _call(self, method: str, path: str, body: Json | None) -> Json | None:
-        deadline = self._read_time() + self._patience
-        for pause in _pauses(self._first_pause):
-            try:
-                return await self._ask(method, path, body)
-            except _PassingError as error:
-                wait = max(pause, error.retry_after)
-                if self._read_time() + wait > deadline:
-                    raise KubeError(
-                        f"{method} {path}: {error}, for {self._patience:g} s"
-                    ) from error
-                logger.info("%s %s: %s, again in %.1f s", method, path, error, wait)
-                await asyncio.sleep(wait)
-        raise AssertionError("pauses do not end")
+        def ask() -> Awaitable[Json | None]:
+            return self._ask(method, path, body)
+
+        try:
+            return await self._retries.run(f"{method} {path}", ask)
+        except PassingError as error:
+            patience = self._retries.patience
+            raise KubeError(f"{method} {path}: {error}, for {patience:g} s") from error
 
     async def _ask(self, method: str, path: str, body: Json | None) -> Json | None:
         assert self._session is not None
@@ -108,11 +97,13 @@ class KubeClient:
                 f"{error}"
             ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise _PassingError(str(error) or "no answer in time") from error
+            raise PassingError(str(error) or "no answer in time") from error
 
     async def _read_answer(self, answer: aiohttp.ClientResponse, what: str) -> Json | None:
-        if answer.status in _PASSING:
-            raise _PassingError(f"status {answer.status}", _retry_after(answer))
+        if answer.status in PASSING:
+            raise PassingError(
+                f"status {answer.status}", read_retry_after(answer.headers.get("Retry-After", ""))
+            )
         try:
             content = await answer.json(content_type=None)
         except ValueError as error:
@@ -124,14 +115,6 @@ class KubeClient:
         if answer.status >= 300:
             raise _refusal(answer.status, what, str(content.get("message", "")))
         return content
-
-
-class _PassingError(Exception):
-    """What may be better in a moment."""
-
-    def __init__(self, message: str, retry_after: float = 0.0) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
 
 def _refusal(status: int, what: str, message: str) -> KubeError:
@@ -148,17 +131,6 @@ def _present(content: Json | None, method: str, path: str) -> Json:
     if content is None:
         raise KubeError(f"{method} {path}: no answer")
     return content
-
-
-def _retry_after(answer: aiohttp.ClientResponse) -> float:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else 0.0
-
-
-def _pauses(pause: float) -> Iterator[float]:
-    while True:
-        yield pause
-        pause = min(2 * pause, MAX_PAUSE)
 
 
 def _context(access: ClusterAccess) -> ssl.SSLContext | bool:

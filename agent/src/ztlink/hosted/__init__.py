@@ -1,0 +1,1 @@
+"""Controllers that are elsewhere: ZeroTier Central, or one's own by its URL."""

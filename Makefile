@@ -4,6 +4,7 @@
 # JOBS=2                  processes that run the tests
 # KEEP=1                  `make demo` leaves its network up, `make e2e` its cluster
 # ZEROTIER_ONE=/path      the reference node: runs the tests against it, too
+# CLUSTER=kind, or own    what `make e2e` runs on: kind where docker answers, else namespaces
 # BASE=IMAGE              the base of `make image`; debootstrap makes one where there is no registry
 #
 # deploy, authorize-nodes and mesh-status work on the cluster of kubectl's current context:
@@ -31,7 +32,7 @@ endif
 # Tests import their helpers, and scripts of ci/ theirs, from the top.
 export PYTHONPATH := $(CURDIR)
 
-export ZEROTIER_ONE
+export ZEROTIER_ONE CLUSTER
 export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE DRY_RUN
 
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
@@ -82,7 +83,7 @@ test-image: $(STAMP) ## build the image and run it as a node's runtime would; ne
 
 e2e: tools image ## the chart on a Kubernetes cluster of this machine (KEEP=1: leave it up); needs root and Go
 	@ci/packages e2e
-	@$(PYTHON) ci/e2e.py $(if $(KEEP),--keep)
+	@$(PYTHON) ci/e2e.py $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(KEEP),--keep)
 
 chart: test-chart ## lint and tests of the chart and the Dockerfile, with pinned tools
 

@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -16,12 +15,7 @@ from ci.deploy import CHART, CHART_NAME, Wish
 from ci.e2e_report import Agent, foreign_state, is_ready, pairs, read_network, read_ping
 
 TOP: Final = Path(__file__).parents[1]
-WISH: Final = Wish(
-    controller_node="node-1",
-    image="localhost/zerotier-k8s-link:dev",
-    values=str(CHART / "ci" / "embedded-values.yaml"),
-)
-NODES: Final = ("node-1", "node-2", "node-3")
+IMAGE: Final = "localhost/zerotier-k8s-link:dev"
 STATE: Final = "/var/lib/zerotier-k8s-link"
 HEALTH_PORT: Final = 9994
 PAGE_PORT: Final = 8080
@@ -50,7 +44,7 @@ def pages() -> dict[str, Any]:
     name = {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
     container = {
         "name": "page",
-        "image": WISH.image,
+        "image": IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python3", "-c", SERVE],
         "env": [name],
@@ -80,6 +74,12 @@ class Bench:
     def __init__(self, cluster: Cluster, helm: str) -> None:
         self.cluster: Final = cluster
         self.helm: Final = helm
+        values = str(CHART / "ci" / "embedded-values.yaml")
+        self.wish: Final = Wish(controller_node=cluster.nodes[0], image=IMAGE, values=values)
+        self.victim: Final = cluster.nodes[1]
+        """The node whose agent is killed."""
+        self.unplugged: Final = cluster.nodes[2]
+        """The node whose power is cut."""
         self.agents: list[Agent] = []
         """Who they were when last asked."""
         self.before: dict[str, frozenset[str]] = {}
@@ -99,11 +99,11 @@ class Bench:
 
     def helm_run(self, *words: str, timeout: float = PATIENCE) -> str:
         """Run helm on the release's namespace."""
-        return self.command([self.helm, *words, "--namespace", WISH.namespace], timeout)
+        return self.command([self.helm, *words, "--namespace", self.wish.namespace], timeout)
 
     def kubectl(self, *words: str, timeout: float = PATIENCE) -> str:
         """Run kubectl on the release's namespace."""
-        return self.cluster.kubectl("--namespace", WISH.namespace, *words, timeout=timeout)
+        return self.cluster.kubectl("--namespace", self.wish.namespace, *words, timeout=timeout)
 
     def wait_rolled_out(self, what: str, *options: str) -> None:
         """Wait until Kubernetes counts all pods of a set as new and ready."""
@@ -120,15 +120,15 @@ class Bench:
 
     def pods(self, component: str) -> dict[str, dict[str, Any]]:
         """Return the release's pods of a component, by node."""
-        labels = {"name": CHART_NAME, "instance": WISH.release, "component": component}
+        labels = {"name": CHART_NAME, "instance": self.wish.release, "component": component}
         selector = ",".join(f"app.kubernetes.io/{key}={value}" for key, value in labels.items())
-        space = f"--namespace={WISH.namespace}"
+        space = f"--namespace={self.wish.namespace}"
         items = self.cluster.get("pods", space, f"--selector={selector}")["items"]
         return {pod["spec"].get("nodeName", ""): pod for pod in items}
 
-    def wait_agents(self, nodes: Iterable[str] = NODES, seconds: float = PATIENCE) -> list[Agent]:
+    def wait_agents(self, seconds: float = PATIENCE) -> list[Agent]:
         """Wait until there is a ready agent on each node, and ask who they are."""
-        wanted = set(nodes)
+        wanted = set(self.cluster.nodes)
 
         def all_ready() -> bool:
             ready = {node for node, pod in self.pods("agent").items() if is_ready(pod)}
@@ -193,8 +193,8 @@ class Bench:
 
     def state_files(self, node: str) -> list[str]:
         """Return the files that the release keeps on a node's disk."""
-        top = Path(f"{self.cluster.disk(node)}{STATE}")
-        return sorted(str(file.relative_to(top)) for file in top.rglob("*") if file.is_file())
+        found = self.cluster.inside(node, "find", STATE, "-type", "f", "-printf", "%P\\n")
+        return sorted(found.splitlines())
 
     # -- diagnosis
 

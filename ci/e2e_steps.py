@@ -17,19 +17,15 @@ from ci.cluster.errors import ClusterError
 from ci.deploy import CHART, CHART_NAME
 from ci.e2e_bench import (
     HEALTH_PORT,
-    NODES,
     PAGE_BYTES,
     PAGE_PORT,
     PATIENCE,
     STATE,
-    WISH,
     Bench,
     pages,
 )
 from ci.e2e_report import Agent, containers, pairs, read_samples, read_status
 
-VICTIM: Final = NODES[1]
-UNPLUGGED: Final = NODES[2]
 NET_ADMIN: Final = 1 << 12
 STATE_NAMES: Final = frozenset({"identity.secret", "identity.public"})
 
@@ -44,13 +40,14 @@ def bring_up(cluster: Cluster, image: Path) -> str:
     """Start the cluster and import the images, side by side."""
     begin = time.monotonic()
     cluster.begin()
-    cluster.load_images(cluster.programs.pause_archive, image)
+    cluster.load_image(image)
     loaded = time.monotonic() - begin
     cluster.wait_ready()
     version = json.loads(cluster.kubectl("get", "--raw", "/version"))["gitVersion"]
     size = image.stat().st_size / 1e6
-    nodes = f"{len(NODES)} nodes Ready"
-    return f"Kubernetes {version}, {nodes}; image of {size:.0f} MB on each after {loaded:.0f} s"
+    nodes = f"{len(cluster.nodes)} nodes Ready on {cluster.kind}"
+    each = f"image of {size:.0f} MB on each after {loaded:.0f} s"
+    return f"Kubernetes {version}, {nodes}; {each}"
 
 
 def serve_pages(bench: Bench) -> str:
@@ -62,24 +59,26 @@ def serve_pages(bench: Bench) -> str:
 
 def install(bench: Bench) -> str:
     """Install the chart as `make deploy` does."""
-    bench.before = {node: bench.node_state(node) for node in NODES}
+    bench.before = {node: bench.node_state(node) for node in bench.cluster.nodes}
     bench.installed_at = time.monotonic()
-    deploy.install(bench.command, WISH, bench.helm)
-    return "root and controller on node-1, an agent on each node"
+    deploy.install(bench.command, bench.wish, bench.helm)
+    return f"root and controller on {bench.wish.controller_node}, an agent on each node"
 
 
 def authorize(bench: Bench) -> str:
     """Let the agents in as `make authorize-nodes` does, once they run."""
-    bench.wait_rolled_out(f"statefulset/{WISH.fullname}-controller")
+    bench.wait_rolled_out(f"statefulset/{bench.wish.fullname}-controller")
 
     def all_answer() -> bool:
         try:
-            return len(deploy.agent_addresses(bench.command, WISH)[0]) == len(NODES)
+            return len(deploy.agent_addresses(bench.command, bench.wish)[0]) == len(
+                bench.cluster.nodes
+            )
         except (deploy.DeployError, ClusterError):  # no pod yet, or one that is about to start
             return False
 
     wait_for("answers of all agents", all_answer, PATIENCE)
-    return deploy.authorize(bench.command, WISH).strip()
+    return deploy.authorize(bench.command, bench.wish).strip()
 
 
 def become_ready(bench: Bench) -> str:
@@ -115,9 +114,9 @@ def scrape(bench: Bench) -> str:
     """Read metrics of every agent, at its node's address."""
     counts = []
     for agent in bench.agents:
-        host = bench.cluster.places[agent.node].address
+        host = bench.cluster.address(agent.node)
         # From another node: this is how a Prometheus in the cluster comes.
-        other = next(node for node in NODES if node != agent.node)
+        other = next(node for node in bench.cluster.nodes if node != agent.node)
         url = f"http://{host}:{HEALTH_PORT}/zerotier/metrics"
         samples = read_samples(bench.fetch(other, url))
         mine = [name for name in samples if agent.address in name]
@@ -128,7 +127,7 @@ def scrape(bench: Bench) -> str:
 
 def look_at_mesh(bench: Bench) -> str:
     """Ask who sees whom, as `make mesh-status` does; it fails where something is wrong."""
-    options = ["--namespace", WISH.namespace, "--release", WISH.release]
+    options = ["--namespace", bench.wish.namespace, "--release", bench.wish.release]
     return bench.command([sys.executable, "-m", "ztlink", "mesh-status", *options]).strip()
 
 
@@ -154,22 +153,22 @@ def look_at_rights(bench: Bench) -> str:
 def kill_agent(bench: Bench) -> str:
     """Kill an agent as a crash would; its pod comes back as the same member, and the mesh heals."""
     before = {agent.node: agent for agent in bench.agents}
-    container, restarts = containers(bench.pods("agent")[VICTIM], "agent")
+    container, restarts = containers(bench.pods("agent")[bench.victim], "agent")
     kill = ("ctr", "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", container)
-    bench.cluster.inside(VICTIM, *kill)
+    bench.cluster.inside(bench.victim, *kill)
     begin = time.monotonic()
 
     def is_back() -> bool:
-        again, count = containers(bench.pods("agent")[VICTIM], "agent")
+        again, count = containers(bench.pods("agent")[bench.victim], "agent")
         return count > restarts and again not in ("", container)
 
-    wait_for(f"the agent of {VICTIM} again", is_back, PATIENCE)
+    wait_for(f"the agent of {bench.victim} again", is_back, PATIENCE)
     back = time.monotonic() - begin
     bench.wait_agents()
     _expect_same(before, bench.agents)
     bench.ping_all(bench.agents)
     healed = time.monotonic() - begin
-    return f"{VICTIM}: runs again after {back:.1f} s, all pairs after {healed:.1f} s"
+    return f"{bench.victim}: runs again after {back:.1f} s, all pairs after {healed:.1f} s"
 
 
 def _expect_same(before: Mapping[str, Agent], now: list[Agent]) -> None:
@@ -182,31 +181,31 @@ def _expect_same(before: Mapping[str, Agent], now: list[Agent]) -> None:
 def power_off(bench: Bench) -> str:
     """Cut a node's power; the others keep their mesh."""
     begin = time.monotonic()
-    bench.cluster.stop_node(UNPLUGGED)
-    bench.cluster.wait_node(UNPLUGGED, "Unknown")
+    bench.cluster.stop_node(bench.unplugged)
+    bench.cluster.wait_node(bench.unplugged, "Unknown")
     noticed = time.monotonic() - begin
-    rest = [agent for agent in bench.agents if agent.node != UNPLUGGED]
+    rest = [agent for agent in bench.agents if agent.node != bench.unplugged]
     times = bench.ping_all(rest)
-    return f"{UNPLUGGED} is NotReady after {noticed:.1f} s; the others: {_range(times)}"
+    return f"{bench.unplugged} is NotReady after {noticed:.1f} s; the others: {_range(times)}"
 
 
 def power_on(bench: Bench) -> str:
     """Switch it on again; it comes back as the same member."""
     before = {agent.node: agent for agent in bench.agents}
     begin = time.monotonic()
-    bench.cluster.start_node(UNPLUGGED)
-    bench.cluster.wait_node(UNPLUGGED)
+    bench.cluster.start_node(bench.unplugged)
+    bench.cluster.wait_node(bench.unplugged)
     ready = time.monotonic() - begin
     bench.wait_agents()
     _expect_same(before, bench.agents)
     bench.ping_all(bench.agents)
     healed = time.monotonic() - begin
-    return f"{UNPLUGGED}: Ready after {ready:.1f} s, all pairs after {healed:.1f} s"
+    return f"{bench.unplugged}: Ready after {ready:.1f} s, all pairs after {healed:.1f} s"
 
 
 def helm_test(bench: Bench) -> str:
     """Run the chart's own test."""
-    said = bench.helm_run("test", WISH.release, "--timeout=180s")
+    said = bench.helm_run("test", bench.wish.release, "--timeout=180s")
     phases = [line.strip() for line in said.splitlines() if line.startswith("Phase:")]
     expect(phases == ["Phase:          Succeeded"], f"helm test says: {phases}")
     return "passed"
@@ -216,8 +215,8 @@ def helm_upgrade(bench: Bench) -> str:
     """Upgrade with another value: pods are replaced one by one, members stay who they are."""
     before = {agent.node: agent for agent in bench.agents}
     change = ("--reuse-values", "--set=logLevel=WARNING")
-    bench.helm_run("upgrade", WISH.release, str(CHART), *change)
-    bench.wait_rolled_out(f"daemonset/{WISH.fullname}")
+    bench.helm_run("upgrade", bench.wish.release, str(CHART), *change)
+    bench.wait_rolled_out(f"daemonset/{bench.wish.fullname}")
     bench.wait_agents()
     _expect_same(before, bench.agents)
     renewed = all(agent.pod != before[agent.node].pod for agent in bench.agents)
@@ -229,12 +228,14 @@ def helm_upgrade(bench: Bench) -> str:
 def helm_uninstall(bench: Bench) -> str:
     """Uninstall and look at what is left on each node: its state, and nothing in its network."""
     begin = time.monotonic()
-    bench.helm_run("uninstall", WISH.release, "--wait", "--cascade=foreground", "--timeout=180s")
+    bench.helm_run(
+        "uninstall", bench.wish.release, "--wait", "--cascade=foreground", "--timeout=180s"
+    )
     wait_for("the end of the agents", lambda: not bench.pods("agent"), PATIENCE)
     seconds = time.monotonic() - begin
     told = [f"pods gone after {seconds:.1f} s"]
     left = []
-    for node in NODES:
+    for node in bench.cluster.nodes:
         rest = sorted(bench.node_state(node) - bench.before[node])
         left += [f"{node}: {what}" for what in rest]
         files = bench.state_files(node)

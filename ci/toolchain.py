@@ -30,7 +30,7 @@ from ci.schemas import write_schemas
 
 TOOLS: Final = Path(__file__).with_name("tools")
 PYTHON_LOCK: Final = TOOLS / "requirements.lock"
-PROGRAMS: Final = ("helm", "helm-unittest", "chart-testing", "kubeconform", "helm-docs")
+PROGRAMS: Final = ("helm", "helm-unittest", "chart-testing", "kubeconform", "helm-docs", "kind")
 KUBERNETES: Final = ("1.29.0", "1.33.0", "1.36.0")
 """The oldest that the chart is for, the newest, and one between: their schemas are kept."""
 

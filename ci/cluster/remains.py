@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ci.cluster import loan, machine
+from ci.cluster.docker import remove_cluster
 from ci.cluster.errors import ClusterError
 from ci.cluster.processes import processes_of
 
@@ -26,6 +27,10 @@ class Note:
     name: str
     """Of the bench, and of the control group with all of it below."""
     namespaces: list[str] = field(default_factory=list)
+    kind: list[str] = field(default_factory=list)
+    """Of a cluster of kind: its program, the cluster's name, the kubeconfig."""
+    owns_kind_network: bool = False
+    """Kind's network was not there before."""
 
     def save(self, directory: Path) -> None:
         """Write it so that a reader finds all of it, or the one before."""
@@ -66,6 +71,8 @@ def remove(directory: Path, note: Note) -> list[str]:
         if Path("/run/netns", namespace).exists():
             done = subprocess.run(["ip", "netns", "delete", namespace], capture_output=True)
             left += [f"network namespace {namespace}"] if done.returncode else []
+    if note.kind:
+        left += remove_cluster(*note.kind, network=note.owns_kind_network)
     left += [f"control group {group}" for group in machine.remove_groups(note.name)]
     left += [f"directory {path}" for path in loan.give_back(note.name)]
     left += [f"mount {mount}" for mount in mounts_below(directory)]

@@ -6,8 +6,10 @@ import pytest
 
 from ci import e2e, e2e_steps
 from ci.cluster.errors import ClusterError
+from ci.cluster.kind import KindCluster
+from ci.cluster.kubernetes import default_directory
 from ci.e2e import Run, find_missing
-from ci.e2e_bench import NODES, WISH, pages
+from ci.e2e_bench import IMAGE, Bench, pages
 
 
 def fail() -> str:
@@ -51,10 +53,59 @@ def test_what_is_missing_is_said_with_its_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    missing = find_missing(tmp_path / "image.tar", tmp_path / "helm")
+    missing = find_missing("namespaces", tmp_path / "image.tar", {"helm": tmp_path / "helm"})
     assert "the command containerd (package containerd)" in missing
     assert f"the image, {tmp_path}/image.tar (make image)" in missing
     assert f"helm, {tmp_path}/helm (make tools)" in missing
+
+
+def test_kind_brings_its_own_containerd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    missing = find_missing("kind", tmp_path / "image.tar", {"kind": tmp_path / "kind"})
+    assert "the command nsenter (package util-linux)" in missing
+    assert f"kind, {tmp_path}/kind (make tools)" in missing
+    assert not [line for line in missing if "containerd" in line]
+
+
+@pytest.mark.parametrize(
+    ("asked", "docker", "kind"),
+    [
+        (None, "exit 0", "kind"),
+        (None, "exit 1", "namespaces"),
+        (None, None, "namespaces"),
+        ("own", "exit 0", "namespaces"),
+        ("kind", None, "kind"),
+    ],
+)
+def test_kind_is_chosen_where_docker_answers(
+    asked: str | None,
+    docker: str | None,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if docker:
+        (tmp_path / "docker").write_text(f"#!/bin/sh\n{docker}\n")
+        (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert e2e.choose(asked) == kind
+
+
+def test_kind_takes_the_users_kubectl_before_that_of_the_bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = default_directory({"XDG_CACHE_HOME": str(tmp_path)}) / "kubectl"
+    built.parent.mkdir(parents=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    with pytest.raises(ClusterError, match="kubectl is not in PATH"):
+        e2e.find_kubectl()
+    built.touch()
+    assert e2e.find_kubectl() == str(built)
+    users = tmp_path / "bin" / "kubectl"
+    users.parent.mkdir()
+    users.touch(mode=0o755)
+    assert e2e.find_kubectl() == str(users)
 
 
 def test_a_cluster_that_is_kept_keeps_its_release() -> None:
@@ -74,11 +125,13 @@ def test_another_directory_is_not_ended(
     assert tmp_path.exists()
 
 
-def test_the_controllers_node_is_one_of_the_cluster() -> None:
-    assert WISH.controller_node == NODES[0]
+def test_no_node_is_both_without_power_and_the_controllers(tmp_path: Path) -> None:
+    bench = Bench(KindCluster(tmp_path, "kind", "kubectl"), "helm")
+    assert bench.wish.controller_node == bench.cluster.nodes[0]
+    assert len({bench.wish.controller_node, bench.victim, bench.unplugged}) == 3
 
 
 def test_pages_are_served_by_the_image_under_test() -> None:
     [container] = pages()["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == WISH.image
+    assert container["image"] == IMAGE
     assert container["imagePullPolicy"] == "IfNotPresent"

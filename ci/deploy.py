@@ -220,7 +220,8 @@ def run_command(command: list[str]) -> str:
         raise DeployError(f"{command[0]} is not in PATH") from error
     except subprocess.CalledProcessError as error:
         said = "\n".join(filter(None, (error.stdout.strip(), error.stderr.strip())))
-        raise DeployError(f"{' '.join(command)}\n{said}") from error
+        what = f"ztlink {command[len(ZTLINK)]} failed" if is_ours else " ".join(command)
+        raise DeployError(f"{what}\n{said}") from error
 
 
 def find_helm(environment: Mapping[str, str]) -> str:

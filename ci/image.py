@@ -187,8 +187,10 @@ def make_base(plan: Plan) -> str:
     name = f"localhost/zerotier-k8s-link-base:{plan.arch}-{key}"
     if plan.tool == "buildah":
         _import_with_buildah(plan, tar, name)
+    elif plan.tool == "podman":
+        run("podman", "import", "-q", "--os", "linux", "--arch", plan.arch, tar, name)
     else:
-        run(plan.tool, "import", "--platform", f"linux/{plan.arch}", tar, name)
+        run("docker", "import", "--platform", f"linux/{plan.arch}", tar, name)
     return name
 
 

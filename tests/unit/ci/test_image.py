@@ -146,3 +146,24 @@ def test_the_context_has_what_the_dockerfile_copies() -> None:
             for source in line.split()[1:-1]:
                 path = source.rstrip("/").replace("/${TARGETARCH}", "")
                 assert f"!{path}\n" in allowed
+
+
+@pytest.mark.parametrize(
+    ("tool", "command"),
+    [
+        # Podman has no --platform here: what it says to that is "unknown flag".
+        ("podman", "podman import -q --os linux --arch arm64"),
+        ("docker", "docker import --platform linux/arm64"),
+    ],
+)
+def test_a_base_is_imported_in_the_tools_own_words(
+    tool: str, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[str] = []
+    monkeypatch.setattr(image, "run", lambda *argv: commands.append(" ".join(map(str, argv))))
+    key = image.digest(" ".join(image.base_recipe("arm64", Path("base.tar"))).encode())
+    tar = tmp_path / "base" / f"arm64-{key}.tar"
+    tar.parent.mkdir()
+    tar.touch()
+    name = image.make_base(Plan(tool, "debootstrap", NAME, OUT, "arm64", tmp_path))
+    assert commands == [f"{command} {tar} {name}"]

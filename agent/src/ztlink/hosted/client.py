@@ -18,7 +18,7 @@ from ztlink.retries import PASSING, PassingError, Retries, read_retry_after
 
 Json = dict[str, Any]
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 30.0
 """Seconds for which a request is tried again."""
 FIRST_PAUSE: Final = 0.5
 DISTANCE: Final = 1 / 15

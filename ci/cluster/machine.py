@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from ci.cluster.errors import ClusterError
+
 CGROUPS: Final = Path("/sys/fs/cgroup")
 SYSCTLS: Final = Path("/proc/sys")
 # Every kubelet sets these, and they belong to the whole machine.
@@ -22,6 +24,9 @@ KUBELET_SYSCTLS: Final = (
     "kernel/keys/root_maxbytes",
 )
 CONTROLLERS: Final = "cgroup.controllers"  # a file of version 2 alone
+NEEDED: Final = ("cpu", "memory", "pids")
+"""Of a kubelet."""
+LEAF: Final = "init"
 PROCESSES: Final = "cgroup.procs"
 CPUSET: Final = ("cpuset.cpus", "cpuset.mems")
 PATIENCE: Final = 10.0
@@ -61,6 +66,23 @@ def hierarchies(root: Path = CGROUPS) -> list[Path]:
 def make_groups(name: str, root: Path = CGROUPS) -> list[Path]:
     """Make the group `name`, such as `bench/node`, in every hierarchy; return where."""
     return [_make_group(top, Path(name)) for top in hierarchies(root)]
+
+
+def make_leaves(groups: Sequence[Path]) -> list[Path]:
+    """Make a group below each of version 2, for processes; return where.
+
+    There, a group that hands controllers on has no process of its own, and a node's root is such.
+    """
+    leaves = [group / LEAF for group in groups if (group / CONTROLLERS).exists()]
+    for leaf in leaves:
+        leaf.mkdir(exist_ok=True)
+        have = (leaf.parent / CONTROLLERS).read_text().split()
+        if missing := [name for name in NEEDED if name not in have]:
+            raise ClusterError(
+                f"{leaf.parent} has no {', '.join(missing)}: the groups above do not hand them on."
+                " In a container, no process may be in its topmost group"
+            )
+    return leaves
 
 
 def _make_group(top: Path, name: Path) -> Path:

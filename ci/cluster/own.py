@@ -45,7 +45,12 @@ API_NAMES: Final = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
 )
-NAMESPACES: Final = ("--mount", "--uts", "--ipc", "--pid", "--cgroup")
+NAMESPACES: Final = ("--mount", "--uts", "--ipc", "--pid")
+
+
+def _in(groups: Sequence[Path]) -> list[str]:
+    """Return the start of a command line that enters control groups."""
+    return [str(HERE / "in-group"), *map(str, groups), "--"] if groups else []
 
 
 class OwnCluster(Cluster):
@@ -135,12 +140,14 @@ class OwnCluster(Cluster):
 
     def start_node(self, name: str) -> None:
         groups = machine.make_groups(f"{self._prefix}/{name}")
+        leaves = machine.make_leaves(groups)
         plan = components.node_components(self.programs, self._keys, self.places[name])
         node = [str(HERE / "node"), name, str(self.disk(name)), *self._own, "--"]
         parts = [*NAMESPACES, "--fork", "--kill-child"]
         inside = ["unshare", *parts, *node, *self._init_command(name, plan)]
         entered = enter(self.namespace(name), *inside)
-        self._start(name, [str(HERE / "in-group"), *map(str, groups), "--", *entered])
+        # What is the root of control groups to a node is where it is when it leaves the machine's.
+        self._start(name, [*_in(groups), "unshare", "--cgroup", *_in(leaves), *entered])
 
     def stop_node(self, name: str) -> None:
         process = self._inits.pop(name)
@@ -200,7 +207,7 @@ class OwnCluster(Cluster):
 
     def enter_node(self, name: str) -> list[str]:
         target = f"--target={self._node_init(name)}"
-        return ["nsenter", target, *NAMESPACES, "--net", "--"]
+        return ["nsenter", target, *NAMESPACES, "--cgroup", "--net", "--"]
 
     def enter_network(self, name: str) -> list[str]:
         """Return the start of a command line, whether or not the node is on."""

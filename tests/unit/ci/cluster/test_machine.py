@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from ci.cluster.errors import ClusterError
 from ci.cluster.machine import (
     hierarchies,
     is_unified,
     make_groups,
+    make_leaves,
     make_mount_points,
     read_sysctls,
     remove_groups,
@@ -86,6 +88,41 @@ def test_a_group_of_processors_gets_those_of_the_one_above(version_1: Path) -> N
 
 def test_a_group_is_made_again_without_a_complaint(version_1: Path) -> None:
     assert make_groups("bench/node-1", version_1) == make_groups("bench/node-1", version_1)
+
+
+@pytest.fixture
+def nodes_group(version_2: Path) -> Path:
+    """Make what the kernel makes with a node's group: its files."""
+    for group in (version_2 / "bench", version_2 / "bench" / "node-1"):
+        group.mkdir()
+        (group / "cgroup.controllers").write_text("cpu memory pids\n")
+    return version_2 / "bench" / "node-1"
+
+
+def test_controllers_are_handed_on_from_the_top_to_the_node(
+    version_2: Path, nodes_group: Path
+) -> None:
+    assert make_groups("bench/node-1", version_2) == [nodes_group]
+    for group in (version_2, version_2 / "bench"):
+        assert (group / "cgroup.subtree_control").read_text().startswith("+")
+    assert not (nodes_group / "cgroup.subtree_control").exists()
+
+
+def test_a_nodes_processes_are_not_in_the_group_that_hands_controllers_on(
+    nodes_group: Path,
+) -> None:
+    assert make_leaves([nodes_group]) == [nodes_group / "init"]
+    assert (nodes_group / "init").is_dir()
+
+
+def test_in_version_1_they_are_in_the_group_itself(version_1: Path) -> None:
+    assert make_leaves(make_groups("bench/node-1", version_1)) == []
+
+
+def test_controllers_that_nobody_hands_on_are_named(nodes_group: Path) -> None:
+    (nodes_group / "cgroup.controllers").write_text("cpu\n")
+    with pytest.raises(ClusterError, match="has no memory, pids: the groups above do not hand"):
+        make_leaves([nodes_group])
 
 
 def test_groups_go_with_all_below(version_1: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.controller.rig import NETWORK, START, member, metadata
 from ztlink.clock import Now
 from ztlink.controller import asked as module
-from ztlink.controller.asked import Askers
+from ztlink.controller.asked import ANSWER_BURST, Askers
 from ztlink.controller.decide import Request
 from ztlink.ids import NetworkId
 
@@ -27,18 +27,36 @@ def askers() -> Askers:
     return askers
 
 
-@pytest.mark.parametrize(("seconds", "is_noted"), [(0.999, False), (1.0, True)])
-def test_a_member_may_ask_once_a_second(askers: Askers, seconds: float, is_noted: bool) -> None:
-    assert askers.note(NETWORK, request(2), after(60.0 + seconds)) is is_noted
+def times_answered(askers: Askers, times: list[float], network: NetworkId = NETWORK) -> list[float]:
+    """Have member 3 ask at some times; return when it is answered."""
+    return [time for time in times if askers.note(network, request(3), after(time))]
 
 
-def test_a_request_that_came_too_soon_does_not_put_off_the_next(askers: Askers) -> None:
-    askers.note(NETWORK, request(2), after(60.9))
-    assert askers.note(NETWORK, request(2), after(61.0))
+def test_a_member_that_joins_is_answered_four_times_at_once() -> None:
+    assert times_answered(Askers(), [0.0] * 6) == [0.0] * ANSWER_BURST
 
 
-def test_networks_are_asked_for_apart(askers: Askers) -> None:
-    assert askers.note(NetworkId(NETWORK + 1), request(2), after(60.0))
+def test_a_member_that_asks_without_end_is_answered_once_a_second() -> None:
+    answered = times_answered(Askers(), [number / 4 for number in range(400)])
+    assert len(answered) == ANSWER_BURST + 99
+    assert answered[-3:] == [97.0, 98.0, 99.0]
+
+
+def test_a_member_that_kept_quiet_may_have_four_answers_again() -> None:
+    askers = Askers()
+    times_answered(askers, [0.0] * 4)
+    assert times_answered(askers, [4.0] * 6) == [4.0] * ANSWER_BURST
+
+
+def test_a_request_that_came_too_soon_does_not_put_off_the_next() -> None:
+    askers = Askers()
+    assert times_answered(askers, [*[0.0] * 4, 0.9, 1.0]) == [*[0.0] * 4, 1.0]
+
+
+def test_networks_are_asked_for_apart() -> None:
+    askers = Askers()
+    times_answered(askers, [0.0] * 4)
+    assert times_answered(askers, [0.0], NetworkId(NETWORK + 1)) == [0.0]
 
 
 @pytest.mark.parametrize(
@@ -64,11 +82,11 @@ def test_nobody_is_online_of_a_network_that_was_forgotten(askers: Askers) -> Non
     assert askers.online(NETWORK, after(60.0)) == []
 
 
-@pytest.mark.parametrize(("seconds", "is_noted"), [(0.5, False), (1.0, True)])
-def test_what_there_is_not_may_be_asked_for_once_a_second(seconds: float, is_noted: bool) -> None:
+def test_what_there_is_not_may_be_asked_for_as_often_as_what_there_is() -> None:
     askers = Askers()
-    askers.note_stray(NETWORK, member(1).address, START)
-    assert askers.note_stray(NETWORK, member(1).address, after(seconds)) is is_noted
+    times = [number / 4 for number in range(40)]
+    answered = [t for t in times if askers.note_stray(NETWORK, member(1).address, after(t))]
+    assert answered == times_answered(askers, times)
 
 
 def test_of_too_many_the_longest_silent_is_forgotten(
@@ -83,6 +101,6 @@ def test_of_too_many_the_longest_silent_is_forgotten(
 def test_a_million_names_of_networks_take_bounded_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ASKERS", 2)
     askers = Askers()
-    for number in range(3):
+    for number in (*[0] * ANSWER_BURST, 1, 2):
         askers.note_stray(NetworkId(NETWORK + number), member(1).address, START)
-    assert askers.note_stray(NETWORK, member(1).address, START)  # its first time was forgotten
+    assert askers.note_stray(NETWORK, member(1).address, START)  # its first times were forgotten

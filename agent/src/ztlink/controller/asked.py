@@ -9,8 +9,11 @@ from ztlink.ids import Address, NetworkId
 
 ONLINE_WINDOW: Final = 120.0
 """Seconds since its last request for which a member counts as online."""
-MIN_REQUEST_INTERVAL: Final = 1.0
-"""Seconds between requests of one member for one network that are answered; pushes are exempt."""
+ANSWER_INTERVAL: Final = 1.0
+"""Seconds between requests of one member for one network that are answered in the long run; pushes
+are exempt."""
+ANSWER_BURST: Final = 4
+"""Answers that may follow each other at once: of a member that joins, any may be lost."""
 MAX_ASKERS: Final = 65_536
 """Of one network, and of all networks that there are not."""
 
@@ -20,9 +23,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, and when it came."""
+    """A request that is answered, when it came, and until when those so far count."""
 
     mono: float
+    until: float
     request: Request
 
 
@@ -35,22 +39,23 @@ class Askers:
         """Of networks that there are not: anybody could name millions of them."""
 
     def note(self, network_id: NetworkId, request: Request, now: Now) -> bool:
-        """Note a request; False where it comes too soon after the last one."""
+        """Note a request; False where those before leave no room for it."""
         address = request.identity.address
         askers = self._by_network.setdefault(network_id, {})
         last = askers.get(address)
-        if last is not None and now.mono - last.mono < MIN_REQUEST_INTERVAL:
+        until = _count(last.until if last is not None else now.mono, now)
+        if until is None:
             return False
         askers.pop(address, None)
         _make_room(askers)
-        askers[address] = Asked(now.mono, request)
+        askers[address] = Asked(now.mono, until, request)
         return True
 
     def assume(self, network_id: NetworkId, request: Request, now: Now) -> None:
         """Take it that a member asked: it may ask again at any time."""
         askers = self._by_network.setdefault(network_id, {})
         _make_room(askers)
-        askers[request.identity.address] = Asked(now.mono - MIN_REQUEST_INTERVAL, request)
+        askers[request.identity.address] = Asked(now.mono, now.mono, request)
 
     def invite(self, network_id: NetworkId, address: Address, now: Now) -> None:
         """Let a member ask at once, however lately it did: it was told that it should."""
@@ -63,11 +68,12 @@ class Askers:
     def note_stray(self, network_id: NetworkId, address: Address, now: Now) -> bool:
         """Note a request for a network that there is not; False where it comes too soon."""
         key = (network_id, address)
-        if now.mono - self._strays.get(key, float("-inf")) < MIN_REQUEST_INTERVAL:
+        until = _count(self._strays.get(key, now.mono), now)
+        if until is None:
             return False
         self._strays.pop(key, None)
         _make_room(self._strays)
-        self._strays[key] = now.mono
+        self._strays[key] = until
         return True
 
     def online(self, network_id: NetworkId, now: Now) -> list[Address]:
@@ -90,6 +96,17 @@ class Askers:
     def forget(self, network_id: NetworkId) -> None:
         """Forget all that asked for a network."""
         self._by_network.pop(network_id, None)
+
+
+def _count(until: float, now: Now) -> float | None:
+    """Count one more answer: each takes an interval, and a burst of them may lie ahead.
+
+    `until` is when those so far are through. Return the same with the new one; None where it has
+    no room.
+    """
+    if until > now.mono + (ANSWER_BURST - 1) * ANSWER_INTERVAL:
+        return None
+    return max(until, now.mono) + ANSWER_INTERVAL
 
 
 def _make_room(table: dict[K, V]) -> None:

@@ -29,7 +29,7 @@ MAX_PENDING_OF_STRANGERS: Final = 512
 """Questions that packets of unknown senders may cause: nothing proves that these exist, and what we
 want to know ourselves must not wait for them."""
 PENDING_LIFETIME: Final = 5.0
-WHOIS_INTERVALS: Final = (0.2, 0.2, 0.3, 0.3, 0.5, 0.5, 1.0, 1.0, 1.0)
+WHOIS_INTERVALS: Final = (0.2, 0.2, 0.3, 0.3, *(0.4,) * 10)
 """Seconds until an unanswered WHOIS is repeated; after the last the query ends. It is small, and
 what waits for it is the first that a user sees of a network."""
 

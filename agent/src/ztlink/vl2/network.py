@@ -46,7 +46,7 @@ from ztlink.wire.verbs import PROTOCOL_VERSION, SOFTWARE_VERSION, ErrorCode, Ver
 RETRY_INTERVAL: Final = 2.0
 FIRST_RETRIES: Final = (0.3, *(0.4,) * 12)
 """A lost first request, or its answer, is repeated soon: for five seconds, then as any other. A
-controller answers the first that it gets a second after its last answer."""
+controller of ZeroTierOne answers the first that it gets a second after its last answer."""
 REFRESH_INTERVAL: Final = 60.0
 ANNOUNCE_INTERVAL: Final = 60.0
 ANNOUNCE_AGAIN: Final = (1.0, 4.0, 15.0)

@@ -34,6 +34,7 @@ class Sent:
     to: Address
     verb: Verb
     payload: bytes
+    is_patient: bool = False
 
 
 class NotingUnderlay:
@@ -56,9 +57,16 @@ class NotingUnderlay:
             self.timers[id(owner)] = (owner, deadline)
 
     def send(
-        self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
+        self,
+        destination: Address,
+        verb: Verb,
+        payload: bytes,
+        now: Now,
+        *,
+        compress: bool = False,
+        is_patient: bool = False,
     ) -> PacketId | None:
-        self.sent.append(Sent(destination, verb, payload))
+        self.sent.append(Sent(destination, verb, payload, is_patient))
         return PacketId(len(self.sent))
 
     def send_frame(

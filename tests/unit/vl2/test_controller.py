@@ -262,6 +262,15 @@ def test_a_chunk_names_the_network_that_it_is_of() -> None:
     assert NetworkConfig.decode(decoded.data).credential_time_max_delta == MAX_DELTA
 
 
+def test_what_is_said_unasked_waits_for_a_way_to_the_member() -> None:
+    server = Server()
+    controller, code = server.vl2.controller, ErrorCode.NETWORK_ACCESS_DENIED
+    controller.send_config(OWN.address, NETWORK, [b"chunk"], None, START)
+    controller.send_error(OWN.address, NETWORK, PacketId(0), code, START)
+    controller.send_revocation([OWN.address], revocation_of(PEER), START)
+    assert [message.is_patient for message in server.underlay.sent] == [True] * 3
+
+
 # -- what a member does not believe ----------------------------------------------------------
 
 

@@ -42,10 +42,19 @@ class Tie:
         self._ctx.timers.schedule(owner, deadline)
 
     def send(
-        self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
+        self,
+        destination: Address,
+        verb: Verb,
+        payload: bytes,
+        now: Now,
+        *,
+        compress: bool = False,
+        is_patient: bool = False,
     ) -> PacketId | None:
-        """Send a message; None where it waits for the destination to become known."""
-        return self._vl1.egress.send(destination, verb, payload, now, compress=compress)
+        """Send a message; None where it waits for the destination, or for a way to it."""
+        return self._vl1.egress.send(
+            destination, verb, payload, now, compress=compress, is_patient=is_patient
+        )
 
     def send_frame(
         self,

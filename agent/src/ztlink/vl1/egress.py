@@ -5,6 +5,7 @@ relays it: the very same packet, sent to the root's address. The way is chosen b
 because the fragmented bit and the cipher suite are under the authentication tag.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,8 @@ from ztlink.vl1.fragments import longest, split
 from ztlink.vl1.path import Path
 from ztlink.vl1.peer import MIN_PROTOCOL_SUITE_3, Peer
 from ztlink.vl1.requests import Request, Requests
-from ztlink.vl1.topology import Topology
+from ztlink.vl1.topology import MAX_PENDING, MAX_PENDING_OF_PATIENT, Topology
+from ztlink.vl1.waiting import WaitingRoom
 from ztlink.wire.compress import compress as compress_payload
 from ztlink.wire.packet import (
     FLAG_FRAGMENTED,
@@ -79,6 +81,7 @@ class Egress:
         self._ctx = ctx
         self._topology = topology
         self.requests = Requests()
+        self.waiting = WaitingRoom()
         self._sender = ctx.address.to_bytes(5, "big")
 
     def route(self, peer: Peer) -> Route | None:
@@ -97,20 +100,44 @@ class Egress:
         return Route(peer, path) if path else None
 
     def send(
-        self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
+        self,
+        destination: Address,
+        verb: Verb,
+        payload: bytes,
+        now: Now,
+        *,
+        compress: bool = False,
+        is_patient: bool = False,
     ) -> PacketId | None:
-        """Send a message; what cannot go now waits until the destination is known, at most 5 s."""
+        """Send a message; what cannot go now waits until the destination is known, at most 5 s.
+
+        One that is patient waits as long for a way to it, too.
+        """
         peer = self._topology.find(destination, now)
-        if peer is None:
-            waits = self._topology.when_known(
-                destination,
-                now,
-                lambda later: self._send_late(destination, verb, payload, later, compress),
-            )
-            if not waits:
-                self._ctx.stats.drop(Drop.QUEUE_FULL)
-            return None
-        return self.send_to(peer, verb, payload, now, compress=compress)
+        if peer is not None and not (is_patient and self.route(peer) is None):
+            return self.send_to(peer, verb, payload, now, compress=compress)
+
+        def resume(later: Now) -> None:
+            known = self._topology.peers.get(destination)
+            if known is not None:
+                self.send_to(known, verb, payload, later, compress=compress)
+
+        if peer is not None:
+            waits = self._wait_for_way(peer, resume, now)
+        else:
+            most = MAX_PENDING_OF_PATIENT if is_patient else MAX_PENDING
+            waits = self._topology.when_known(destination, now, resume, most=most)
+        if not waits:
+            self._ctx.stats.drop(Drop.QUEUE_FULL)
+        return None
+
+    def _wait_for_way(self, peer: Peer, resume: Callable[[Now], None], now: Now) -> bool:
+        """Keep a message, and look for the peer where it was before the start."""
+        is_first = peer.address not in self.waiting
+        is_kept = self.waiting.add(peer.address, resume, now)
+        if is_kept and is_first:
+            self._topology.memory.greet(peer.address, now)
+        return is_kept
 
     def send_to(
         self, peer: Peer, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
@@ -253,13 +280,6 @@ class Egress:
     ) -> None:
         if verb in REQUEST_VERBS:
             self.expect(packet_id, Request(peer.address, verb, endpoint, now.mono), now)
-
-    def _send_late(
-        self, destination: Address, verb: Verb, payload: bytes, now: Now, compress: bool
-    ) -> None:
-        peer = self._topology.peers.get(destination)
-        if peer is not None:
-            self.send_to(peer, verb, payload, now, compress=compress)
 
     def _fresh_id(self) -> bytes:
         # An upper half of zero would look like an empty entry in the reference's table of replies.

@@ -148,6 +148,8 @@ class Vl1:
         if not peer.is_upstream:
             if peer.best_path() is None:
                 self._try_hints(peer, now)
+            else:
+                self.egress.waiting.way_found(peer.address, now)
             return
         was_online = self.topology.online
         self.topology.update_online()
@@ -155,5 +157,6 @@ class Vl1:
             self._contacts[peer.address].lost(now)
         elif peer.best_path() is not None:
             self.topology.retry_queries(now)
+            self.egress.waiting.root_found(now)
         if self.topology.online != was_online:
             self.on_online(self.topology.online, now)

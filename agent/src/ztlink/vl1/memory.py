@@ -67,11 +67,12 @@ class Memory:
     def handle_timer(self, now: Now) -> None:
         """Greet some more."""
         for _ in range(min(GREETINGS, len(self._greetings))):
-            self._greet(self._greetings.pop(), now)
+            self.greet(self._greetings.pop(), now)
         if self._greetings:
             self._ctx.timers.schedule(self, now.mono + GREETING_INTERVAL)
 
-    def _greet(self, address: Address, now: Now) -> None:
+    def greet(self, address: Address, now: Now) -> None:
+        """Greet a peer where it was, unless there is a path to it."""
         endpoints = self._written[address].endpoints if address in self._written else ()
         peer = self.find(address, now)
         if peer is None or peer.best_path() is not None:

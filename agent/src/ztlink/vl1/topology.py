@@ -25,6 +25,8 @@ WORLD_CHECKS_BURST: Final = 16.0
 """Signatures of worlds that claim to be newer: honest ones come a few times a year."""
 MAX_PENDING_PER_PEER: Final = 32
 MAX_PENDING: Final = 1024
+MAX_PENDING_OF_PATIENT: Final = 2048
+"""With those that a controller tells of a change: it tells each as the last is on its way."""
 MAX_PENDING_OF_STRANGERS: Final = 512
 """Questions that packets of unknown senders may cause: nothing proves that these exist, and what we
 want to know ourselves must not wait for them."""
@@ -81,7 +83,7 @@ class Topology:
 
     def __init__(self, ctx: Context, planet: World, moons: Iterable[World], memory: Memory) -> None:
         self._ctx = ctx
-        self._memory = memory
+        self.memory = memory
         self.peers: dict[Address, Peer] = {}
         self.planet = planet
         self.moons: dict[int, World] = {moon.world_id: moon for moon in moons}
@@ -166,7 +168,7 @@ class Topology:
         """Return a peer that is known, be it from before the start."""
         peer = self.peers.get(address)
         if peer is None:
-            known = self._memory.recall(address, now)
+            known = self.memory.recall(address, now)
             return self.add_peer(known.identity, now) if known is not None else None
         return peer
 

@@ -117,7 +117,9 @@ class ControllerPort:
             return
         for chunk in chunks:
             if in_reply_to is None:
-                self._underlay.send(member, Verb.NETWORK_CONFIG, chunk, now, compress=True)
+                self._underlay.send(
+                    member, Verb.NETWORK_CONFIG, chunk, now, compress=True, is_patient=True
+                )
             else:
                 body = bytes([Verb.NETWORK_CONFIG_REQUEST]) + in_reply_to.to_bytes(8, "big") + chunk
                 self._underlay.send(member, Verb.OK, body, now, compress=True)
@@ -138,11 +140,12 @@ class ControllerPort:
         Error(Verb.NETWORK_CONFIG_REQUEST, in_reply_to, code, network_id.to_bytes(8, "big")).encode(
             writer
         )
-        self._underlay.send(member, Verb.ERROR, writer.getvalue(), now)
+        self._underlay.send(member, Verb.ERROR, writer.getvalue(), now, is_patient=True)
 
     def send_revocation(self, members: Iterable[Address], revocation: Revocation, now: Now) -> None:
         """Tell members that somebody's credential is void."""
         writer = Writer()
         NetworkCredentials(revocations=(revocation,)).encode(writer)
+        payload = writer.getvalue()
         for member in members:
-            self._underlay.send(member, Verb.NETWORK_CREDENTIALS, writer.getvalue(), now)
+            self._underlay.send(member, Verb.NETWORK_CREDENTIALS, payload, now, is_patient=True)

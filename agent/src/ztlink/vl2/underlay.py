@@ -20,9 +20,19 @@ class Underlay(Protocol):
     random_bytes: Callable[[int], bytes]
 
     def send(
-        self, destination: Address, verb: Verb, payload: bytes, now: Now, *, compress: bool = False
+        self,
+        destination: Address,
+        verb: Verb,
+        payload: bytes,
+        now: Now,
+        *,
+        compress: bool = False,
+        is_patient: bool = False,
     ) -> PacketId | None:
-        """Send a message; None where it waits for the destination to become known."""
+        """Send a message; None where it waits for the destination to become known.
+
+        One that is patient waits for a way to it, too.
+        """
 
     def send_frame(
         self,

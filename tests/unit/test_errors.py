@@ -9,6 +9,7 @@ from ztlink.errors import (
     ProtocolError,
     RemoteProtocolError,
     TruncatedError,
+    UnavailableError,
     WireError,
     ZtError,
 )
@@ -29,6 +30,7 @@ def test_every_error_is_a_zt_error(error: type[Exception]) -> None:
         (WireError, ValueError),
         (TruncatedError, WireError),
         (HostError, OSError),
+        (UnavailableError, RuntimeError),
         (LocalProtocolError, ProtocolError),
         (RemoteProtocolError, ProtocolError),
     ],

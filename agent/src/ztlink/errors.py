@@ -37,5 +37,9 @@ class ConfigError(ZtError):
     """Settings or state files are wrong; the message says what to do."""
 
 
+class UnavailableError(ZtError, RuntimeError):
+    """The node ends, or has more to do than it can keep: it may be asked again."""
+
+
 class HostError(ZtError, OSError):
     """The kernel refused a TAP, netlink or firewall operation."""

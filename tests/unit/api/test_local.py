@@ -12,7 +12,7 @@ import pytest
 from tests.unit.api.rig import TOKEN, FakeCore, Speaker, make_api, speak_to
 from ztlink.api import app
 from ztlink.api.networks import POLICY_FIELDS
-from ztlink.errors import HostError, LocalProtocolError
+from ztlink.errors import HostError, LocalProtocolError, UnavailableError
 from ztlink.ids import NetworkId
 
 NETWORK = "8056c2e21c000001"
@@ -242,7 +242,21 @@ async def test_a_body_that_is_too_large_is_refused(
 async def test_what_the_core_refuses_is_said(speaker: Speaker, core: FakeCore) -> None:
     core.failure = LocalProtocolError("no more networks can be joined")
     answer = await speaker.ask("POST", f"/network/{NETWORK}", {})
-    assert (answer.status, answer.json["description"]) == (500, "no more networks can be joined")
+    assert (answer.status, answer.json["description"]) == (409, "no more networks can be joined")
+
+
+async def test_a_node_that_ends_is_not_available(speaker: Speaker, core: FakeCore) -> None:
+    core.failure = UnavailableError("the node does not take commands any more")
+    answer = await speaker.ask("GET", "/status")
+    assert (answer.status, answer.json["error"]) == (503, 503)
+
+
+async def test_what_the_machine_refuses_is_a_failure_of_ours(
+    speaker: Speaker, core: FakeCore
+) -> None:
+    core.failure = HostError(28, "cannot write: no space left on device")
+    answer = await speaker.ask("GET", "/status")
+    assert (answer.status, answer.json["error"]) == (500, 500)
 
 
 # -- ports ---------------------------------------------------------------------------------------

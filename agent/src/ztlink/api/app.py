@@ -19,7 +19,7 @@ from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.drivers.binder import Bound
 from ztlink.drivers.loop import Pump
-from ztlink.errors import ZtError
+from ztlink.errors import ProtocolError, UnavailableError, ZtError
 from ztlink.host.ports import PortManager
 from ztlink.node.core import Core
 from ztlink.settings import Settings
@@ -112,6 +112,10 @@ class LocalApi:
             return failure(413, f"the body is larger than {MAX_BODY} bytes")
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             return web.Response(status=404)  # no body, as the original
+        except ProtocolError as error:
+            return failure(409, str(error))  # it is a limit of ours, or not possible as things are
+        except UnavailableError as error:
+            return failure(503, str(error))
         except ZtError as error:
             return failure(500, str(error))
 

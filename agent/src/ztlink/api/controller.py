@@ -75,6 +75,7 @@ class ControllerApi:
         )
 
     async def _networks(self, request: web.Request) -> web.Response:
+        self._service.tally.networks_listed += 1
         return _answer([format_network_id(n) for n in sorted(self._service.networks)])
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -82,7 +83,9 @@ class ControllerApi:
         return _answer(network.to_json())
 
     async def _network(self, request: web.Request) -> web.Response:
-        return _answer(self._service.networks[self._known(request)].to_json())
+        network = self._service.networks[self._known(request)]
+        self._service.tally.networks_read += 1
+        return _answer(network.to_json())
 
     async def _update(self, request: web.Request) -> web.Response:
         text = request.match_info["id"]
@@ -102,6 +105,7 @@ class ControllerApi:
 
     async def _members(self, request: web.Request) -> web.Response:
         members = self._service.members[self._known(request)]
+        self._service.tally.members_listed += 1
         return _answer({format_address(a): members[a].revision for a in sorted(members)})
 
     async def _member(self, request: web.Request) -> web.Response:
@@ -109,6 +113,7 @@ class ControllerApi:
         member = members.get(_address(request))
         if member is None:
             raise web.HTTPNotFound
+        self._service.tally.members_read += 1
         return _answer(member.to_json())
 
     async def _update_member(self, request: web.Request) -> web.Response:
@@ -124,6 +129,7 @@ class ControllerApi:
         return _answer(member.to_json())
 
     async def _all_networks(self, request: web.Request) -> web.Response:
+        self._service.tally.networks_listed += 1
         networks = []
         for network_id in sorted(self._service.networks):
             members = self._service.members[network_id].values()
@@ -138,6 +144,7 @@ class ControllerApi:
         """Send the records as the database has them: there may be very many."""
         network_id = self._known(request)
         texts = self._service.member_texts(network_id)
+        self._service.tally.summaries += 1
         members = self._service.members[network_id].values()
         meta = {
             "totalCount": len(members),

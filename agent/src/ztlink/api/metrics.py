@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ztlink.api.controller_metrics import controller_families
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.ids import format_address, format_network_id
@@ -148,22 +149,8 @@ class _Families(Collector):
         yield from (latency, paths, packets, errors)
 
     def _controllers(self) -> Iterator[Metric]:
-        if self._controller is None:
-            return
-        members = self._controller.members.values()
-        yield GaugeMetricFamily(
-            "controller_network_count",
-            "number of networks the controller is serving",
-            value=len(self._controller.networks),
-        )
-        yield GaugeMetricFamily(
-            "controller_member_count",
-            "number of network members the controller is serving",
-            value=sum(len(of_network) for of_network in members),
-        )
-        requests = _counter("controller_network_config_request", "count of config requests handled")
-        _add(requests, self._snapshot.packets["rx"][Verb.NETWORK_CONFIG_REQUEST])
-        yield requests
+        if self._controller is not None:
+            yield from controller_families(self._controller)
 
 
 def _counter(name: str, text: str) -> Metric:

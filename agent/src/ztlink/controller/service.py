@@ -15,6 +15,7 @@ from ztlink.controller.fields import FieldError
 from ztlink.controller.push import Command, CorePort, Key, PushQueue
 from ztlink.controller.records import MemberRecord, NetworkRecord
 from ztlink.controller.store import ControllerStore, Seen
+from ztlink.controller.tally import Tally
 from ztlink.drivers.chance import random_bytes
 from ztlink.errors import ConfigError, WireError
 from ztlink.ids import (
@@ -66,6 +67,7 @@ class ControllerService:
     ) -> None:
         """Make it; `later` is called in the pump's thread, and calls back in that of ours."""
         self.identity = identity
+        self.tally = Tally()
         self._store = store
         self._pump = pump
         self._read_clock = read_clock
@@ -140,6 +142,10 @@ class ControllerService:
         self._write_seen()
         self._store.close()
 
+    def waiting(self) -> int:
+        """Return how many members wait for a configuration that they are to be sent unasked."""
+        return len(self._pushes)
+
     def member_texts(self, network_id: NetworkId) -> list[str]:
         """Return the members of a network as JSON each, by address."""
         return self._store.member_texts(network_id)
@@ -158,6 +164,7 @@ class ControllerService:
         request = Request.decode(event.member, event.metadata)
         was_online = self._askers.last(network_id, address, now) is not None
         if self._askers.note(network_id, request, now):
+            self.tally.requests += 1
             self._pump.submit(self._answer(network, request, event.packet_id))
             seen = Seen(network_id, address, now.unix_ms, request.has_rules_engine)
             self._note_seen(seen, now, is_news=not was_online)
@@ -223,8 +230,7 @@ class ControllerService:
             network_id = NetworkId(self.identity.address << 24 | number)
         bare = NetworkRecord(network_id, self._read_clock().unix_ms)
         network = bare.updated(body)
-        self._store.put_network(network)
-        self._keep_network(network)
+        self._save_network(network)
         return network
 
     def update_network(self, network_id: NetworkId, body: dict[str, Any]) -> NetworkRecord:
@@ -235,8 +241,7 @@ class ControllerService:
         network = known.updated(body)
         if network != known:
             network = replace(network, revision=known.revision + 1)
-            self._store.put_network(network)
-            self._keep_network(network)
+            self._save_network(network)
             self._push_to_all(network_id)
         return network
 
@@ -246,6 +251,7 @@ class ControllerService:
         if network is None:
             return None
         self._store.delete_network(network_id)
+        self.tally.network_changes += 1
         members = self.members.pop(network_id)
         del self.networks[network_id], self._used[network_id], self._active_bridges[network_id]
         self._strangers -= sum(not member.authorized for member in members.values())
@@ -284,6 +290,7 @@ class ControllerService:
         if known is None:
             return None
         self._store.delete_member(network_id, address)
+        self.tally.member_changed(known.authorized, False)
         del self.members[network_id][address]
         self._strangers -= not known.authorized
         for ip in known.ip_assignments:
@@ -352,6 +359,11 @@ class ControllerService:
 
     # -- records -----------------------------------------------------------------------------
 
+    def _save_network(self, network: NetworkRecord) -> None:
+        self._store.put_network(network)
+        self.tally.network_changes += 1
+        self._keep_network(network)
+
     def _keep_network(self, network: NetworkRecord) -> None:
         self.networks[network.network_id] = network
         self.members.setdefault(network.network_id, {})
@@ -360,6 +372,8 @@ class ControllerService:
 
     def _save_member(self, member: MemberRecord) -> None:
         self._store.put_member(member)  # first: what cannot be kept does not count
+        known = self.members[member.network_id].get(member.address)
+        self.tally.member_changed(_is_in(known), member.authorized)
         self._keep_member(member)
 
     def _keep_member(self, member: MemberRecord) -> None:

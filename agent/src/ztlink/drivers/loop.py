@@ -23,7 +23,7 @@ from ztlink.drivers.clock import read_clock
 from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import UdpDriver, UdpSocket
 from ztlink.drivers.validator import Validator
-from ztlink.errors import ZtError
+from ztlink.errors import UnavailableError, ZtError
 from ztlink.ids import ALL_SOCKETS, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event
@@ -40,8 +40,8 @@ MAX_UNSENT: Final = 512
 T = TypeVar("T")
 
 
-def _refusal() -> RuntimeError:
-    return RuntimeError("the node does not take commands any more")
+def _refusal() -> UnavailableError:
+    return UnavailableError("the node does not take commands any more")
 
 
 class _Outcome:
@@ -135,8 +135,10 @@ class Pump:
                 future.set_result(result)
 
         with self._lock:
-            if self._is_closed or len(self._commands) >= MAX_COMMANDS:
+            if self._is_closed:
                 future.set_exception(_refusal())
+            elif len(self._commands) >= MAX_COMMANDS:
+                future.set_exception(UnavailableError(f"{MAX_COMMANDS} commands wait: try again"))
             else:
                 self._commands.append((future, run))
                 self._poke()

@@ -14,6 +14,7 @@ from ztlink.api.body import read_object
 from ztlink.clock import Now
 from ztlink.controller.backup import PREPARED, discard
 from ztlink.controller.fields import FieldError
+from ztlink.controller.kept import text_of
 from ztlink.controller.service import ControllerService
 from ztlink.ids import (
     Address,
@@ -120,7 +121,7 @@ class ControllerApi:
         network_id, address = self._known(request), _address(request)
         body = await read_object(request)
         member = self._service.update_member(network_id, address, body)
-        return _answer(member.to_json())
+        return _answer_text(text_of(member))
 
     async def _delete_member(self, request: web.Request) -> web.Response:
         member = self._service.delete_member(self._known(request), _address(request))
@@ -151,7 +152,7 @@ class ControllerApi:
             "authorizedCount": sum(m.authorized for m in members),
         }
         text = f'{{"data":[{",".join(texts)}],"meta":{_dumps(meta)}}}'
-        return web.Response(text=text, content_type="application/json")
+        return _answer_text(text)
 
     async def _restore(self, request: web.Request) -> web.Response:
         """Take over the copy that lies beside the database; only commands on this host put it."""
@@ -181,7 +182,11 @@ class ControllerApi:
 
 
 def _answer(value: object) -> web.Response:
-    return web.json_response(value, dumps=_dumps)
+    return _answer_text(_dumps(value))
+
+
+def _answer_text(text: str) -> web.Response:
+    return web.Response(text=text, content_type="application/json")
 
 
 def _address(request: web.Request) -> Address:

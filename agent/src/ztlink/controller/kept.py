@@ -20,8 +20,9 @@ _network_id = lru_cache(maxsize=64)(parse_network_id)
 """One number for all members of a network."""
 
 
+@lru_cache(maxsize=16)
 def text_of(record: NetworkRecord | MemberRecord) -> str:
-    """Return a record as JSON, with nothing between its parts."""
+    """Return a record as JSON, with nothing between its parts; what is kept is shown next."""
     return json.dumps(record.to_json(), separators=(",", ":"))
 
 

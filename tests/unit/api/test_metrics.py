@@ -8,8 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.unit.api.recorded import network_view, objects, peer_view
-from tests.unit.api.rig import METRICS_TOKEN, TOKEN, FakeCore, controller_api, make_api, speak_to
-from tests.unit.controller.rig import NETWORK, member
+from tests.unit.api.rig import METRICS_TOKEN, TOKEN, FakeCore, make_api, speak_to
 from tests.vectors.loading import load
 from ztlink.api.metrics import Metrics, Snapshot
 from ztlink.stats import Drop
@@ -57,10 +56,6 @@ async def shown(core: FakeCore, **headers: str) -> str:
 
 def of_node(names: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in names.items() if name.startswith("zt_")}
-
-
-def of_controller(names: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in names.items() if name.startswith("controller_")}
 
 
 async def test_series_and_labels_are_the_originals() -> None:
@@ -146,47 +141,3 @@ async def test_it_opens_nothing_else() -> None:
     async with speak_to(make_api(make_core())) as speaker:
         answer = await speaker.ask("GET", "/status", headers={"X-ZT1-Auth": METRICS_TOKEN})
     assert answer.status == 401
-
-
-async def test_a_controller_tells_what_it_serves() -> None:
-    async with controller_api() as (speaker, rig):
-        rig.create(name="lab")
-        rig.set_member(1, authorized=True)
-        text = (await speaker.ask("GET", "/metrics")).body.decode()
-    assert of_controller(headings(text)) == of_controller(headings(RECORDED))
-    assert "controller_member_count 1.0" in text.splitlines()
-
-
-async def test_a_controller_counts_what_was_done_with_it() -> None:
-    async with controller_api() as (speaker, rig):
-        rig.create(name="lab")
-        rig.set_member(1, authorized=True)
-        rig.ask(1)  # which gives it an address
-        rig.set_member(1, authorized=False)
-        rig.service.delete_member(NETWORK, member(1).address)
-        for path in ("", "/member", f"/member/{member(1).address:010x}"):
-            await speaker.ask("GET", f"/controller/network/{NETWORK:016x}{path}")
-        await speaker.ask("GET", f"/unstable/controller/network/{NETWORK:016x}/member")
-        await speaker.ask("GET", "/controller/network")
-        text = (await speaker.ask("GET", "/metrics")).body.decode()
-    counted = dict(re.findall(r"^controller_(\w+) (\S+)$", text, re.MULTILINE))
-    assert {name: float(value) for name, value in counted.items()} == {
-        "network_count": 1,
-        "member_count": 0,
-        "network_config_request_queue": 0,
-        "network_config_request_threads": 1,
-        "network_change_count": 1,
-        "member_change_count": 4,
-        "member_auth_count": 1,
-        "member_deauth_count": 1,
-        "network_config_request": 1,
-        "sso_expiration_checks": 0,
-        "sso_timeouts": 0,
-        "db_get_network": 1,
-        "db_get_network_and_member": 1,
-        "db_get_networK_and_member_summary": 1,
-        "db_get_member_list": 1,
-        "db_get_network_list": 1,
-        "db_member_change": 4,
-        "db_network_change": 1,
-    }

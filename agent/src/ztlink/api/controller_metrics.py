@@ -5,12 +5,13 @@ records are in memory, and only changes are written.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from prometheus_client.metrics_core import Metric
 
 from ztlink.controller.service import ControllerService
 
-_THREADS = 1
+_THREADS: Final = 1
 """Requests are handled one after the other."""
 
 

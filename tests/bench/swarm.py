@@ -16,7 +16,7 @@ from tests.lab.lab import Host
 from tests.lab.planet import known_identity
 from tests.lab.rules import OUTSIDE
 from ztlink.batch import Train, Transmit
-from ztlink.crypto.identity import generate
+from ztlink.crypto.work import generate
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
 from ztlink.ids import Address, Endpoint, NetworkId, SocketId

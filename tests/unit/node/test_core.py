@@ -2,10 +2,12 @@
 
 from tests.unit.vl1.mesh import SOCKET, endpoint, identity, planet, seeded_bytes
 from tests.unit.vl2.rig import START, revocation_of
+from ztlink.clock import Now
 from ztlink.ids import NetworkId
 from ztlink.node.core import Core, CoreSettings
 from ztlink.node.events import Event, NetworkJoined, NetworkStatus, NetworkStatusChanged
 from ztlink.stats import Drop
+from ztlink.vl1.waiting import WAITING_LIFETIME
 
 NETWORK = NetworkId(identity(5).address << 24 | 1)
 MOON = 99
@@ -76,9 +78,11 @@ def test_a_moon_that_is_wanted_may_be_given_up_again() -> None:
     assert events(core) == []
 
 
-def test_a_revocation_for_a_member_that_is_out_of_reach_is_a_counted_drop() -> None:
+def test_a_revocation_for_a_member_that_stays_out_of_reach_is_a_counted_drop() -> None:
     core = make_core(settings=CoreSettings(controller_enabled=True))
     core.transmits()
-    core.send_revocation([identity(0).address], revocation_of(identity(6)), START)
+    for seconds in (0.0, 2 * WAITING_LIFETIME):
+        now = Now(START.mono + seconds, START.unix_ms)
+        core.send_revocation([identity(0).address], revocation_of(identity(6)), now)
     assert core.transmits() == []
-    assert core.stats.drops[Drop.NO_ROUTE] == 1
+    assert core.stats.drops[Drop.NO_ROUTE] == 1  # the other waits

@@ -5,7 +5,7 @@ import pytest
 from tests.unit.vl1.mesh import Mesh, endpoint, identity
 from ztlink.clock import Now
 from ztlink.ids import Address
-from ztlink.stats import Drop
+from ztlink.stats import Drop, Stats
 from ztlink.vl1 import waiting
 from ztlink.vl1.waiting import WAITING_LIFETIME, WaitingRoom
 from ztlink.wire.known_peer import KnownPeer
@@ -24,7 +24,8 @@ class Room:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
-        self.room = WaitingRoom()
+        self.stats = Stats()
+        self.room = WaitingRoom(self.stats)
 
     def add(self, address: Address, name: str, now: Now = NOW) -> bool:
         return self.room.add(address, lambda later: self.sent.append(name), now)
@@ -50,13 +51,16 @@ def test_what_waits_for_anybody_is_sent_when_there_is_a_root() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "sent"), [(WAITING_LIFETIME, ["a"]), (WAITING_LIFETIME + 0.01, [])]
+    ("seconds", "sent", "lost"),
+    [(WAITING_LIFETIME, ["a"], 0), (WAITING_LIFETIME + 0.01, [], 1)],
 )
-def test_what_waited_too_long_is_not_sent(seconds: float, sent: list[str]) -> None:
+def test_what_waited_too_long_is_not_sent_but_counted(
+    seconds: float, sent: list[str], lost: int
+) -> None:
     one = Room()
     one.add(A, "a")
     one.room.way_found(A, after(seconds))
-    assert (one.sent, len(one.room)) == (sent, 0)
+    assert (one.sent, one.stats.drops[Drop.NO_ROUTE], len(one.room)) == (sent, lost, 0)
 
 
 def test_a_full_room_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +76,7 @@ def test_a_full_room_has_room_again_when_all_are_old(monkeypatch: pytest.MonkeyP
     one.add(B, "b")
     assert one.add(A, "c", after(WAITING_LIFETIME + 1))
     assert (A in one.room, B in one.room, len(one.room)) == (True, False, 1)
+    assert one.stats.drops[Drop.NO_ROUTE] == 2
 
 
 # -- a node that was just started ------------------------------------------------------------

@@ -81,7 +81,7 @@ class Egress:
         self._ctx = ctx
         self._topology = topology
         self.requests = Requests()
-        self.waiting = WaitingRoom()
+        self.waiting = WaitingRoom(ctx.stats)
         self._sender = ctx.address.to_bytes(5, "big")
 
     def route(self, peer: Peer) -> Route | None:

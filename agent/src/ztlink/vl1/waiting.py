@@ -10,6 +10,7 @@ from typing import Final
 
 from ztlink.clock import Now
 from ztlink.ids import Address
+from ztlink.stats import Drop, Stats
 
 WAITING_LIFETIME: Final = 5.0
 """Seconds: as long as messages wait for a peer to become known."""
@@ -28,9 +29,13 @@ class Waiting:
 
 
 class WaitingRoom:
-    """Messages by peer, in their order; the peer that was last written to is the last."""
+    """Messages by peer, in their order; the peer that was last written to is the last.
 
-    def __init__(self) -> None:
+    What waited too long is counted when it is met.
+    """
+
+    def __init__(self, stats: Stats) -> None:
+        self._stats = stats
         self._by_peer: dict[Address, list[Waiting]] = {}
         self._count = 0
 
@@ -58,6 +63,8 @@ class WaitingRoom:
         for message in messages:
             if message.deadline >= now.mono:
                 message.resume(now)
+            else:
+                self._stats.drop(Drop.NO_ROUTE)
 
     def root_found(self, now: Now) -> None:
         """Send all: a root relays to everybody."""
@@ -71,4 +78,5 @@ class WaitingRoom:
             if messages[-1].deadline >= now.mono:
                 return
             self._count -= len(messages)
+            self._stats.drop(Drop.NO_ROUTE, len(messages))
             del self._by_peer[address]

@@ -8,7 +8,6 @@ import socket
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from tests.lab.api import JsonObject
+from tests.lab.background import Background
 from tests.lab.errors import LabError
 from tests.lab.lab import Host, Lab
 from tests.lab.measure import Pings, parse_pings
@@ -93,35 +93,25 @@ class Keeper:
         return sock
 
 
-class Impatient:
+class Impatient(Background):
     """A context that asks for the status again and again, and keeps how long that took at most.
 
     The answer takes the thread of the API and that of the packets: both must be free.
     """
 
     def __init__(self, node: LabNode) -> None:
+        super().__init__()
         self.longest = 0.0
         self._keeper = Keeper(node)
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def step(self) -> None:
+        """Ask once, after a pause."""
+        time.sleep(_PAUSE)
+        self.longest = max(self.longest, time_of(lambda: self._keeper.ask("GET", "/status")))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._is_over.set()
-        self._thread.join()
+    def close(self) -> None:
+        """Close the connection."""
         self._keeper.close()
-
-    def _ask(self) -> None:
-        while not self._is_over.wait(_PAUSE):
-            self.longest = max(self.longest, time_of(lambda: self._keeper.ask("GET", "/status")))
 
 
 @dataclass(slots=True)

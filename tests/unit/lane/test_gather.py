@@ -33,9 +33,9 @@ def packet(
     return (head + begin + bytes(index * 5 & 0xFF for index in range(size)))[:size]
 
 
-def in_two(number: int = 1, size: int = 2000, **fields: int) -> list[bytes]:
+def in_two(number: int = 1, size: int = 2000, to: bytes = ME) -> list[bytes]:
     """Return a packet as two datagrams."""
-    return split(packet(number, size=size, flags=SIV | 0x40, **fields), 1432)
+    return split(packet(number, size=size, flags=SIV | 0x40, to=to), 1432)
 
 
 def gathered(

@@ -62,8 +62,7 @@ class Askers:
         askers = self._by_network.get(network_id, {})
         last = askers.get(address)
         if last is not None:
-            mono = min(last.mono, now.mono - MIN_REQUEST_INTERVAL)
-            askers[address] = Asked(mono, last.request)
+            askers[address] = Asked(last.mono, min(last.until, now.mono), last.request)
 
     def note_stray(self, network_id: NetworkId, address: Address, now: Now) -> bool:
         """Note a request for a network that there is not; False where it comes too soon."""

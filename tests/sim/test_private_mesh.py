@@ -244,6 +244,18 @@ def test_members_keep_talking_while_the_controller_is_off() -> None:
     assert mesh.ping_and_wait(a, b, mesh.network) is not None
 
 
+@pytest.mark.parametrize("seconds", [0.0, 50.0])
+def test_strangers_find_each_other_through_a_root_that_was_started_anew(seconds: float) -> None:
+    mesh, a, b = make_pair()
+    mesh.run(70.0)
+    mesh.controller.node.kill()
+    mesh.roots[0].kill()
+    mesh.run(seconds)
+    mesh.roots[0].start()
+    mesh.run(5.0)
+    assert mesh.ping_and_wait(a, b, mesh.network, limit=1.0) is not None
+
+
 def test_a_network_that_was_left_delivers_nothing() -> None:
     mesh, a, b = make_pair()
     mesh.ping_and_wait(a, b, mesh.network)

@@ -73,6 +73,7 @@ class Node:
         dispatch.connect(self.vl1)
         self.vl1.on_peer_known = lambda peer, now: None
         self.vl1.on_online = lambda online, now: None
+        self.vl1.on_root_found = lambda root, now: None
         self.vl1.start(now)
         self.vl1.set_sockets({SOCKET: endpoint(number)}, now)
 

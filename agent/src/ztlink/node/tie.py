@@ -33,6 +33,7 @@ class Tie:
         self._vl2 = vl2
         vl1.on_peer_known = self._peer_known
         vl1.on_online = vl2.online
+        vl1.on_root_found = vl2.root_found
 
     def _peer_known(self, peer: Peer, now: Now) -> None:
         self._vl2.identity_known(peer.address, now)

@@ -306,6 +306,8 @@ class Introductions:
         self._egress.send_back(peer, arrival, Verb.OK, writer.getvalue(), now)
         peer.protocol, peer.version = hello.protocol, hello.version
         self._ctx.stats.packets_in[Verb.HELLO] += 1
+        if peer.is_upstream:
+            self.root_greeted(peer.address, now)
 
     def _newer_worlds(self, hello: Hello, moons: list[HelloMoon]) -> tuple[World, ...]:
         planet = self._topology.planet

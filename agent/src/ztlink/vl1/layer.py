@@ -27,6 +27,9 @@ class Vl1:
 
     on_peer_known: Callable[[Peer, Now], None]
     on_online: Callable[[bool, Now], None]
+    on_root_found: Callable[[Address, Now], None]
+    """A root is in reach, again or for the first time, or greets us, as one that was started anew
+    does: it may have forgotten what we told it."""
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Vl1:
         self.topology.peer_gone = self._peer_gone
         self.topology.roots_changed = self._update_contacts
         self.introductions.paths_changed = self._paths_changed
+        self.introductions.root_greeted = lambda root, now: self.on_root_found(root, now)
 
     def start(self, now: Now) -> None:
         """Begin: find the roots."""
@@ -158,5 +162,6 @@ class Vl1:
         elif peer.best_path() is not None:
             self.topology.retry_queries(now)
             self.egress.waiting.root_found(now)
+            self.on_root_found(peer.address, now)
         if self.topology.online != was_online:
             self.on_online(self.topology.online, now)

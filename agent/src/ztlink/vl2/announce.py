@@ -26,6 +26,8 @@ from ztlink.wire.verbs import Verb
 LIKES_PER_PACKET: Final = 400
 """7,200 bytes: well below what seven datagrams carry."""
 MAX_GATHERED: Final = 1000
+ANNOUNCE_SPACING: Final = 5.0
+"""Seconds between two announcements to a root that comes and goes."""
 
 
 class Groups:
@@ -64,6 +66,11 @@ class Groups:
         last = network.last_announced.last(peer)
         if now.mono - last >= ANNOUNCE_INTERVAL:
             self._send(network, network.own_groups(), [peer], now)
+
+    def announce_soon(self, network: Network, root: Address, now: Now) -> None:
+        """Tell one root, unless it was told just now."""
+        if now.mono - network.last_announced.last(root) >= ANNOUNCE_SPACING:
+            self._send(network, network.own_groups(), [root], now)
 
     def _everybody(self, network: Network) -> list[Address]:
         config = network.config

@@ -168,6 +168,11 @@ class Vl2:
                 self.groups.announce(network, now)
             network.tell_status()
 
+    def root_found(self, root: Address, now: Now) -> None:
+        """Tell a root what we listen to: others ask it before they can send us anything."""
+        for network in self.joined():
+            self.groups.announce_soon(network, root, now)
+
     # -- frames ------------------------------------------------------------------------------
 
     def receive_frame(self, port: NetworkId, frame: SuperFrame, now: Now) -> None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from ztlink.clock import Now
+from ztlink.deadlines import DeadlineQueue
 from ztlink.ids import IpAddress
 from ztlink.vl1.floodgate import (
     MAX_COUNTED,
@@ -16,7 +17,6 @@ from ztlink.vl1.floodgate import (
     Gate,
     source_of,
 )
-from ztlink.vl1.timers import DeadlineQueue
 
 HOSTILE: IpAddress = ip_address("44.1.0.9")
 SIX: IpAddress = ip_address("2001:db8:1:2::9")

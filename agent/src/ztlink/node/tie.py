@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 
 from ztlink.batch import PacketBatch, SuperFrame
 from ztlink.clock import Now
+from ztlink.deadlines import Timed
 from ztlink.ids import Address, PacketId
 from ztlink.stats import Drop, Stats
 from ztlink.vl1.context import Context
 from ztlink.vl1.layer import Vl1
 from ztlink.vl1.peer import Peer
-from ztlink.vl1.timers import Timed
 from ztlink.vl2.layer import Vl2
 from ztlink.wire.identity import Identity
 from ztlink.wire.verbs import Verb

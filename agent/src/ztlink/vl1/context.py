@@ -7,11 +7,11 @@ from ipaddress import IPv4Network, IPv6Network
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
+from ztlink.deadlines import DeadlineQueue
 from ztlink.ids import Address, Endpoint, IpAddress, SocketId
 from ztlink.lane.engine import Engine
 from ztlink.stats import Stats
 from ztlink.vl1.events import Vl1Event
-from ztlink.vl1.timers import DeadlineQueue
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.inet_address import IpScope, ip_scope
 from ztlink.wire.packet import DEFAULT_PATH_MTU

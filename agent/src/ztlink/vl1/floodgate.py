@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ztlink.clock import Now
+from ztlink.deadlines import DeadlineQueue
 from ztlink.ids import IpAddress
-from ztlink.vl1.timers import DeadlineQueue
 
 TRIGGER: Final = 256
 """Refused HELLOs within `WINDOW` that close the gate."""

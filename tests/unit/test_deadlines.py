@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
 from ztlink.clock import Now
-from ztlink.vl1.timers import DeadlineQueue
+from ztlink.deadlines import DeadlineQueue
 
 
 @dataclass(eq=False)

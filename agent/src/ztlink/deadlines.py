@@ -1,4 +1,4 @@
-"""Deadlines: one queue for the node, with lazy deletion.
+"""Deadlines: one queue for a core, with lazy deletion.
 
 An owner is scheduled at the earliest moment it may need. Late is fine, early is harmless and twice
 is a no-op, because an owner looks at its own state when called and says when it wants to be called

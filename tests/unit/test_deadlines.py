@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
 from ztlink.clock import Now
-from ztlink.deadlines import DeadlineQueue
+from ztlink.deadlines import DeadlineQueue, Timed
 
 
 @dataclass(eq=False)
@@ -13,7 +13,7 @@ class Owner:
 
 
 def test_the_earliest_owner_comes_first() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     early, late = Owner("early"), Owner("late")
     queue.schedule(late, 2.0)
     queue.schedule(early, 1.0)
@@ -21,7 +21,7 @@ def test_the_earliest_owner_comes_first() -> None:
 
 
 def test_equal_deadlines_keep_their_order() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     owners = [Owner(str(n)) for n in range(5)]
     for owner in owners:
         queue.schedule(owner, 1.0)
@@ -29,13 +29,13 @@ def test_equal_deadlines_keep_their_order() -> None:
 
 
 def test_nothing_is_due_before_its_time() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     queue.schedule(Owner("later"), 1.0)
     assert queue.pop_due(0.999) is None
 
 
 def test_a_later_deadline_does_not_replace_an_earlier_one() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     owner = Owner("a")
     queue.schedule(owner, 1.0)
     queue.schedule(owner, 9.0)
@@ -43,7 +43,7 @@ def test_a_later_deadline_does_not_replace_an_earlier_one() -> None:
 
 
 def test_an_earlier_deadline_replaces_a_later_one() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     owner = Owner("a")
     queue.schedule(owner, 9.0)
     queue.schedule(owner, 1.0)
@@ -52,7 +52,7 @@ def test_an_earlier_deadline_replaces_a_later_one() -> None:
 
 
 def test_a_forgotten_owner_is_never_due() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     owner = Owner("a")
     queue.schedule(owner, 1.0)
     queue.forget(owner)
@@ -60,6 +60,6 @@ def test_a_forgotten_owner_is_never_due() -> None:
 
 
 def test_an_owner_that_has_no_deadline_is_not_called() -> None:
-    queue = DeadlineQueue()
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
     queue.schedule(Owner("idle"), None)
     assert queue.head() is None

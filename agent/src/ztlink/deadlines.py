@@ -7,7 +7,8 @@ fires.
 """
 
 import heapq
-from typing import Protocol
+from collections.abc import Hashable
+from typing import Generic, Protocol, TypeVar
 
 from ztlink.clock import Now
 
@@ -19,15 +20,18 @@ class Timed(Protocol):
         """Do what is due."""
 
 
-class DeadlineQueue:
+Owner = TypeVar("Owner", bound=Hashable)
+
+
+class DeadlineQueue(Generic[Owner]):
     """The owners of deadlines, earliest first; equal deadlines in the order they were scheduled."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Timed]] = []
-        self._deadlines: dict[Timed, float] = {}
+        self._heap: list[tuple[float, int, Owner]] = []
+        self._deadlines: dict[Owner, float] = {}
         self._sequence = 0
 
-    def schedule(self, owner: Timed, deadline: float | None) -> None:
+    def schedule(self, owner: Owner, deadline: float | None) -> None:
         """Call `owner` at `deadline` or before.
 
         A later deadline than the one in force changes nothing.
@@ -41,7 +45,7 @@ class DeadlineQueue:
         self._sequence += 1
         heapq.heappush(self._heap, (deadline, self._sequence, owner))
 
-    def forget(self, owner: Timed) -> None:
+    def forget(self, owner: Owner) -> None:
         """Drop an owner that is gone."""
         self._deadlines.pop(owner, None)
 
@@ -52,7 +56,7 @@ class DeadlineQueue:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
-    def pop_due(self, mono: float) -> Timed | None:
+    def pop_due(self, mono: float) -> Owner | None:
         """Take out one owner whose deadline has come, or return None."""
         deadline = self.head()
         if deadline is None or deadline > mono:

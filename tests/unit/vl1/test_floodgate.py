@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from ztlink.clock import Now
-from ztlink.deadlines import DeadlineQueue
+from ztlink.deadlines import DeadlineQueue, Timed
 from ztlink.ids import IpAddress
 from ztlink.vl1.floodgate import (
     MAX_COUNTED,
@@ -26,7 +26,7 @@ class Flood:
     """Refused HELLOs, of which a socket lets pass what the gate says."""
 
     def __init__(self) -> None:
-        self.timers = DeadlineQueue()
+        self.timers: DeadlineQueue[Timed] = DeadlineQueue()
         self.floodgate = Floodgate(self.timers)
         self.mono = 1000.0
         self.passed = 0

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
-from ztlink.deadlines import DeadlineQueue
+from ztlink.deadlines import DeadlineQueue, Timed
 from ztlink.ids import Address, Endpoint, IpAddress, SocketId
 from ztlink.lane.engine import Engine
 from ztlink.stats import Stats
@@ -51,7 +51,7 @@ class Context:
     hints: Mapping[Address, tuple[Endpoint, ...]] = field(default_factory=dict)
     """Where peers may be found, in an operator's words."""
     stats: Stats = field(default_factory=Stats)
-    timers: DeadlineQueue = field(default_factory=DeadlineQueue)
+    timers: DeadlineQueue[Timed] = field(default_factory=DeadlineQueue)
     transmits: list[Transmit] = field(default_factory=list)
     events: deque[Vl1Event] = field(default_factory=deque)
     sockets: Mapping[SocketId, Endpoint] = field(default_factory=dict)

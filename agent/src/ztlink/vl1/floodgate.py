@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ztlink.clock import Now
-from ztlink.deadlines import DeadlineQueue
+from ztlink.deadlines import DeadlineQueue, Timed
 from ztlink.ids import IpAddress
 
 TRIGGER: Final = 256
@@ -56,7 +56,7 @@ def source_of(ip: IpAddress) -> Source:
 class Floodgate:
     """Counts what was refused, and says what the sockets are to do."""
 
-    def __init__(self, timers: DeadlineQueue) -> None:
+    def __init__(self, timers: DeadlineQueue[Timed]) -> None:
         self._timers = timers
         self.gate = OPEN
         """Compared by identity: another object means another order."""

@@ -1,0 +1,260 @@
+"""What an acceptable acknowledgement does: progress, losses, the window, the next time-out.
+
+Recovery is RFC 6675's: what is known to be lost is sent again as the window lets it, then new data.
+What is lost is told by time (RFC 8985) where the peer has SACK, else by three duplicates (RFC 6582).
+"""
+
+from math import inf
+from typing import Final
+
+from ztlink.netstack.segment import Segment
+from ztlink.netstack.seqnum import HALF, MASK, is_before, unwrap
+from ztlink.netstack.tcp.connection import Connection, LossTimer, Probe
+from ztlink.netstack.tcp.flight import DUPLICATES, Sample
+from ztlink.netstack.tcp.options import Options
+from ztlink.netstack.tcp.state import Input, State
+
+_MAX_ACK_DELAY: Final = 0.05
+"""What a peer may wait before it acknowledges a lone segment; ours waits 40 ms."""
+_MIN_PROBE: Final = 0.002
+_TICK: Final = 0.001
+
+
+def take_acknowledgement(
+    c: Connection, segment: Segment, options: Options, number: int, now: float
+) -> None:
+    """Take an acknowledgement between UNA and NXT; `number` is unwrapped."""
+    flight = c.flight
+    if number > flight.una or (options.blocks and flight.records):
+        _take_news(c, options, number, now)
+    elif flight.records and not c.has_sack and _is_duplicate(c, segment):
+        _count_duplicate(c, now)
+    update_window(c, segment, number, now)
+    if c.has_something_to_send:
+        c.wake()
+
+
+def _is_duplicate(c: Connection, segment: Segment) -> bool:
+    """Tell whether an acknowledgement is a duplicate in the sense of RFC 5681 2."""
+    return not segment.payload and segment.window << c.send_shift == c.send_window
+
+
+def _take_news(c: Connection, options: Options, number: int, now: float) -> None:
+    flight = c.flight
+    before = flight.una
+    sample = Sample(now, flight.in_flight, c.rtt.least)
+    if number > before:
+        flight.acknowledge(number, sample)
+    is_in_vain = bool(options.blocks) and c.has_sack and _take_blocks(c, options, sample)
+    if not sample.acked and not is_in_vain:
+        return
+    flight.finish_sample(sample)
+    _sample_round_trip(c, options, sample, now)
+    if number > before:
+        _advance(c, options, number, now)
+        if c.state is State.CLOSED or c.state is State.TIME_WAIT:
+            return
+    if is_in_vain:
+        _learn_from_vain(c, options, now)
+    reordering_at = inf
+    if c.has_sack and (flight.sacked or flight.repeated):
+        reordering_at = find_losses(c, sample, now)
+    elif c.recovery_point > number > before and not c.has_timed_out and not flight.lost:
+        flight.lose_first(flight.mss)  # a partial acknowledgement (RFC 6582 3.2)
+    _leave_recovery(c, now)
+    sample.in_flight = flight.in_flight
+    sample.is_recovering = c.recovery_point >= 0 and not c.has_timed_out
+    c.control.on_ack(sample)
+    arm(c, now, reordering_at)
+
+
+def _take_blocks(c: Connection, options: Options, sample: Sample) -> bool:
+    """Mark what is acknowledged selectively; tell whether something had come twice (RFC 2883)."""
+    flight = c.flight
+    una, limit = flight.una, flight.next
+    first = options.blocks[0]
+    start, end = unwrap(first[0], una), unwrap(first[1], una)
+    is_in_vain = start < end <= una and end > una - HALF // 2
+    if not is_in_vain and len(options.blocks) > 1:
+        outer = options.blocks[1]
+        is_in_vain = unwrap(outer[0], una) <= start and end <= unwrap(outer[1], una)
+    for wire_start, wire_end in options.blocks:
+        start, end = unwrap(wire_start, una), unwrap(wire_end, una)
+        if una <= start < end <= limit:
+            flight.mark_sacked(start, end, sample)
+    return is_in_vain
+
+
+def _sample_round_trip(c: Connection, options: Options, sample: Sample, now: float) -> None:
+    """Take the round trip, by our own notes or, if all was sent twice, by the timestamps."""
+    if sample.rtt:
+        c.rtt.add(sample.rtt, now)
+    elif sample.acked and options.timestamp is not None and options.echo:
+        ticks = c.timestamp(now) - options.echo & MASK
+        if ticks < HALF:
+            c.rtt.add(max(ticks * _TICK, _TICK), now)
+    sample.least = c.rtt.least
+
+
+def _advance(c: Connection, options: Options, number: int, now: float) -> None:
+    """Move UNA: release what is acknowledged, FIN included."""
+    c.progress_at = c.timeout_from = now
+    outbox = c.outbox
+    upto = min(number, outbox.end)
+    if upto > outbox.start:
+        c.context.memory.used -= outbox.release(upto)
+        c.tell_writable()
+    if c.has_timed_out and c.timed_out_at:
+        _undo_if_early(c, options)
+    if 0 <= c.probe_end <= number:
+        _finish_probe(c, now)
+    if c.is_finishing and number > outbox.end:
+        c.enter(Input.FIN_ACKNOWLEDGED)
+        if c.state is State.TIME_WAIT:
+            c.life_at = now + c.context.settings.time_wait
+        elif c.state is State.FIN_WAIT_2 and c.is_closed_by_us:
+            c.life_at = now + c.context.settings.finish_timeout
+
+
+def _undo_if_early(c: Connection, options: Options) -> None:
+    """End a time-out that came too early: the peer echoes what was sent before it (RFC 3522)."""
+    stamp = c.timestamp(c.timed_out_at)
+    c.timed_out_at = 0.0
+    if options.timestamp is not None and options.echo and is_before(options.echo, stamp):
+        c.flight.find_lost()
+        c.recovery_point = -1
+        c.has_timed_out = False
+        c.control.undo()
+
+
+def _finish_probe(c: Connection, now: float) -> None:
+    """The tail loss probe is acknowledged: what it repeated was lost, if it was not in vain."""
+    c.probe_end = -1
+    if c.is_probe_repeated and c.recovery_point < 0:
+        c.control.on_loss(c.flight.in_flight, now)
+        c.control.on_recovered(now)
+    c.is_probe_repeated = False
+
+
+def _learn_from_vain(c: Connection, options: Options, now: float) -> None:
+    """Something was sent again that had arrived: wait longer, and undo if all was in vain."""
+    c.flight.widen_reordering()
+    if c.is_probe_repeated:
+        c.is_probe_repeated = False
+        c.probe_end = -1
+        return
+    first = options.blocks[0]
+    if c.unproven > 0:
+        c.unproven -= first[1] - first[0] & MASK
+        if c.unproven <= 0:
+            c.control.undo()
+            c.unproven = 0
+
+
+def find_losses(c: Connection, sample: Sample | None, now: float) -> float:
+    """Mark what is lost by now, and begin recovery if it is news; return when to look again."""
+    flight, rtt = c.flight, c.rtt
+    window = flight.reordering_window(rtt.least, rtt.smoothed, is_recovering=c.recovery_point >= 0)
+    before, prior = flight.lost, flight.in_flight
+    at = flight.detect_losses(now, window)
+    lost = flight.lost - before
+    if lost > 0:
+        if sample is not None:
+            sample.lost = lost
+            prior = sample.prior_in_flight
+        enter_recovery(c, prior, now)
+    return at
+
+
+def enter_recovery(c: Connection, in_flight: int, now: float) -> None:
+    """Something is lost: reduce once per round trip (RFC 6675 5)."""
+    if c.recovery_point < 0:
+        c.recovery_point = c.flight.next
+        c.unproven = 0
+        c.control.on_loss(in_flight, now)
+    c.wake()
+
+
+def _leave_recovery(c: Connection, now: float) -> None:
+    if 0 <= c.recovery_point <= c.flight.una:
+        c.recovery_point = -1
+        c.has_timed_out = False
+        c.flight.end_recovery()
+        c.control.on_recovered(now)
+
+
+def _count_duplicate(c: Connection, now: float) -> None:
+    """Take a duplicate acknowledgement of a peer without SACK (RFC 5681 3.2)."""
+    flight = c.flight
+    flight.duplicates += 1
+    if flight.duplicates == DUPLICATES and c.recovery_point < 0:
+        in_flight = flight.in_flight
+        flight.lose_first(flight.mss)
+        enter_recovery(c, in_flight, now)
+        arm(c, now, inf)
+
+
+def update_window(c: Connection, segment: Segment, number: int, now: float) -> None:
+    """Take the peer's window from the newest segment (RFC 9293 3.10.7.4, SND.WL1 and WL2)."""
+    sequence = unwrap(segment.sequence, c.inbox.next)
+    if sequence < c.window_sequence or (sequence == c.window_sequence and number < c.window_ack):
+        return
+    c.window_sequence = sequence
+    c.window_ack = number
+    window = segment.window << c.send_shift
+    was_closed = c.send_window < c.flight.in_flight or not c.send_window
+    if window == c.send_window:
+        if was_closed:
+            c.progress_at = now  # it lives, and says so: probing goes on for ever
+        return
+    if window and not c.send_window and c.flight.records:
+        c.flight.lose_all()  # only a probe was on the way, and it met a closed window
+        c.rtt.backoff = 0
+        c.timeout_from = now
+    c.send_window = window
+    c.max_send_window = max(c.max_send_window, window)
+    if was_closed:
+        c.progress_at = now
+        arm(c, now, inf)
+
+
+def arm(c: Connection, now: float, reordering_at: float) -> None:
+    """Set the one timer of sent data."""
+    flight = c.flight
+    if not flight.records:
+        c.loss_timer = LossTimer.PERSIST
+        is_blocked = c.has_something_to_send and c.send_window < min(flight.mss, c.unsent or 1)
+        c.loss_at = now + c.rtt.current if is_blocked else inf
+        return
+    timeout_at = c.timeout_from + c.rtt.current
+    c.loss_at = timeout_at
+    c.loss_timer = LossTimer.TIMEOUT
+    if reordering_at < timeout_at:
+        c.loss_at = reordering_at
+        c.loss_timer = LossTimer.REORDERING
+    elif may_probe(c):
+        probe_at = now + probe_delay(c)
+        if probe_at < timeout_at:
+            c.loss_at = probe_at
+            c.loss_timer = LossTimer.PROBE
+
+
+def may_probe(c: Connection) -> bool:
+    """Tell whether the tail may be probed for (RFC 8985 7.2)."""
+    return (
+        c.has_sack
+        and c.probe_end < 0
+        and c.probe is not Probe.TAIL
+        and c.recovery_point < 0
+        and not c.flight.sacked
+        and c.rtt.smoothed > 0
+        and c.send_window > 0
+    )
+
+
+def probe_delay(c: Connection) -> float:
+    """Return how long after the last sign of life the tail is probed for."""
+    delay = 2 * c.rtt.smoothed
+    if c.flight.in_flight <= c.flight.mss:
+        delay += _MAX_ACK_DELAY
+    return max(delay, _MIN_PROBE)

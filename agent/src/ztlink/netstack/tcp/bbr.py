@@ -1,0 +1,243 @@
+"""Rate control by a model of the path, after BBR (draft-ietf-ccwg-bbr; Cardwell et al. 2016).
+
+The model is two numbers: the greatest rate at which data was delivered in the last ten round trips,
+and the least round trip in the last ten seconds. Their product is what the path holds. Data is
+paced at about that rate, with about twice the product as the window, whatever is lost: loss alone
+is no sign of congestion here, a standing queue is.
+
+    STARTUP    the rate doubles each round trip, until it grows no more in three of them
+    DRAIN      the queue that this made is let go
+    PROBE_BW   the rate, in phases of a round trip: a bit more, a bit less, and six times as it is
+    PROBE_RTT  every ten seconds without a new least round trip: the queue is emptied to measure it
+"""
+
+from collections import deque
+from enum import Enum, auto
+from typing import Final
+
+from ztlink.netstack.tcp.congestion import initial_window
+from ztlink.netstack.tcp.flight import Sample
+
+_STARTUP_GAIN: Final = 2.885
+"""2/ln 2: the least that doubles the rate each round trip."""
+_WINDOW_GAIN: Final = 2.0
+_CYCLE: Final = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+_RATE_ROUNDS: Final = 10
+_FULL_GROWTH: Final = 1.25
+_FULL_ROUNDS: Final = 3
+_LEAST_WINDOW: Final = 10.0
+"""Seconds for which a least round trip is believed."""
+_PROBE_TIME: Final = 0.2
+_MIN_SEGMENTS: Final = 4
+_MARGIN: Final = 0.99
+"""Of the rate that is paced: a little less than the model says, so that no queue stays."""
+_QUANTUM_TIME: Final = 0.001
+_MAX_QUANTUM: Final = 60_000
+
+
+class Phase(Enum):
+    """What the model is being used for."""
+
+    STARTUP = auto()
+    DRAIN = auto()
+    PROBE_BW = auto()
+    PROBE_RTT = auto()
+
+
+class Bbr:
+    """A congestion control that sets a rate, and a window as its limit."""
+
+    __slots__ = (
+        "_bandwidth",
+        "_cycle_at",
+        "_cycle_index",
+        "_filter",
+        "_full_bandwidth",
+        "_full_rounds",
+        "_gain",
+        "_had_loss",
+        "_is_full",
+        "_least",
+        "_least_at",
+        "_mss",
+        "_prior_window",
+        "_probe_round",
+        "_probe_until",
+        "_round",
+        "_round_end",
+        "_seed",
+        "phase",
+        "rate",
+        "window",
+    )
+
+    def __init__(self, mss: int, seed: int, rtt: float, now: float) -> None:
+        self._mss = mss
+        self._seed = seed
+        """Decides where in the cycle of PROBE_BW to begin, so that flows do not march in step."""
+        self.phase = Phase.STARTUP
+        self.window = initial_window(mss)
+        self._gain = _STARTUP_GAIN
+        self._filter: deque[tuple[int, float]] = deque()
+        """Rounds and rates, falling: the head is the greatest of the last ten rounds."""
+        self._bandwidth = 0.0
+        self._round = 0
+        self._round_end = 0
+        self._full_bandwidth = 0.0
+        self._full_rounds = 0
+        self._is_full = False
+        self._least = rtt
+        self._least_at = now
+        self._cycle_index = 0
+        self._cycle_at = 0.0
+        self._had_loss = False
+        self._probe_until = 0.0
+        self._probe_round = 0
+        self._prior_window = 0
+        self.rate = _STARTUP_GAIN * self.window / rtt if rtt else 0.0
+
+    def on_ack(self, sample: Sample) -> None:
+        is_new_round = sample.prior_delivered >= self._round_end
+        if is_new_round:
+            self._round_end = sample.delivered
+            self._round += 1
+        self._had_loss = self._had_loss or sample.lost > 0
+        self._update_bandwidth(sample)
+        if is_new_round and not self._is_full and not sample.is_app_limited:
+            self._check_full()
+        if self.phase is Phase.PROBE_BW:
+            self._advance_cycle(sample)
+        elif self.phase is not Phase.PROBE_RTT:
+            self._leave_startup(sample)
+        self._update_least(sample)
+        self._set_rate(sample)
+        self._set_window(sample)
+
+    def _update_bandwidth(self, sample: Sample) -> None:
+        rate = sample.rate
+        rates = self._filter
+        if rate and (not sample.is_app_limited or rate >= self._bandwidth):
+            while rates and rates[-1][1] <= rate:
+                rates.pop()
+            rates.append((self._round, rate))
+        while len(rates) > 1 and rates[0][0] < self._round - _RATE_ROUNDS:
+            rates.popleft()
+        if rates:
+            self._bandwidth = rates[0][1]
+
+    def _check_full(self) -> None:
+        """Tell whether the rate has ceased to grow."""
+        if self._bandwidth >= self._full_bandwidth * _FULL_GROWTH:
+            self._full_bandwidth = self._bandwidth
+            self._full_rounds = 0
+            return
+        self._full_rounds += 1
+        self._is_full = self._full_rounds >= _FULL_ROUNDS
+
+    def _leave_startup(self, sample: Sample) -> None:
+        if self.phase is Phase.STARTUP and self._is_full:
+            self.phase = Phase.DRAIN
+            self._gain = 1 / _STARTUP_GAIN
+        if self.phase is Phase.DRAIN and sample.in_flight <= self._product(1.0):
+            self._begin_cycle(sample.now)
+
+    def _begin_cycle(self, now: float) -> None:
+        """Enter PROBE_BW, anywhere but where the rate is to fall."""
+        self.phase = Phase.PROBE_BW
+        start = (self._seed * 5 + self._round) % (len(_CYCLE) - 1)
+        self._cycle_index = start + 1 if start else 0
+        self._cycle_at = now
+        self._gain = _CYCLE[self._cycle_index]
+
+    def _advance_cycle(self, sample: Sample) -> None:
+        is_over = sample.now - self._cycle_at > self._least
+        if self._gain > 1:
+            target = self._product(self._gain)
+            is_over = is_over and (self._had_loss or sample.prior_in_flight >= target)
+        elif self._gain < 1:
+            is_over = is_over or sample.in_flight <= self._product(1.0)
+        if is_over:
+            self._cycle_index = (self._cycle_index + 1) % len(_CYCLE)
+            self._cycle_at = sample.now
+            self._gain = _CYCLE[self._cycle_index]
+            self._had_loss = False
+
+    def _update_least(self, sample: Sample) -> None:
+        """Keep the least round trip; where it is old, empty the queue to see a new one."""
+        now = sample.now
+        is_old = now - self._least_at > _LEAST_WINDOW
+        if sample.rtt and (sample.rtt <= self._least or not self._least or is_old):
+            self._least = sample.rtt
+            self._least_at = now
+        if is_old and self.phase is not Phase.PROBE_RTT:
+            self.phase = Phase.PROBE_RTT
+            self._gain = 1.0
+            self._prior_window = max(self._prior_window, self.window)
+            self._probe_until = 0.0
+        if self.phase is not Phase.PROBE_RTT:
+            return
+        if not self._probe_until and sample.in_flight <= self._probe_window():
+            self._probe_until = now + _PROBE_TIME
+            self._probe_round = self._round + 1
+        elif self._probe_until and now >= self._probe_until and self._round >= self._probe_round:
+            self._least_at = now
+            self._restore()
+            if self._is_full:
+                self._begin_cycle(now)
+            else:
+                self.phase = Phase.STARTUP
+                self._gain = _STARTUP_GAIN
+
+    def _probe_window(self) -> int:
+        return max(self._product(0.5), _MIN_SEGMENTS * self._mss)
+
+    def _product(self, gain: float) -> int:
+        """Return what the path holds, times `gain`."""
+        return int(gain * self._bandwidth * self._least)
+
+    def _set_rate(self, sample: Sample) -> None:
+        if not self._bandwidth:
+            return
+        floor = _MIN_SEGMENTS * self._mss / self._least if self._least else 0.0
+        rate = max(self._gain * self._bandwidth * _MARGIN, floor)
+        if self._is_full or rate > self.rate:
+            self.rate = rate
+
+    def _set_window(self, sample: Sample) -> None:
+        if not self._bandwidth or not self._least:
+            self.window += sample.acked
+            return
+        quantum = min(max(int(self.rate * _QUANTUM_TIME), 2 * self._mss), _MAX_QUANTUM)
+        gain = _WINDOW_GAIN if self._is_full else _STARTUP_GAIN
+        target = self._product(gain) + 3 * quantum
+        if self._is_full:
+            self.window = min(self.window + sample.acked, target)
+        elif self.window < target or sample.delivered < initial_window(self._mss):
+            self.window += sample.acked
+        self.window = max(self.window, _MIN_SEGMENTS * self._mss)
+        if self.phase is Phase.PROBE_RTT:
+            self.window = min(self.window, self._probe_window())
+
+    def on_loss(self, in_flight: int, now: float) -> None:
+        self._prior_window = max(self._prior_window, self.window)
+
+    def on_recovered(self, now: float) -> None:
+        self._restore()
+
+    def _restore(self) -> None:
+        self.window = max(self.window, self._prior_window)
+        self._prior_window = 0
+
+    def on_timeout(self, in_flight: int, now: float) -> None:
+        self._prior_window = max(self._prior_window, self.window)
+        self.window = self._mss
+
+    def on_idle(self, now: float) -> None:
+        if self.phase is Phase.PROBE_BW:
+            self._gain = 1.0
+
+    def undo(self) -> None:
+        self._restore()
+
+    def resize(self, mss: int) -> None:
+        self._mss = mss

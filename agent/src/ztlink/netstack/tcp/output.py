@@ -21,8 +21,10 @@ _MAX_WINDOW: Final = 0xFFFF
 _SLACK: Final = 0.002
 """Seconds that pacing may be behind and make good: timers are late."""
 _EARLY: Final = 0.0001
-_QUANTUM_TIME: Final = 0.001
-"""What pacing sends in one go: a millisecond's worth."""
+_MIN_QUANTUM: Final = 0.001
+_MAX_QUANTUM: Final = 0.005
+_QUANTA: Final = 16
+"""What pacing sends in one go: this part of a round trip, between one and five milliseconds."""
 _BLOCKS: Final = 4
 _BLOCKS_BESIDE_TIMESTAMPS: Final = 3
 
@@ -89,7 +91,8 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
         return None
     limit = min(limit, c.context.settings.max_payload, room)
     if rate:
-        limit = min(limit, int(rate * _QUANTUM_TIME))
+        quantum = min(max(c.rtt.least / _QUANTA, _MIN_QUANTUM), _MAX_QUANTUM)
+        limit = min(limit, max(int(rate * quantum), 2 * segment_size))
     limit = max(limit - limit % segment_size, segment_size)
     if flight.lost:
         return _repeat(c, limit, options, now)

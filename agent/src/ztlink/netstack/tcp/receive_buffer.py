@@ -96,8 +96,9 @@ class ReceiveBuffer:
         return end - start
 
     def _close_gap(self, end: int, data: memoryview) -> int:
-        """Take bytes in order that reach an island or more."""
+        """Take bytes in order that reach an island or more; return how many were new."""
         start = self.next
+        beyond = self.beyond
         islands = self._islands
         count = 0
         while count < len(islands) and islands[count].start <= end:
@@ -117,7 +118,7 @@ class ReceiveBuffer:
             _append(self._chunks, data[self.next - start :])
             self.held += end - self.next
             self.next = end
-        return self.next - start
+        return self.next - start - (beyond - self.beyond)
 
     def _store_beyond(self, start: int, end: int, data: memoryview) -> int:
         """Keep bytes behind a hole, as far as none are there yet."""

@@ -131,7 +131,8 @@ class Rig:
             self.sent.append((self.mono, outgoing))
             end = outgoing.sequence + outgoing.size
             end += bool(outgoing.flags & FIN) + bool(outgoing.flags & SYN)
-            if not outgoing.flags & RST and (end - self.ours) & MASK < 1 << 31:
+            is_ahead = (end - self.ours) & MASK < 1 << 31
+            if outgoing.flags & SYN or (is_ahead and not outgoing.flags & RST):
                 self.ours = end & MASK
         return out
 

@@ -419,5 +419,3 @@ def test_connections_are_bounded() -> None:
     rig.start_connect()
     with pytest.raises(LocalProtocolError, match="no more"):
         rig.layer.connect(Endpoint(LOCAL.ip, 0), REMOTE, rig.now)
-
-

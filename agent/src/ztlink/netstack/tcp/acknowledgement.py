@@ -23,11 +23,11 @@ _TICK: Final = 0.001
 def take_acknowledgement(
     c: Connection, segment: Segment, options: Options, number: int, now: float
 ) -> None:
-    """Take an acknowledgement between UNA and NXT; `number` is unwrapped."""
+    """Take an acknowledgement of what was sent; `number` is unwrapped, and may be an old one."""
     flight = c.flight
     if number > flight.una or (options.blocks and flight.records):
         _take_news(c, options, number, now)
-    elif flight.records and not c.has_sack and _is_duplicate(c, segment):
+    elif number == flight.una and flight.records and not c.has_sack and _is_duplicate(c, segment):
         _count_duplicate(c, now)
     update_window(c, segment, number, now)
     if c.has_something_to_send:
@@ -61,10 +61,11 @@ def _take_news(c: Connection, options: Options, number: int, now: float) -> None
         reordering_at = find_losses(c, sample, now)
     elif c.recovery_point > number > before and not c.has_timed_out and not flight.lost:
         flight.lose_first(flight.mss)  # a partial acknowledgement (RFC 6582 3.2)
-    _leave_recovery(c, now)
+        c.is_repeat_due = True
     sample.in_flight = flight.in_flight
     sample.is_recovering = c.recovery_point >= 0 and not c.has_timed_out
     c.control.on_ack(sample)
+    _leave_recovery(c, now)
     arm(c, now, reordering_at)
 
 
@@ -72,14 +73,12 @@ def _take_blocks(c: Connection, options: Options, sample: Sample) -> bool:
     """Mark what is acknowledged selectively; tell whether something had come twice (RFC 2883)."""
     flight = c.flight
     una, limit = flight.una, flight.next
-    first = options.blocks[0]
-    start, end = unwrap(first[0], una), unwrap(first[1], una)
-    is_in_vain = start < end <= una and end > una - HALF // 2
-    if not is_in_vain and len(options.blocks) > 1:
-        outer = options.blocks[1]
-        is_in_vain = unwrap(outer[0], una) <= start and end <= unwrap(outer[1], una)
-    for wire_start, wire_end in options.blocks:
-        start, end = unwrap(wire_start, una), unwrap(wire_end, una)
+    blocks = [(unwrap(first, una), unwrap(last, una)) for first, last in options.blocks]
+    start, end = blocks[0]
+    is_in_vain = start < end <= una
+    if not is_in_vain and len(blocks) > 1:
+        is_in_vain = blocks[1][0] <= start and end <= blocks[1][1]
+    for start, end in sorted(blocks):  # else, what arrived in order would look reordered
         if una <= start < end <= limit:
             flight.mark_sacked(start, end, sample)
     return is_in_vain
@@ -171,6 +170,7 @@ def enter_recovery(c: Connection, in_flight: int, now: float) -> None:
     if c.recovery_point < 0:
         c.recovery_point = c.flight.next
         c.unproven = 0
+        c.is_repeat_due = True
         c.control.on_loss(in_flight, now)
     c.wake()
 
@@ -186,9 +186,8 @@ def _leave_recovery(c: Connection, now: float) -> None:
 def _count_duplicate(c: Connection, now: float) -> None:
     """Take a duplicate acknowledgement of a peer without SACK (RFC 5681 3.2)."""
     flight = c.flight
-    flight.duplicates += 1
-    if flight.duplicates == DUPLICATES and c.recovery_point < 0:
-        in_flight = flight.in_flight
+    in_flight = flight.next - flight.una
+    if flight.count_duplicate() == DUPLICATES and c.recovery_point < 0:
         flight.lose_first(flight.mss)
         enter_recovery(c, in_flight, now)
         arm(c, now, inf)
@@ -197,7 +196,8 @@ def _count_duplicate(c: Connection, now: float) -> None:
 def update_window(c: Connection, segment: Segment, number: int, now: float) -> None:
     """Take the peer's window from the newest segment (RFC 9293 3.10.7.4, SND.WL1 and WL2)."""
     sequence = unwrap(segment.sequence, c.inbox.next)
-    if sequence < c.window_sequence or (sequence == c.window_sequence and number < c.window_ack):
+    is_old = sequence == c.window_sequence and number < c.window_ack
+    if sequence < c.window_sequence or is_old or number < c.flight.una:
         return
     c.window_sequence = sequence
     c.window_ack = number

@@ -104,6 +104,7 @@ class Connection:
         "is_no_delay",
         "is_probe_repeated",
         "is_ready",
+        "is_repeat_due",
         "is_syn_owed",
         "is_told_readable",
         "is_write_short",
@@ -200,6 +201,8 @@ class Connection:
         self.control_kind = settings.congestion_control
         self.recovery_point = -1
         """While losses are made good: what had been sent when the first was seen; else -1."""
+        self.is_repeat_due = False
+        """Recovery begins with a retransmission at once, whatever the window (RFC 6675 5)."""
         self.has_timed_out = False
         """The losses were told by a time-out: the window grows while they are made good."""
         self.timed_out_at = 0.0

@@ -147,7 +147,7 @@ class Flight:
         """Bytes of payload in a segment."""
         self.records: list[Sent] = []
         self.sacked = 0
-        """Bytes acknowledged selectively."""
+        """Bytes acknowledged selectively; without SACK, what duplicates tell to have arrived."""
         self.lost = 0
         """Bytes taken for lost and not sent again."""
         self.lost_from = start
@@ -253,11 +253,26 @@ class Flight:
             count += 1
         if count:
             del self.records[:count]
+        if self.duplicates:
+            self._forget_duplicates(upto)
         self.una = upto
-        self.duplicates = 0
         sample.acked += self.delivered - before
         if not (self.sacked or self.lost) and self.repeated and not self._has_repeated():
             self.repeated = 0
+
+    def count_duplicate(self) -> int:
+        """Take a duplicate acknowledgement of a peer without SACK; return how many it makes."""
+        self.duplicates += 1
+        self.sacked += min(self.mss, self.in_flight)
+        return self.duplicates
+
+    def _forget_duplicates(self, upto: int) -> None:
+        """Take back what duplicates told, as far as it is acknowledged now (RFC 6582 3.2)."""
+        self.sacked = max(self.sacked - max(upto - self.una - self.mss, 0), 0)
+        if not self.records:
+            self.sacked = 0
+        self.sacked = min(self.sacked, max(self.next - upto - self.lost, 0))
+        self.duplicates = 0
 
     def _has_repeated(self) -> bool:
         return any(record.is_repeated for record in self.records)
@@ -384,10 +399,10 @@ class Flight:
 
     def lose_all(self) -> None:
         """Take for lost what is not sacked: a time-out. A sacked head is a peer that reneged."""
-        if self.records and self.records[0].is_sacked:
+        if self.records and (self.duplicates or self.records[0].is_sacked):
             for record in self.records:
                 record.is_sacked = False
-            self.sacked = 0
+            self.sacked = self.duplicates = 0
         for record in self.records:
             if not (record.is_sacked or record.is_lost):
                 self._lose(record)

@@ -88,7 +88,8 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
     in_flight = flight.in_flight
     room = control.window - in_flight
     if room < segment_size and in_flight and (flight.lost or room < max(c.unsent, 1)):
-        return None
+        if not (flight.lost and c.is_repeat_due):
+            return None
     limit = min(limit, c.context.settings.max_payload, room)
     if rate:
         quantum = min(max(c.rtt.least / _QUANTA, _MIN_QUANTUM), _MAX_QUANTUM)
@@ -96,6 +97,8 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
     limit = max(limit - limit % segment_size, segment_size)
     if flight.lost:
         return _repeat(c, limit, options, now)
+    if _is_worth_waiting(c, room):
+        return None
     size = _new_size(c, limit, segment_size, now)
     return _send_new(c, size, options, now) if size >= 0 else None
 
@@ -112,7 +115,7 @@ def _new_size(c: Connection, limit: int, segment_size: int, now: float) -> int:
         rest = size % segment_size
         if rest and (size < unsent or _is_held_back(c)):
             size -= rest  # a part of a segment is the end of the data
-        return -1 if size < unsent and _is_worth_waiting(c, size, window) else size
+        return size
     if size > 0 and size == unsent:
         return -1 if _is_held_back(c) else size
     if size > 0 and size == window and 2 * size >= c.max_send_window:
@@ -127,7 +130,7 @@ def _is_held_back(c: Connection) -> bool:
     return not (c.is_no_delay or c.is_finishing) and c.flight.in_flight > 0
 
 
-def _is_worth_waiting(c: Connection, size: int, window: int) -> bool:
+def _is_worth_waiting(c: Connection, room: int) -> bool:
     """Tell whether more may be sent in one go soon: then the stack below is passed once for it.
 
     Never where acknowledgements may not come: what is in flight is three quarters of the window.
@@ -136,8 +139,10 @@ def _is_worth_waiting(c: Connection, size: int, window: int) -> bool:
     in_flight = flight.in_flight
     if not in_flight or c.control.rate or flight.sacked or c.recovery_point >= 0:
         return False
-    usable = min(c.control.window, window + in_flight)
-    return size < min(usable >> 2, c.context.settings.max_payload >> 1)
+    offered = flight.una + c.send_window - flight.next
+    room = min(room, offered)
+    enough = min((in_flight + room) >> 2, c.context.settings.max_payload >> 1)
+    return room < enough and room < c.outbox.end - flight.next
 
 
 def _send_new(c: Connection, size: int, options: bytes, now: float) -> Outgoing:
@@ -165,6 +170,7 @@ def _send_new(c: Connection, size: int, options: bytes, now: float) -> Outgoing:
 def _repeat(c: Connection, limit: int, options: bytes, now: float) -> Outgoing | None:
     """Send again what was lost first."""
     flight, outbox = c.flight, c.outbox
+    c.is_repeat_due = False
     record = flight.first_lost()
     if record is None:
         return None
@@ -276,6 +282,8 @@ def _offer_window(c: Connection) -> int:
     ):
         field = min(free >> shift, _MAX_WINDOW)
     else:
-        field = min(-(-offered >> shift), _MAX_WINDOW)
+        # Rounded up, the edge stays; down where that had it creep on beyond the limit.
+        is_beyond = offered + inbox.held > inbox.limit
+        field = min(offered >> shift if is_beyond else -(-offered >> shift), _MAX_WINDOW)
     inbox.edge = max(inbox.edge, inbox.next + (field << shift))
     return field

@@ -245,8 +245,8 @@ LISTENING: Final = [
     ("a SYN-ACK", SYN | ACK, ["R"]),
     ("a reset", RST, []),
     ("a reset with a SYN", RST | SYN, []),
-    ("a FIN", FIN, ["RA"]),
-    ("nothing", 0, ["RA"]),
+    ("a FIN", FIN, []),
+    ("nothing", 0, []),
 ]
 
 

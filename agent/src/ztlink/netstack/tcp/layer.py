@@ -5,7 +5,7 @@ that moment, so that a queue below that is full makes TCP wait instead of losing
 called within inputs and `transmits`; it must only note the event.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import inf
 from typing import Final
 
@@ -56,6 +56,16 @@ class TcpLayer:
         self._timers: DeadlineQueue[ConnectionId] = DeadlineQueue()
         self._last_id = 0
 
+    @property
+    def connections(self) -> Mapping[ConnectionId, Connection]:
+        """What there is, to look at: for counters and tests."""
+        return self._connections
+
+    @property
+    def memory(self) -> Memory:
+        """What all buffers hold together, to look at."""
+        return self._context.memory
+
     # Inputs from below.
 
     def receive(self, segment: Segment, now: Now) -> None:
@@ -86,6 +96,8 @@ class TcpLayer:
             and self._receive_cookie(listener, segment, mono)
         ):
             return
+        if listener is not None and not flags:
+            return  # nothing that one could answer (RFC 9293 3.10.7.2)
         reset = arrival.reset_for(segment)
         if reset is not None:
             self._context.send_stray(reset)

@@ -2,8 +2,9 @@
 
 The model is two numbers: the greatest rate at which data was delivered in the last ten round trips,
 and the least round trip in the last ten seconds. Their product is what the path holds. Data is
-paced at about that rate, with about twice the product as the window, whatever is lost: loss alone
-is no sign of congestion here, a standing queue is.
+paced at about that rate, with about twice the product as the window. Loss alone is no sign of
+congestion here; loss while the round trip is longer than it need be is: then, less may be in flight
+than was, until probing finds more room.
 
     STARTUP    the rate doubles each round trip, until it grows no more in three of them
     DRAIN      the queue that this made is let go
@@ -28,6 +29,9 @@ _FULL_ROUNDS: Final = 3
 _LEAST_WINDOW: Final = 10.0
 """Seconds for which a least round trip is believed."""
 _PROBE_TIME: Final = 0.2
+_QUEUE: Final = 1.25
+"""Times the least round trip: from there on, a queue is standing."""
+_BETA: Final = 0.85
 _MIN_SEGMENTS: Final = 4
 _MARGIN: Final = 0.99
 """Of the rate that is paced: a little less than the model says, so that no queue stays."""
@@ -49,6 +53,7 @@ class Bbr:
 
     __slots__ = (
         "_bandwidth",
+        "_cap",
         "_cycle_at",
         "_cycle_index",
         "_filter",
@@ -60,6 +65,7 @@ class Bbr:
         "_least",
         "_least_at",
         "_mss",
+        "_latest",
         "_prior_window",
         "_probe_round",
         "_probe_until",
@@ -86,6 +92,9 @@ class Bbr:
         self._full_bandwidth = 0.0
         self._full_rounds = 0
         self._is_full = False
+        self._cap = 0
+        """Bytes in flight at which something was lost from a queue, a bit less; 0: no such."""
+        self._latest = rtt
         self._least = rtt
         self._least_at = now
         self._cycle_index = 0
@@ -102,6 +111,7 @@ class Bbr:
             self._round_end = sample.delivered
             self._round += 1
         self._had_loss = self._had_loss or sample.lost > 0
+        self._latest = sample.rtt or self._latest
         self._update_bandwidth(sample)
         if is_new_round and not self._is_full and not sample.is_app_limited:
             self._check_full()
@@ -217,9 +227,16 @@ class Bbr:
         self.window = max(self.window, _MIN_SEGMENTS * self._mss)
         if self.phase is Phase.PROBE_RTT:
             self.window = min(self.window, self._probe_window())
+        elif self._cap:
+            if self._gain > 1 and not self._had_loss:
+                self._cap += sample.acked
+            self.window = min(self.window, max(self._cap, self._product(1.0) + quantum))
 
     def on_loss(self, in_flight: int, now: float) -> None:
-        self._prior_window = max(self._prior_window, self.window)
+        if self._latest > _QUEUE * self._least:
+            self._cap = max(int(_BETA * in_flight), _MIN_SEGMENTS * self._mss)
+            self._had_loss = True
+            self._is_full = True
 
     def on_recovered(self, now: float) -> None:
         self._restore()

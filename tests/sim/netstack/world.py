@@ -15,6 +15,7 @@ from ztlink.netstack.events import (
     Accepted,
     Connected,
     ConnectionId,
+    ConnectionReset,
     PeerFinished,
     Readable,
     TcpEvent,
@@ -176,6 +177,8 @@ class World:
         while host.events:
             event = host.events.popleft()
             match event:
+                case ConnectionReset():
+                    raise AssertionError(f"{event} at {self.now}")
                 case Connected(id=connection) | Writable(id=connection):
                     self._write(connection)
                 case Accepted(listener=listener):

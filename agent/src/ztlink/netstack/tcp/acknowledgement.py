@@ -17,6 +17,7 @@ from ztlink.netstack.tcp.state import Input, State
 _MAX_ACK_DELAY: Final = 0.05
 """What a peer may wait before it acknowledges a lone segment; ours waits 40 ms."""
 _MIN_PROBE: Final = 0.002
+MAX_PROBES: Final = 4
 _TICK: Final = 0.001
 
 
@@ -48,6 +49,7 @@ def _take_news(c: Connection, options: Options, number: int, now: float) -> None
     is_in_vain = bool(options.blocks) and c.has_sack and _take_blocks(c, options, sample)
     if not sample.acked and not is_in_vain:
         return
+    c.probes = 0
     flight.finish_sample(sample)
     _sample_round_trip(c, options, sample, now)
     if number > before:
@@ -240,13 +242,15 @@ def arm(c: Connection, now: float, reordering_at: float) -> None:
 
 
 def may_probe(c: Connection) -> bool:
-    """Tell whether the tail may be probed for (RFC 8985 7.2)."""
+    """Tell whether silence is answered by a probe, before the time-out is (RFC 8985 7.2).
+
+    Where round trips are much shorter than the least time-out, and much is lost, one probe is too
+    few: some more follow, at doubled distances, and in recovery, too (as in RFC 9002 6.2).
+    """
     return (
         c.has_sack
-        and c.probe_end < 0
+        and c.probes < MAX_PROBES
         and c.probe is not Probe.TAIL
-        and c.recovery_point < 0
-        and not c.flight.sacked
         and c.rtt.smoothed > 0
         and c.send_window > 0
     )
@@ -254,7 +258,7 @@ def may_probe(c: Connection) -> bool:
 
 def probe_delay(c: Connection) -> float:
     """Return how long after the last sign of life the tail is probed for."""
-    delay = 2 * c.rtt.smoothed
-    if c.flight.in_flight <= c.flight.mss:
+    delay = 2 * c.rtt.smoothed * (1 << max(c.probes - 1, 0))
+    if c.flight.in_flight <= c.flight.mss and c.recovery_point < 0:
         delay += _MAX_ACK_DELAY
     return max(delay, _MIN_PROBE)

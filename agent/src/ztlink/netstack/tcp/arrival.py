@@ -20,6 +20,8 @@ _ACK_DELAY: Final = 0.04
 _TIMESTAMP_AGE: Final = 24 * 86_400.0
 """RFC 7323 5.5: after that, a timestamp may have wrapped."""
 _MAX_DUPLICATES: Final = 4
+_QUICK_AFTER_HOLE: Final = 8
+"""Acknowledgements that are not delayed after a hole: the sender measures its way out of it."""
 
 
 def receive(c: Connection, segment: Segment, now: float) -> bool:
@@ -285,6 +287,7 @@ def _store(c: Connection, segment: Segment, sequence: int, now: float) -> None:
         # RFC 5681 4.2: at once; without SACK, one for each segment is what a peer counts.
         count = 1 if c.has_sack or advanced else min(-(-size // piece), _MAX_DUPLICATES)
         c.acks_owed = max(c.acks_owed, min(c.acks_owed + count, _MAX_DUPLICATES))
+        c.quick_acks = max(c.quick_acks, _QUICK_AFTER_HOLE)
         c.wake()
         return
     c.unacked += advanced

@@ -3,13 +3,17 @@
 The model is two numbers: the greatest rate at which data was delivered in the last ten round trips,
 and the least round trip in the last ten seconds. Their product is what the path holds. Data is
 paced at about that rate, with about twice the product as the window. Loss alone is no sign of
-congestion here; loss while the round trip is longer than it need be is: then, less may be in flight
-than was, until probing finds more room.
+congestion here; loss while the round trip is longer than it need be is: then, a window in the manner
+of Reno is a limit, too, until it has grown beyond what the model wants.
 
     STARTUP    the rate doubles each round trip, until it grows no more in three of them
     DRAIN      the queue that this made is let go
     PROBE_BW   the rate, in phases of a round trip: a bit more, a bit less, and six times as it is
     PROBE_RTT  every ten seconds without a new least round trip: the queue is emptied to measure it
+
+A flow that begins when others have filled a queue takes the queue for the path. So while much is
+lost, PROBE_RTT comes more often, at the same moments for all flows of a host: together, they empty
+the queue, and see the path.
 """
 
 from collections import deque
@@ -28,11 +32,21 @@ _FULL_GROWTH: Final = 1.25
 _FULL_ROUNDS: Final = 3
 _LEAST_WINDOW: Final = 10.0
 """Seconds for which a least round trip is believed."""
+_LOSSY: Final = 0.03
+"""Share of bytes lost, from which on the least round trip is measured more often."""
+_OVERLOAD: Final = 0.4
+"""Share of bytes lost that probing cannot make up for: it is too much, queue or not."""
+_LOSSY_PERIOD: Final = 2.5
+_LOSS_SEGMENTS: Final = 100
+"""Over how many segments that share is averaged."""
 _PROBE_TIME: Final = 0.2
 _QUEUE: Final = 1.25
-"""Times the least round trip: from there on, a queue is standing."""
-_BETA: Final = 0.85
+_QUEUE_TIME: Final = 0.002
+"""Times the least round trip, and seconds beyond it: from there on, a queue is standing."""
+_BETA: Final = 0.7
 _MIN_SEGMENTS: Final = 4
+_CAPPED_SEGMENTS: Final = 2
+"""The least window where a queue overflowed: many flows may have to share what little there is."""
 _MARGIN: Final = 0.99
 """Of the rate that is paced: a little less than the model says, so that no queue stays."""
 _QUANTUM_TIME: Final = 0.001
@@ -62,10 +76,14 @@ class Bbr:
         "_gain",
         "_had_loss",
         "_is_full",
+        "_is_queued",
         "_least",
         "_least_at",
         "_mss",
         "_latest",
+        "_loss_rate",
+        "_previous_rtt",
+        "_round_rtt",
         "_prior_window",
         "_probe_round",
         "_probe_until",
@@ -93,8 +111,14 @@ class Bbr:
         self._full_rounds = 0
         self._is_full = False
         self._cap = 0
-        """Bytes in flight at which something was lost from a queue, a bit less; 0: no such."""
+        """A window in the manner of Reno, since something was lost from a queue; 0: no such."""
+        self._is_queued = False
+        """The last loss was from a queue."""
         self._latest = rtt
+        self._round_rtt = 0.0
+        """Least round trip in this round, and in the one before; 0: none."""
+        self._previous_rtt = 0.0
+        self._loss_rate = 0.0
         self._least = rtt
         self._least_at = now
         self._cycle_index = 0
@@ -110,8 +134,15 @@ class Bbr:
         if is_new_round:
             self._round_end = sample.delivered
             self._round += 1
+            self._previous_rtt, self._round_rtt = self._round_rtt, 0.0
         self._had_loss = self._had_loss or sample.lost > 0
-        self._latest = sample.rtt or self._latest
+        if sample.rtt:
+            self._latest = sample.rtt
+            self._round_rtt = min(self._round_rtt or sample.rtt, sample.rtt)
+        arrived = sample.acked + sample.lost
+        self._loss_rate += (sample.lost - self._loss_rate * arrived) / max(
+            _LOSS_SEGMENTS * self._mss, arrived
+        )
         self._update_bandwidth(sample)
         if is_new_round and not self._is_full and not sample.is_app_limited:
             self._check_full()
@@ -176,6 +207,8 @@ class Bbr:
         """Keep the least round trip; where it is old, empty the queue to see a new one."""
         now = sample.now
         is_old = now - self._least_at > _LEAST_WINDOW
+        if self._loss_rate > _LOSSY:
+            is_old = is_old or now // _LOSSY_PERIOD > self._least_at // _LOSSY_PERIOD
         if sample.rtt and (sample.rtt <= self._least or not self._least or is_old):
             self._least = sample.rtt
             self._least_at = now
@@ -186,7 +219,7 @@ class Bbr:
             self._probe_until = 0.0
         if self.phase is not Phase.PROBE_RTT:
             return
-        if not self._probe_until and sample.in_flight <= self._probe_window():
+        if not self._probe_until and sample.in_flight <= self._floor():
             self._probe_until = now + _PROBE_TIME
             self._probe_round = self._round + 1
         elif self._probe_until and now >= self._probe_until and self._round >= self._probe_round:
@@ -198,8 +231,9 @@ class Bbr:
                 self.phase = Phase.STARTUP
                 self._gain = _STARTUP_GAIN
 
-    def _probe_window(self) -> int:
-        return max(self._product(0.5), _MIN_SEGMENTS * self._mss)
+    def _floor(self) -> int:
+        """Return the bytes that may be in flight whatever the model says."""
+        return (_CAPPED_SEGMENTS if self._cap and self._is_queued else _MIN_SEGMENTS) * self._mss
 
     def _product(self, gain: float) -> int:
         """Return what the path holds, times `gain`."""
@@ -208,7 +242,7 @@ class Bbr:
     def _set_rate(self, sample: Sample) -> None:
         if not self._bandwidth:
             return
-        floor = _MIN_SEGMENTS * self._mss / self._least if self._least else 0.0
+        floor = self._floor() / self._latest if self._latest else 0.0
         rate = max(self._gain * self._bandwidth * _MARGIN, floor)
         if self._is_full or rate > self.rate:
             self.rate = rate
@@ -224,17 +258,30 @@ class Bbr:
             self.window = min(self.window + sample.acked, target)
         elif self.window < target or sample.delivered < initial_window(self._mss):
             self.window += sample.acked
-        self.window = max(self.window, _MIN_SEGMENTS * self._mss)
+        self.window = max(self.window, self._floor())
         if self.phase is Phase.PROBE_RTT:
-            self.window = min(self.window, self._probe_window())
+            self.window = min(self.window, self._floor())
         elif self._cap:
-            if self._gain > 1 and not self._had_loss:
-                self._cap += sample.acked
-            self.window = min(self.window, max(self._cap, self._product(1.0) + quantum))
+            self._grow_cap(sample, target)
+
+    def _grow_cap(self, sample: Sample, target: int) -> None:
+        """Let more be in flight again, by a segment in a round trip, until the model is the limit."""
+        self.window = max(min(self.window, self._cap), self._floor())
+        if not sample.is_recovering:
+            self._cap += max(self._mss * sample.acked // self._cap, 1)
+        if self._cap > target:
+            self._cap = 0
+
+    def _has_queue(self) -> bool:
+        """Tell whether all of late took longer than it need."""
+        limit = _QUEUE * self._least + _QUEUE_TIME
+        return (self._previous_rtt or limit) > limit and (self._round_rtt or limit + 1) > limit
 
     def on_loss(self, in_flight: int, now: float) -> None:
-        if self._latest > _QUEUE * self._least:
-            self._cap = max(int(_BETA * in_flight), _MIN_SEGMENTS * self._mss)
+        self._is_queued = self._has_queue()
+        if self._is_queued or self._loss_rate > _OVERLOAD:
+            before = min(self._cap or in_flight, in_flight)
+            self._cap = max(int(_BETA * before), _CAPPED_SEGMENTS * self._mss)
             self._had_loss = True
             self._is_full = True
 
@@ -247,7 +294,7 @@ class Bbr:
 
     def on_timeout(self, in_flight: int, now: float) -> None:
         self._prior_window = max(self._prior_window, self.window)
-        self.window = self._mss
+        self.window = _MIN_SEGMENTS * self._mss  # one alone is lost too often where much is lost
 
     def on_idle(self, now: float) -> None:
         if self.phase is Phase.PROBE_BW:

@@ -127,6 +127,7 @@ class Connection:
         "peer_mss",
         "probe",
         "probe_end",
+        "probes",
         "progress_at",
         "quick_acks",
         "receive_shift",
@@ -209,6 +210,8 @@ class Connection:
         self.unproven = 0
         """Bytes sent again in this recovery that are not known to have been in vain; when all are,
         it was for nothing."""
+        self.probes = 0
+        """Probes since the peer last told something new."""
         self.is_probe_repeated = False
         """The tail loss probe was sent before."""
         self.probe_end = -1

@@ -397,6 +397,14 @@ class Flight:
             self.records.insert(1, record.split(record.start + size))
         self._lose(record)
 
+    def lose_next(self, size: int) -> None:
+        """Take as much for lost of what follows the first lost bytes, if it is in flight."""
+        records = self.records
+        if len(records) > 1 and not (records[1].is_sacked or records[1].is_lost):
+            if records[1].end - records[1].start > size:
+                records.insert(2, records[1].split(records[1].start + size))
+            self._lose(records[1])
+
     def lose_all(self) -> None:
         """Take for lost what is not sacked: a time-out. A sacked head is a peer that reneged."""
         if self.records and (self.duplicates or self.records[0].is_sacked):

@@ -211,12 +211,21 @@ def _probe(c: Connection, probe: Probe, now: float) -> Outgoing | None:
         if unsent <= 0 or flight.records:
             return None
         return _send_new(c, max(min(window, unsent, segment_size), 1), options, now)
-    if not flight.records or flight.lost:
-        return None
-    c.timeout_from = now
-    if min(unsent, window) > 0:
-        c.probe_end = flight.next + min(unsent, window, segment_size)
-        return _send_new(c, min(unsent, window, segment_size), options, now)
+    return _probe_tail(c, options, now) if flight.records else None
+
+
+def _probe_tail(c: Connection, options: bytes, now: float) -> Outgoing | None:
+    """Send what makes the peer tell where it is."""
+    flight, outbox = c.flight, c.outbox
+    segment_size = c.mss - len(options)
+    if c.probes > 1 or c.recovery_point >= 0 or flight.sacked or flight.lost:
+        flight.lose_first(segment_size)
+        flight.lose_next(segment_size)  # two: where one is needed, one alone is often lost
+        return _repeat(c, 2 * segment_size, options, now)
+    size = min(outbox.end - flight.next, flight.una + c.send_window - flight.next, segment_size)
+    if size > 0:
+        c.probe_end = flight.next + size
+        return _send_new(c, size, options, now)
     flight.lose_last(segment_size)
     c.is_probe_repeated = True
     c.probe_end = flight.next

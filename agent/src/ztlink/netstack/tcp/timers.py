@@ -34,7 +34,9 @@ def _on_loss_timer(c: Connection, now: float) -> None:
         arm(c, now, find_losses(c, None, now))
     elif c.loss_timer is LossTimer.PROBE:
         c.probe = Probe.TAIL
-        c.timeout_from = now
+        c.probes += 1
+        if c.probes == 1:
+            c.timeout_from = now
         arm(c, now, inf)
         c.wake()
     elif c.loss_timer is LossTimer.PERSIST:

@@ -70,12 +70,17 @@ class Transfer:
     longest_gap: float = 0.0
     """Between two reads that got something, or from the start."""
     last_at: float = 0.0
+    first_at: float = -1.0
+    """When the first bytes were read, and how many these were."""
+    first_size: int = 0
 
     def take(self, data: bytes | memoryview, now: float) -> None:
         """Check bytes that arrived."""
         assert data == pattern(self.received, len(data)), f"bytes differ at {self.received}"
         self.received += len(data)
         self.longest_gap = max(self.longest_gap, now - self.last_at)
+        if self.first_at < 0:
+            self.first_at, self.first_size = now, len(data)
         self.last_at = now
 
 

@@ -27,7 +27,7 @@ class Path:
     """Bytes that wait in front of the bottleneck; what is more is lost."""
     loss: float = 0.0
     reordering: float = 0.0
-    """Share of the segments that arrive up to a quarter of the delay (at least 1 ms) late."""
+    """Share of the segments that arrive up to half of the delay late."""
     duplicates: float = 0.0
     flips: float = 0.0
     """Share with a flipped bit: the checksum is bad, so it is lost here."""
@@ -134,7 +134,7 @@ class Wire:
             self.lost += 1
             return
         if path.reordering and chance() < path.reordering:
-            at += chance() * max(path.delay / 4, 0.001)
+            at += chance() * path.delay / 2
         self._arrive(at, segment)
         if path.duplicates and chance() < path.duplicates:
             self._arrive(at + chance() * path.delay, segment)

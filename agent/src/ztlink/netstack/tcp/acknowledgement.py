@@ -16,8 +16,13 @@ from ztlink.netstack.tcp.state import Input, State
 
 _MAX_ACK_DELAY: Final = 0.05
 """What a peer may wait before it acknowledges a lone segment; ours waits 40 ms."""
-_MIN_PROBE: Final = 0.002
+_MIN_PROBE: Final = 0.001
 MAX_PROBES: Final = 4
+_FEW: Final = 3
+_SHORT: Final = 16
+"""So many round trips in a time-out make room for a second probe at once."""
+_QUICK_TIME: Final = 1.0
+"""Seconds after a loss in which a peer is thought to acknowledge at once, as ours does."""
 _TICK: Final = 0.001
 
 
@@ -87,13 +92,18 @@ def _take_blocks(c: Connection, options: Options, sample: Sample) -> bool:
 
 
 def _sample_round_trip(c: Connection, options: Options, sample: Sample, now: float) -> None:
-    """Take the round trip, by our own notes or, if all was sent twice, by the timestamps."""
+    """Take the round trip: by our own notes or, where much was sent twice, by the timestamps.
+
+    Where acknowledgements were lost, what arrived long ago may be told only now; the echo tells
+    what was answered.
+    """
+    if sample.acked and (not sample.rtt or c.recovery_point >= 0) and options.echo:
+        ticks = c.timestamp(now) - options.echo & MASK
+        by_echo = (ticks + 1) * _TICK
+        if c.has_timestamps and ticks < HALF and (not sample.rtt or by_echo < sample.rtt):
+            sample.rtt = by_echo
     if sample.rtt:
         c.rtt.add(sample.rtt, now)
-    elif sample.acked and options.timestamp is not None and options.echo:
-        ticks = c.timestamp(now) - options.echo & MASK
-        if ticks < HALF:
-            c.rtt.add(max(ticks * _TICK, _TICK), now)
     sample.least = c.rtt.least
 
 
@@ -139,13 +149,14 @@ def _finish_probe(c: Connection, now: float) -> None:
 
 def _learn_from_vain(c: Connection, options: Options, now: float) -> None:
     """Something was sent again that had arrived: wait longer, and undo if all was in vain."""
-    c.flight.widen_reordering()
     if c.is_probe_repeated:
+        c.flight.widen_reordering()
         c.is_probe_repeated = False
         c.probe_end = -1
         return
     first = options.blocks[0]
-    if c.unproven > 0:
+    if c.unproven > 0:  # else the network doubled it
+        c.flight.widen_reordering()
         c.unproven -= first[1] - first[0] & MASK
         if c.unproven <= 0:
             c.control.undo()
@@ -169,6 +180,7 @@ def find_losses(c: Connection, sample: Sample | None, now: float) -> float:
 
 def enter_recovery(c: Connection, in_flight: int, now: float) -> None:
     """Something is lost: reduce once per round trip (RFC 6675 5)."""
+    c.quick_until = now + max(_QUICK_TIME, 10 * c.rtt.smoothed)
     if c.recovery_point < 0:
         c.recovery_point = c.flight.next
         c.unproven = 0
@@ -235,7 +247,7 @@ def arm(c: Connection, now: float, reordering_at: float) -> None:
         c.loss_at = reordering_at
         c.loss_timer = LossTimer.REORDERING
     elif may_probe(c):
-        probe_at = now + probe_delay(c)
+        probe_at = now + probe_delay(c, now)
         if probe_at < timeout_at:
             c.loss_at = probe_at
             c.loss_timer = LossTimer.PROBE
@@ -256,9 +268,15 @@ def may_probe(c: Connection) -> bool:
     )
 
 
-def probe_delay(c: Connection) -> float:
+def probe_delay(c: Connection, now: float) -> float:
     """Return how long after the last sign of life the tail is probed for."""
-    delay = 2 * c.rtt.smoothed * (1 << max(c.probes - 1, 0))
-    if c.flight.in_flight <= c.flight.mss and c.recovery_point < 0:
+    rtt = c.rtt
+    delay = 2 * rtt.smoothed
+    in_flight, mss = c.flight.in_flight, c.flight.mss
+    if c.recovery_point >= 0 or now < c.quick_until:
+        if in_flight <= _FEW * mss:  # too few to tell a loss by what comes behind it
+            delay = min(delay, rtt.smoothed + max(4 * rtt.variation, rtt.smoothed / 4))
+    elif in_flight <= mss:
         delay += _MAX_ACK_DELAY
-    return max(delay, _MIN_PROBE)
+    is_short = _SHORT * rtt.smoothed < rtt.timeout
+    return max(delay * (1 << max(c.probes - is_short, 0)), _MIN_PROBE)

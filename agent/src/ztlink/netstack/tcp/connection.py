@@ -130,6 +130,7 @@ class Connection:
         "probes",
         "progress_at",
         "quick_acks",
+        "quick_until",
         "receive_shift",
         "received_at",
         "recovery_point",
@@ -210,6 +211,8 @@ class Connection:
         self.unproven = 0
         """Bytes sent again in this recovery that are not known to have been in vain; when all are,
         it was for nothing."""
+        self.quick_until = -inf
+        """Until then, the peer is not expected to delay acknowledgements."""
         self.probes = 0
         """Probes since the peer last told something new."""
         self.is_probe_repeated = False

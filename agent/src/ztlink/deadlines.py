@@ -7,7 +7,6 @@ fires.
 """
 
 import heapq
-from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
 from ztlink.clock import Now
@@ -20,7 +19,7 @@ class Timed(Protocol):
         """Do what is due."""
 
 
-Owner = TypeVar("Owner", bound=Hashable)
+Owner = TypeVar("Owner")
 
 
 class DeadlineQueue(Generic[Owner]):

@@ -1,10 +1,10 @@
 """Our stack to our stack over bad links: every byte, no silence, and a floor for the throughput.
 
-The floor is half of the least of the link's rate, buffer / round trip, and what Mathis et al. (1997)
-found for a loss rate. That leaves time-outs out, without which three segments in flight, of which
-one in ten is lost, cannot do: for these, it is what Padhye et al. (1998) found, counting a lost
-acknowledgement, which no other follows, as a lost segment. Every link reorders 25 % of
-the segments, doubles 5 % and flips a bit in 1 %.
+The floor is half of the least of the link's rate, buffer / round trip, and what Mathis et al.
+(1997) found for a loss rate. That leaves time-outs out, without which three segments in flight, of
+which one in ten is lost, cannot do: for these, it is what Padhye et al. (1998) found, counting a
+lost acknowledgement, which no other follows, as a lost segment. Every link reorders 25 % of the
+segments, doubles 5 % and flips a bit in 1 %.
 """
 
 from itertools import product

@@ -141,7 +141,7 @@ class World:
         self._drain()
         while not until():
             at = self._next_time()
-            assert at < end, f"not within {limit} s: {[t for t in self.uploads.values()]}"
+            assert at < end, f"not within {limit} s: {list(self.uploads.values())}"
             self.now = max(self.now, at)
             self._deliver()
             for host in (self.client, self.server):

@@ -1,5 +1,6 @@
 """What must always be so, whatever segments and applications do."""
 
+from itertools import pairwise
 from math import inf
 
 from ztlink.netstack.tcp.connection import Connection
@@ -29,7 +30,7 @@ def check_connection(c: Connection) -> None:
     if records:
         assert records[0].start == flight.una
         assert records[-1].end == flight.next
-        assert all(a.end == b.start for a, b in zip(records, records[1:], strict=False))
+        assert all(a.end == b.start for a, b in pairwise(records))
         assert all(r.start < r.end for r in records)
         assert not any(r.is_sacked and r.is_lost for r in records)
     elif c.state not in (State.CLOSED, State.TIME_WAIT):

@@ -1,6 +1,7 @@
 """How losses are found and made good: RFC 6298, 6675, 6582, 8985, 2883, 3522."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -35,10 +36,10 @@ def at(rig: Rig, segments: float) -> int:
     return rig.start + int(segments * MSS)  # type: ignore[attr-defined,no-any-return]
 
 
-def sack(rig: Rig, first: int, last: int, ack: int = 0, **more: int) -> list[Outgoing]:
+def sack(rig: Rig, first: int, last: int, ack: int = 0) -> list[Outgoing]:
     """Acknowledge up to segment `ack`, and the segments from `first` to `last` selectively."""
     options = rig.sack_blocks((at(rig, first), at(rig, last)))
-    return rig.receive(ACK, ack=at(rig, ack), options=options, **more)
+    return rig.receive(ACK, ack=at(rig, ack), options=options)
 
 
 def repeats(rig: Rig, out: list[Outgoing]) -> list[bytes]:
@@ -198,8 +199,8 @@ def test_a_time_out_sends_the_first_segment_again(rig: Rig) -> None:
 def test_time_outs_back_off(rig: Rig) -> None:
     rig.advance(60)
     moments = [moment for moment, o in rig.sent if o.sequence == at(rig, 0)][-4:]
-    gaps = [b - a for a, b in zip(moments, moments[1:], strict=False)]
-    assert [round(b / a, 1) for a, b in zip(gaps, gaps[1:], strict=False)] == [2.0, 2.0]
+    gaps = [b - a for a, b in pairwise(moments)]
+    assert [round(b / a, 1) for a, b in pairwise(gaps)] == [2.0, 2.0]
 
 
 def test_after_a_time_out_slow_start_makes_good_what_was_lost(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-from pytest import approx
+import pytest
 
 from ztlink.netstack.tcp.rtt import RttEstimator
 
@@ -11,16 +11,16 @@ def test_the_first_sample_makes_the_time_out_three_times_itself() -> None:
     rtt = RttEstimator()
     rtt.add(0.2, 1.0)
     assert (rtt.smoothed, rtt.variation) == (0.2, 0.1)
-    assert rtt.current == approx(0.6)
+    assert rtt.current == pytest.approx(0.6)
 
 
 def test_later_samples_weigh_an_eighth_and_a_quarter() -> None:
     rtt = RttEstimator()
     rtt.add(0.2, 1.0)
     rtt.add(0.4, 1.1)
-    assert rtt.smoothed == approx(0.2 + 0.2 / 8)
-    assert rtt.variation == approx(0.1 + (0.2 - 0.1) / 4)
-    assert rtt.current == approx(rtt.smoothed + 4 * rtt.variation)
+    assert rtt.smoothed == pytest.approx(0.2 + 0.2 / 8)
+    assert rtt.variation == pytest.approx(0.1 + (0.2 - 0.1) / 4)
+    assert rtt.current == pytest.approx(rtt.smoothed + 4 * rtt.variation)
 
 
 def test_the_time_out_is_never_below_its_floor() -> None:
@@ -33,7 +33,7 @@ def test_the_variation_counts_at_least_a_tick() -> None:
     rtt = RttEstimator()
     for _ in range(200):
         rtt.add(0.5, 1.0)
-    assert rtt.current == approx(0.501, abs=1e-6)
+    assert rtt.current == pytest.approx(0.501, abs=1e-6)
 
 
 def test_each_time_out_doubles_the_next() -> None:
@@ -62,7 +62,7 @@ def test_a_sample_ends_the_back_off() -> None:
     rtt.add(0.2, 1.0)
     rtt.back_off()
     rtt.add(0.2, 1.0)
-    assert rtt.current == approx(0.2 + 4 * 0.075)
+    assert rtt.current == pytest.approx(0.2 + 4 * 0.075)
 
 
 def test_after_a_repeated_syn_the_time_out_is_three_seconds() -> None:

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import pytest
-from pytest import approx
 
 from tests.unit.netstack.tcp.rig import (
     ACK,
@@ -245,4 +244,4 @@ def test_our_timestamps_are_milliseconds() -> None:
     before, after = options_of(first).timestamp, options_of(second).timestamp
     assert before is not None
     assert after is not None
-    assert after - before & MASK == approx(2000, abs=1)
+    assert after - before & MASK == pytest.approx(2000, abs=1)

@@ -1,6 +1,7 @@
 """What an acceptable acknowledgement does: progress, losses, the window, the next time-out.
 
-Recovery is RFC 6675's: what is known to be lost is sent again as the window lets it, then new data.
+Recovery is RFC 6675's: what is known to be lost is sent again as the window lets it, and then new
+data.
 What is lost is told by time (RFC 8985) where the peer has SACK, else by three duplicates (RFC 6582).
 """
 
@@ -139,7 +140,7 @@ def _undo_if_early(c: Connection, options: Options) -> None:
 
 
 def _finish_probe(c: Connection, now: float) -> None:
-    """The tail loss probe is acknowledged: what it repeated was lost, if it was not in vain."""
+    """Take the acknowledgement of a tail loss probe: what it repeated was lost, unless in vain."""
     c.probe_end = -1
     if c.is_probe_repeated and c.recovery_point < 0:
         c.control.on_loss(c.flight.in_flight, now)

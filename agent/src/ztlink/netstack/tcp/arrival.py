@@ -69,9 +69,9 @@ def _is_acceptable(
             c.challenge(now)
         return False
     end = sequence + length
-    if sequence <= inbox.edge and end >= inbox.next and (end > inbox.next or not length):
-        if sequence < inbox.edge or sequence == inbox.next or not length:
-            return True
+    is_in_front = sequence < inbox.edge or sequence == inbox.next
+    if end > inbox.next and is_in_front if length else inbox.next <= sequence <= inbox.edge:
+        return True
     if length:
         c.owe_ack()
         if end <= inbox.next:
@@ -129,9 +129,9 @@ def _may_replace(c: Connection, segment: Segment, options: Options, sequence: in
     """Tell whether a SYN in TIME_WAIT begins anew (RFC 1122 4.2.2.13, RFC 6191)."""
     if segment.flags & (FLAG_SYN | FLAG_ACK | FLAG_RST) != FLAG_SYN:
         return False
-    if c.has_timestamps and options.timestamp is not None:
-        if options.timestamp != c.timestamp_recent:
-            return is_before(c.timestamp_recent, options.timestamp)
+    timestamp = options.timestamp
+    if c.has_timestamps and timestamp is not None and timestamp != c.timestamp_recent:
+        return is_before(c.timestamp_recent, timestamp)
     return sequence > c.inbox.next
 
 
@@ -301,7 +301,7 @@ def _store(c: Connection, segment: Segment, sequence: int, now: float) -> None:
 
 
 def _take_finish(c: Connection, now: float) -> None:
-    """The peer's FIN is next: take it, and say so."""
+    """Take the peer's FIN, which is next, and say so."""
     c.inbox.next += 1
     c.inbox.edge = max(c.inbox.edge, c.inbox.next)
     c.owe_ack()

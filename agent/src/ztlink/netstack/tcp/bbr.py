@@ -3,8 +3,8 @@
 The model is two numbers: the greatest rate at which data was delivered in the last ten round trips,
 and the least round trip in the last ten seconds. Their product is what the path holds. Data is
 paced at about that rate, with about twice the product as the window. Loss alone is no sign of
-congestion here; loss while the round trip is longer than it need be is: then, a window in the manner
-of Reno is a limit, too, until it has grown beyond what the model wants.
+congestion here; loss while the round trip is longer than it need be is: then, a window in the
+manner of Reno is a limit, too, until it has grown beyond what the model wants.
 
     STARTUP    the rate doubles each round trip, until it grows no more in three of them
     DRAIN      the queue that this made is let go
@@ -77,18 +77,18 @@ class Bbr:
         "_had_loss",
         "_is_full",
         "_is_queued",
+        "_latest",
         "_least",
         "_least_at",
-        "_mss",
-        "_latest",
         "_loss_rate",
+        "_mss",
         "_previous_rtt",
-        "_round_rtt",
         "_prior_window",
         "_probe_round",
         "_probe_until",
         "_round",
         "_round_end",
+        "_round_rtt",
         "_seed",
         "phase",
         "rate",
@@ -265,7 +265,7 @@ class Bbr:
             self._grow_cap(sample, target)
 
     def _grow_cap(self, sample: Sample, target: int) -> None:
-        """Let more be in flight again, by a segment in a round trip, until the model is the limit."""
+        """Let more be in flight, by a segment in a round trip, until the model is the limit."""
         self.window = max(min(self.window, self._cap), self._floor())
         if not sample.is_recovering:
             self._cap += max(self._mss * sample.acked // self._cap, 1)

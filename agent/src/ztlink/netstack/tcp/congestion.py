@@ -37,13 +37,13 @@ class Congestion(Protocol):
         """Nothing was acknowledged in time; all is lost."""
 
     def on_idle(self, now: float) -> None:
-        """Sending begins again after a time-out's length of silence (RFC 5681 4.1)."""
+        """Begin to send again after a time-out's length of silence (RFC 5681 4.1)."""
 
     def undo(self) -> None:
-        """The last reduction was for nothing."""
+        """Take back the last reduction: it was for nothing."""
 
     def resize(self, mss: int) -> None:
-        """The segments have another size from now on."""
+        """Count with another size of segments from now on."""
 
 
 def initial_window(mss: int) -> int:

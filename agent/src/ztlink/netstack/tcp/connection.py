@@ -8,6 +8,7 @@ Sequence numbers are unbounded here (see `seqnum`); times are seconds of `Now.mo
 what is not awaited.
 """
 
+from dataclasses import InitVar, dataclass, field
 from enum import Enum, auto
 from math import inf
 from typing import Final
@@ -75,206 +76,136 @@ class Probe(Enum):
     """New data, or the last of what was sent."""
 
 
+@dataclass(slots=True, eq=False)
 class Connection:
     """The state of one connection; see the fields."""
 
-    __slots__ = (
-        "ack_at",
-        "acks_owed",
-        "challenged_at",
-        "context",
-        "control",
-        "control_kind",
-        "flight",
-        "flow",
-        "growth_at",
-        "growth_next",
-        "has_sack",
-        "has_timed_out",
-        "has_timestamps",
-        "id",
-        "inbox",
-        "initial",
-        "is_closed_by_us",
-        "is_finish_told",
-        "is_finishing",
-        "is_fixed_receive",
-        "is_fixed_send",
-        "is_gone",
-        "is_no_delay",
-        "is_probe_repeated",
-        "is_ready",
-        "is_repeat_due",
-        "is_syn_owed",
-        "is_told_readable",
-        "is_write_short",
-        "keep_alive",
-        "keep_alive_probes",
-        "largest",
-        "last_ack_sent",
-        "life_at",
-        "linger",
-        "listener",
-        "local",
-        "loss_at",
-        "loss_timer",
-        "max_send_window",
-        "mss",
-        "outbox",
-        "path_mtu",
-        "peer_finish",
-        "peer_initial",
-        "peer_mss",
-        "probe",
-        "probe_end",
-        "probes",
-        "progress_at",
-        "quick_acks",
-        "quick_until",
-        "receive_shift",
-        "received_at",
-        "recovery_point",
-        "remote",
-        "rtt",
-        "send_at",
-        "send_limit",
-        "send_shift",
-        "send_window",
-        "state",
-        "timed_out_at",
-        "timeout_from",
-        "timestamp_offset",
-        "timestamp_recent",
-        "timestamp_recent_at",
-        "trouble",
-        "unacked",
-        "unproven",
-        "user_timeout",
-        "window_ack",
-        "window_sequence",
-    )
+    context: Context
+    id: ConnectionId
+    flow: bytes
+    local: Endpoint
+    remote: Endpoint
+    path_mtu: int
+    initial: int
+    """ISS."""
+    now: InitVar[float]
+    listener: Listener | None = None
+    """Whom it is for, where the peer opened it."""
+    state: State = State.CLOSED
+    peer_mss: int = field(init=False)
+    """What the peer takes, or would if it does not say."""
+    mss: int = 0
+    """Payload and options of a segment together; set by `resize`."""
+    # Sending.
+    flight: Flight = field(init=False)
+    outbox: SendBuffer = field(init=False)
+    send_limit: int = field(init=False)
+    is_fixed_send: bool = False
+    send_window: int = 0
+    """SND.WND in bytes; the right edge is `flight.una + send_window`."""
+    send_shift: int = 0
+    max_send_window: int = 0
+    window_sequence: int = 0
+    """SND.WL1."""
+    window_ack: int = 0
+    """SND.WL2."""
+    is_finishing: bool = False
+    """The application writes no more: FIN follows the outbox."""
+    is_no_delay: bool = True
+    is_write_short: bool = False
+    """A write took less than it was given, or nothing: `Writable` is owed."""
+    rtt: RttEstimator = field(init=False)
+    control: Congestion = field(init=False)
+    control_kind: CongestionControl = field(init=False)
+    recovery_point: int = -1
+    """While losses are made good: what had been sent when the first was seen; else -1."""
+    is_repeat_due: bool = False
+    """Recovery begins with a retransmission at once, whatever the window (RFC 6675 5)."""
+    has_timed_out: bool = False
+    """The losses were told by a time-out: the window grows while they are made good."""
+    timed_out_at: float = 0.0
+    unproven: int = 0
+    """Bytes sent again in this recovery that are not known to have been in vain; when all are,
+    it was for nothing."""
+    quick_until: float = -inf
+    """Until then, the peer is not expected to delay acknowledgements."""
+    probes: int = 0
+    """Probes since the peer last told something new."""
+    is_probe_repeated: bool = False
+    """The tail loss probe was sent before."""
+    probe_end: int = -1
+    """What a tail loss probe covers, until it is acknowledged; else -1."""
+    send_at: float = 0.0
+    """Before it, pacing lets nothing be sent."""
+    # Receiving.
+    peer_initial: int = 0
+    """IRS."""
+    inbox: ReceiveBuffer = field(init=False)
+    is_fixed_receive: bool = False
+    receive_shift: int = 0
+    peer_finish: int = -1
+    """The sequence number of the peer's FIN; -1: not seen."""
+    is_told_readable: bool = False
+    is_closed_by_us: bool = False
+    """The application called `close`: nobody reads or hears events but the last."""
+    is_gone: bool = False
+    """Nothing is left that the application could ask for."""
+    growth_at: float = 0.0
+    """When the receive buffer may grow next, and from which byte on that is counted."""
+    growth_next: int = 0
+    unacked: int = 0
+    """Bytes received since the last acknowledgement that we sent."""
+    last_ack_sent: int = 0
+    acks_owed: int = 0
+    quick_acks: int = 16
+    """Acknowledgements that are not delayed, because the peer is in slow start."""
+    largest: int = 0
+    """Payload of the largest segment received: the size of a full one."""
+    # Options.
+    has_sack: bool = False
+    has_timestamps: bool = False
+    timestamp_offset: int = field(init=False)
+    timestamp_recent: int = 0
+    timestamp_recent_at: float = 0.0
+    keep_alive: float = 0.0
+    """Seconds of silence; 0: off."""
+    keep_alive_probes: int = 0
+    user_timeout: float = field(init=False)
+    trouble: Reason | None = None
+    """What the network reported last: why, if it comes to a time-out."""
+    linger: float = -1.0
+    # What is owed.
+    is_syn_owed: bool = False
+    probe: Probe | None = None
+    is_ready: bool = False
+    """In the queue of those that may send."""
+    # Timers.
+    loss_at: float = inf
+    loss_timer: LossTimer = LossTimer.TIMEOUT
+    timeout_from: float = field(init=False)
+    ack_at: float = inf
+    life_at: float = inf
+    """Keep-alive, or the end of a state that must not last."""
+    progress_at: float = field(init=False)
+    """When the peer last acknowledged something, or had nothing to acknowledge."""
+    received_at: float = field(init=False)
+    challenged_at: float = -inf
 
-    def __init__(
-        self,
-        context: Context,
-        id: ConnectionId,  # noqa: A002 - as in the events
-        flow: bytes,
-        local: Endpoint,
-        remote: Endpoint,
-        mtu: int,
-        initial: int,
-        now: float,
-    ) -> None:
-        settings = context.settings
-        self.context = context
-        self.id = id
-        self.flow = flow
-        self.local = local
-        self.remote = remote
-        self.listener: Listener | None = None
-        """Whom it is for, where the peer opened it."""
-        self.state = State.CLOSED
-        self.path_mtu = mtu
-        self.peer_mss = DEFAULT_MSS[local.ip.version]
-        self.mss = 0
-        """Payload and options of a segment together; set by `resize`."""
-        # Sending.
-        self.initial = initial
-        """ISS."""
-        self.flight = Flight(initial + 1, 1)
-        self.outbox = SendBuffer(initial + 1)
+    def __post_init__(self, now: float) -> None:
+        settings = self.context.settings
+        self.peer_mss = DEFAULT_MSS[self.local.ip.version]
+        self.flight = Flight(self.initial + 1, 1)
+        self.outbox = SendBuffer(self.initial + 1)
         self.send_limit = settings.send_buffer
-        self.is_fixed_send = False
-        self.send_window = 0
-        """SND.WND in bytes; the right edge is `flight.una + send_window`."""
-        self.send_shift = 0
-        self.max_send_window = 0
-        self.window_sequence = 0
-        """SND.WL1."""
-        self.window_ack = 0
-        """SND.WL2."""
-        self.is_finishing = False
-        """The application writes no more: FIN follows the outbox."""
-        self.is_no_delay = True
-        self.is_write_short = False
-        """A write took less than it was given, or nothing: `Writable` is owed."""
         self.rtt = RttEstimator()
-        self.control: Congestion = NewReno(MIN_MSS)  # until the handshake tells the segment size
+        self.control = NewReno(MIN_MSS)  # until the handshake tells the segment size
         self.control_kind = settings.congestion_control
-        self.recovery_point = -1
-        """While losses are made good: what had been sent when the first was seen; else -1."""
-        self.is_repeat_due = False
-        """Recovery begins with a retransmission at once, whatever the window (RFC 6675 5)."""
-        self.has_timed_out = False
-        """The losses were told by a time-out: the window grows while they are made good."""
-        self.timed_out_at = 0.0
-        self.unproven = 0
-        """Bytes sent again in this recovery that are not known to have been in vain; when all are,
-        it was for nothing."""
-        self.quick_until = -inf
-        """Until then, the peer is not expected to delay acknowledgements."""
-        self.probes = 0
-        """Probes since the peer last told something new."""
-        self.is_probe_repeated = False
-        """The tail loss probe was sent before."""
-        self.probe_end = -1
-        """What a tail loss probe covers, until it is acknowledged; else -1."""
-        self.send_at = 0.0
-        """Before it, pacing lets nothing be sent."""
-        # Receiving.
-        self.peer_initial = 0
-        """IRS."""
         self.inbox = ReceiveBuffer(0, settings.receive_buffer)
-        self.is_fixed_receive = False
-        self.receive_shift = 0
-        self.peer_finish = -1
-        """The sequence number of the peer's FIN; -1: not seen."""
-        self.is_finish_told = False
-        self.is_told_readable = False
-        self.is_closed_by_us = False
-        """The application called `close`: nobody reads or hears events but the last."""
-        self.is_gone = False
-        """Nothing is left that the application could ask for."""
-        self.growth_at = 0.0
-        """When the receive buffer may grow next, and from which byte on that is counted."""
-        self.growth_next = 0
-        self.unacked = 0
-        """Bytes received since the last acknowledgement that we sent."""
-        self.last_ack_sent = 0
-        self.acks_owed = 0
-        self.quick_acks = 16
-        """Acknowledgements that are not delayed, because the peer is in slow start."""
-        self.largest = 0
-        """Payload of the largest segment received: the size of a full one."""
-        # Options.
-        self.has_sack = False
-        self.has_timestamps = False
-        self.timestamp_offset = int.from_bytes(context.random_bytes(4), "big")
-        self.timestamp_recent = 0
-        self.timestamp_recent_at = 0.0
-        self.keep_alive = 0.0
-        """Seconds of silence; 0: off."""
-        self.keep_alive_probes = 0
+        self.timestamp_offset = int.from_bytes(self.context.random_bytes(4), "big")
         self.user_timeout = settings.user_timeout
-        self.trouble: Reason | None = None
-        """What the network reported last: why, if it comes to a time-out."""
-        self.linger = -1.0
-        # What is owed.
-        self.is_syn_owed = False
-        self.probe: Probe | None = None
-        self.is_ready = False
-        """In the queue of those that may send."""
-        # Timers.
-        self.loss_at = inf
-        self.loss_timer = LossTimer.TIMEOUT
         self.timeout_from = now
-        self.ack_at = inf
-        self.life_at = inf
-        """Keep-alive, or the end of a state that must not last."""
         self.progress_at = now
-        """When the peer last acknowledged something, or had nothing to acknowledge."""
         self.received_at = now
-        self.challenged_at = -inf
 
     # Moves.
 
@@ -302,7 +233,7 @@ class Connection:
             context.waiting[self.id] = None
 
     def let_go(self) -> None:
-        """The application is done with it, and it is done itself."""
+        """Forget the unread bytes: the application is done with it, and it is done itself."""
         self.context.memory.used -= self.inbox.clear()
         self.is_gone = True
         if self.state is State.CLOSED:

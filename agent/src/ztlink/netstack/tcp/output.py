@@ -87,8 +87,9 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
     segment_size = c.mss - len(options)
     in_flight = flight.in_flight
     room = control.window - in_flight
-    if room < segment_size and in_flight and (flight.lost or room < max(c.unsent, 1)):
-        if not (flight.lost and c.is_repeat_due):
+    if room < segment_size and in_flight:
+        may_go = c.is_repeat_due if flight.lost else room >= max(c.unsent, 1)
+        if not may_go:
             return None
     limit = min(limit, c.context.settings.max_payload, room)
     if rate:

@@ -49,7 +49,7 @@ class RttEstimator:
         self.backoff = 0
 
     def fall_back(self) -> None:
-        """The handshake took several attempts, and so tells no round trip (RFC 6298 5.7)."""
+        """Do without a round trip, because the handshake took several attempts (RFC 6298 5.7)."""
         self.timeout = FALLBACK_TIMEOUT
         self.backoff = 0
 

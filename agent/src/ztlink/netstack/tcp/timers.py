@@ -62,7 +62,7 @@ def _repeat_syn(c: Connection, now: float) -> None:
 
 
 def _probe_window(c: Connection, now: float) -> None:
-    """The peer's window is closed, and nothing is in flight that would make it answer."""
+    """Probe a closed window, while nothing is in flight that would make the peer answer."""
     if not c.has_something_to_send or c.flight.records:
         arm(c, now, inf)
         return

@@ -68,8 +68,15 @@ def test_a_pull_returns_about_what_was_asked_for() -> None:
     rig = rig_in(State.ESTABLISHED)
     rig.layer.write(rig.id, b"a" * 9000, rig.now)
     out = rig.layer.transmits(2500, rig.now)
-    assert [segment.size for segment in out] == [2000, 1000]
+    assert [segment.size for segment in out] == [2000]
     assert rig.layer.has_output()
+
+
+def test_the_rest_of_the_room_is_not_filled_with_crumbs() -> None:
+    rig = Rig(replace(RENO, max_payload=5000))
+    rig.connect()
+    rig.layer.write(rig.id, b"a" * 9000, rig.now)
+    assert [segment.size for segment in rig.layer.transmits(21_000, rig.now)] == [5000]
 
 
 def test_nothing_is_pulled_without_room() -> None:

@@ -1,8 +1,8 @@
 """What an acceptable acknowledgement does: progress, losses, the window, the next time-out.
 
-Recovery is RFC 6675's: what is known to be lost is sent again as the window lets it, and then new
-data.
-What is lost is told by time (RFC 8985) where the peer has SACK, else by three duplicates (RFC 6582).
+Recovery is RFC 6675's: what is known to be lost is sent again as the window lets it, then new
+data. What is lost is told by time (RFC 8985) where the peer has SACK, else by three duplicates
+(RFC 6582).
 """
 
 from math import inf

@@ -27,6 +27,8 @@ from ztlink.netstack.tcp.unguessable import Secrets
 
 _HEADERS: Final = 60
 """Bytes that a super-segment counts beside its payload."""
+_CRUMB: Final = 16 * 1024
+"""Less room than this, left by others, is left: small super-segments cost as much as large ones."""
 _HARD_ERRORS: Final = (Reason.PROTOCOL_UNREACHABLE, Reason.PORT_UNREACHABLE, Reason.PROHIBITED)
 """What ends an attempt to connect (RFC 1122 4.2.3.9)."""
 _MIN_MTU: Final = {4: 576, 6: 1280}
@@ -336,10 +338,11 @@ class TcpLayer:
         out: list[Outgoing] = []
         context = self._context
         strays, ready = context.strays, context.ready
+        crumb = min(limit, _CRUMB)
         while strays and limit > 0:
             out.append(strays.popleft())
             limit -= _HEADERS
-        while ready and limit > 0:
+        while ready and limit > 0 and (limit >= crumb or not out):
             owner = ready.popleft()
             c = self._connections.get(owner)
             if c is None:

@@ -1,0 +1,160 @@
+"""Rate control by a model of the path."""
+
+import pytest
+
+from tests.unit.netstack.tcp.samples import MSS, sample
+from ztlink.netstack.tcp.bbr import Bbr, Phase
+
+RTT = 0.1
+RATE = 1_000_000.0
+PRODUCT = int(RATE * RTT)
+
+
+class Path:
+    """A control, fed once in a round trip with what a path would tell."""
+
+    def __init__(self) -> None:
+        self.control = Bbr(MSS, 0, RTT, 1.0)
+        self.now = 1.0
+        self.delivered = 0
+
+    def round(self, rate: float = RATE, rtt: float = RTT, **more: float) -> Bbr:
+        """Let a round trip pass in which data arrived at a rate."""
+        self.now += rtt
+        prior = self.delivered
+        acked = int(rate * rtt)
+        self.delivered += acked
+        more.setdefault("in_flight", PRODUCT + acked)
+        told = sample(
+            self.now,
+            acked=acked,
+            rtt=rtt,
+            least=RTT,
+            rate=rate,
+            prior_delivered=prior,
+            delivered=self.delivered,
+            **more,  # type: ignore[arg-type] # one of them is a number of bytes
+        )
+        self.control.on_ack(told)
+        return self.control
+
+    def settle(self) -> Bbr:
+        """Let the rate be found, and the queue drained."""
+        for _ in range(12):
+            self.round(in_flight=PRODUCT)
+        return self.control
+
+
+def test_it_begins_with_the_first_window_at_a_multiple_of_its_rate() -> None:
+    control = Bbr(MSS, 0, RTT, 1.0)
+    assert control.window == 10 * MSS
+    assert control.rate == pytest.approx(2.885 * 10 * MSS / RTT)
+
+
+def test_without_a_round_trip_it_does_not_pace() -> None:
+    assert Bbr(MSS, 0, 0.0, 1.0).rate == 0.0
+
+
+def test_startup_goes_on_while_the_rate_grows() -> None:
+    path = Path()
+    for step in range(8):
+        path.round(100_000 * 2**step)
+    assert path.control.phase is Phase.STARTUP
+
+
+def test_startup_ends_when_the_rate_grows_no_more() -> None:
+    path = Path()
+    for _ in range(5):
+        path.round(in_flight=4 * PRODUCT)
+    assert path.control.phase is Phase.DRAIN
+    assert path.control.rate < RATE
+
+
+def test_draining_ends_when_the_queue_is_gone() -> None:
+    path = Path()
+    for _ in range(5):
+        path.round(in_flight=4 * PRODUCT)
+    assert path.round(in_flight=PRODUCT).phase is Phase.PROBE_BW
+
+
+def test_the_pace_is_about_the_rate_of_the_path() -> None:
+    path = Path()
+    path.settle()
+    rates = {round(path.round().rate / RATE / 0.99, 2) for _ in range(16)}
+    assert rates == {0.75, 1.0, 1.25}
+
+
+def test_the_window_is_twice_what_the_path_holds_and_some() -> None:
+    window = Path().settle().window
+    assert 2 * PRODUCT <= window <= 2 * PRODUCT + 3 * 60_000
+
+
+def test_random_loss_does_not_slow_it() -> None:
+    path = Path()
+    before = path.settle().window
+    for _ in range(20):
+        path.control.on_loss(PRODUCT, path.now)
+        path.round(lost=MSS, is_recovering=True)
+    assert path.control.window >= before
+    assert path.control.rate > 0.7 * RATE
+
+
+def test_loss_from_a_queue_bounds_what_is_in_flight() -> None:
+    path = Path()
+    path.settle()
+    for _ in range(3):
+        path.round(rtt=2 * RTT)
+    path.control.on_loss(2 * PRODUCT, path.now)
+    path.round(0.0, rtt=2 * RTT, is_recovering=True)
+    assert path.control.window == int(0.7 * 2 * PRODUCT)
+
+
+def test_that_bound_grows_by_a_segment_in_a_round_trip() -> None:
+    path = Path()
+    path.settle()
+    for _ in range(3):
+        path.round(rtt=2 * RTT)
+    path.control.on_loss(PRODUCT, path.now)
+    before = path.round(0.0, is_recovering=True).window
+    after = path.round().window
+    assert after <= before + 3 * MSS
+
+
+def test_a_rate_that_falls_is_believed_after_ten_rounds() -> None:
+    path = Path()
+    path.settle()
+    for _ in range(30):
+        path.round(RATE / 2)
+    assert path.control.rate < 0.7 * RATE
+
+
+def test_a_rate_that_the_application_limits_is_not_believed() -> None:
+    path = Path()
+    path.settle()
+    for _ in range(30):
+        path.round(RATE / 2, is_app_limited=True)
+    assert path.control.rate > 0.7 * RATE
+
+
+def test_after_ten_seconds_the_round_trip_is_measured_anew() -> None:
+    path = Path()
+    path.settle()
+    for _ in range(100):
+        path.round(rtt=1.2 * RTT)
+        if path.control.phase is Phase.PROBE_RTT:
+            break
+    assert path.control.phase is Phase.PROBE_RTT
+    assert path.control.window == 4 * MSS
+    for _ in range(6):
+        path.round(rtt=1.2 * RTT, in_flight=int(0.12 * RATE) + 2 * MSS)
+    assert path.control.phase is Phase.PROBE_BW
+    assert path.control.window > PRODUCT
+
+
+def test_a_time_out_leaves_four_segments_until_recovery_ends() -> None:
+    path = Path()
+    before = path.settle().window
+    path.control.on_timeout(PRODUCT, path.now)
+    assert path.control.window == 4 * MSS
+    path.control.on_recovered(path.now)
+    assert path.control.window == before

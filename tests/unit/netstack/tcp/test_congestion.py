@@ -107,3 +107,39 @@ def test_silence_does_not_widen_the_window() -> None:
 
 def test_windows_are_not_paced() -> None:
     assert NewReno(MSS).rate == 0.0
+
+
+def test_what_is_acknowledged_beyond_a_window_counts_for_the_next() -> None:
+    control = NewReno(MSS)
+    control.on_loss(20 * MSS, 1.0)
+    control.on_ack(sample(acked=15 * MSS))
+    assert control.window == 11 * MSS
+    control.on_ack(sample(acked=6 * MSS))
+    assert control.window == 12 * MSS
+
+
+def test_a_loss_counts_from_nothing_again() -> None:
+    control = NewReno(MSS)
+    control.on_loss(20 * MSS, 1.0)
+    control.on_ack(sample(acked=9 * MSS))
+    control.on_loss(20 * MSS, 2.0)
+    control.on_ack(sample(acked=9 * MSS))
+    assert control.window == 10 * MSS
+
+
+def test_a_time_out_leaves_a_threshold_of_two_segments_at_least() -> None:
+    control = NewReno(MSS)
+    control.on_timeout(MSS, 1.0)
+    assert control.threshold == 2 * MSS
+
+
+def test_larger_segments_need_a_window_of_two() -> None:
+    control = NewReno(MSS)
+    control.resize(8 * MSS)
+    assert control.window == 16 * MSS
+
+
+def test_smaller_segments_leave_the_window() -> None:
+    control = NewReno(MSS)
+    control.resize(MSS // 2)
+    assert control.window == 10 * MSS

@@ -118,3 +118,37 @@ def test_silence_brings_the_window_back_to_the_first() -> None:
     control.on_ack(sample(acked=50 * MSS))
     control.on_idle(5.0)
     assert control.window == 10 * MSS
+
+
+def test_the_window_follows_the_cube_of_the_time() -> None:
+    control = after_loss(1000)
+    period = (300 / 0.4) ** (1 / 3)
+    grow(control, 1.1 + period / 2)
+    assert control.window == pytest.approx((1000 - 0.4 * (period / 2) ** 3) * MSS, rel=0.01)
+
+
+def test_a_window_that_is_half_used_grows() -> None:
+    control = Cubic(MSS)
+    control.on_ack(sample(in_flight=5 * MSS))
+    assert control.window == 11 * MSS
+
+
+def test_the_time_of_silence_does_not_count_as_growth() -> None:
+    control = after_loss(20)
+    control.on_ack(sample(1.2))
+    control.on_idle(100.0)
+    before = control.window
+    control.on_ack(sample(100.1))
+    assert control.window <= before + MSS
+
+
+def test_larger_segments_need_a_window_of_two() -> None:
+    control = Cubic(MSS)
+    control.resize(8 * MSS)
+    assert control.window == 16 * MSS
+
+
+def test_smaller_segments_leave_the_window() -> None:
+    control = Cubic(MSS)
+    control.resize(MSS // 2)
+    assert control.window == 10 * MSS

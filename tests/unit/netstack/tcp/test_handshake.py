@@ -1,5 +1,5 @@
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -216,6 +216,16 @@ def test_segments_keep_to_the_peers_size() -> None:
     rig.connect()
     rig.write(b"x" * 5000)
     assert rig.sent[-1][1].segment_size == MSS
+
+
+def test_over_ipv6_headers_are_twenty_bytes_longer() -> None:
+    rig = Rig()
+    rig.local = Endpoint(IPv6Address("fd00::2"), 80)
+    rig.remote = Endpoint(IPv6Address("fd00::1"), 40_000)
+    assert options_of(rig.start_connect()).mss == MTU - 60
+    rig.receive(SYN | ACK, options=b"")
+    rig.write(b"x" * 5000)
+    assert rig.sent[-1][1].segment_size == MTU - 60
 
 
 def test_segments_keep_to_the_path() -> None:

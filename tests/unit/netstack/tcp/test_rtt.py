@@ -80,6 +80,14 @@ def test_the_least_round_trip_is_kept() -> None:
     assert rtt.latest == 0.2
 
 
+def test_a_least_round_trip_that_is_seen_again_is_young_again() -> None:
+    rtt = RttEstimator()
+    rtt.add(0.1, 1.0)
+    rtt.add(0.1, 9.0)
+    rtt.add(0.2, 12.0)
+    assert rtt.least == 0.1
+
+
 def test_an_old_least_round_trip_is_forgotten() -> None:
     rtt = RttEstimator()
     rtt.add(0.1, 1.0)

@@ -207,6 +207,14 @@ def test_with_delay_what_ends_the_stream_does_not_wait() -> None:
     assert [data_of(out) for out in rig.shutdown()] == [b"two"]
 
 
+def test_an_idle_connection_awaits_nothing() -> None:
+    rig = rig_in(State.ESTABLISHED)
+    rig.write(b"x")
+    rig.receive(ACK)
+    rig.advance(10)
+    assert rig.layer.get_timer() is None
+
+
 def test_an_empty_write_is_nothing() -> None:
     rig = rig_in(State.ESTABLISHED)
     assert rig.layer.write(rig.id, b"", rig.now) == 0

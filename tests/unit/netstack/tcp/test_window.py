@@ -74,6 +74,18 @@ def test_probes_back_off_and_go_on_while_the_peer_answers() -> None:
     assert {out.size for _, out in rig.sent} == {1}
 
 
+def test_a_closed_window_does_not_outlive_the_application_for_long() -> None:
+    rig = rig_in(State.ESTABLISHED)
+    rig.receive(ACK, window=0)
+    before = rig.ours
+    rig.write(b"abc")
+    rig.close()
+    while rig.mono < 1000 and not rig.events:
+        if rig.advance(1.0):
+            rig.receive(ACK, ack=before, window=0)
+    assert rig.pop_events() == [ConnectionReset(rig.id, Reason.TIMED_OUT)]
+
+
 def test_a_probe_that_is_never_answered_ends_it() -> None:
     rig = rig_in(State.ESTABLISHED)
     rig.receive(ACK, window=0)

@@ -219,7 +219,7 @@ def update_window(c: Connection, segment: Segment, number: int, now: float) -> N
     window = segment.window << c.send_shift
     was_closed = c.send_window < c.flight.in_flight or not c.send_window
     if window == c.send_window:
-        if was_closed:
+        if was_closed and not c.is_closed_by_us:
             c.progress_at = now  # it lives, and says so: probing goes on for ever
         return
     if window and not c.send_window and c.flight.records:

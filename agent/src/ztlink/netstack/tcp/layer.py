@@ -238,7 +238,10 @@ class TcpLayer:
         return listener.id
 
     def accept(self, listener: ListenerId) -> ConnectionId | None:
-        """Take the next established connection of a listener."""
+        """Take the next established connection of a listener; None: none is left.
+
+        What arrived before this may have been told before: ask `readable`.
+        """
         completed = self._listener(listener).completed
         return completed.popleft() if completed else None
 
@@ -350,7 +353,7 @@ class TcpLayer:
             outgoing = output.next_segment(c, limit, mono)
             if outgoing is None:
                 c.is_ready = False
-                self._timers.schedule(owner, c.deadline(mono))
+                self._schedule(c, mono)
                 continue
             ready.append(owner)
             out.append(outgoing)
@@ -373,6 +376,9 @@ class TcpLayer:
             self._sweep()
         if self._context.memory.starving:
             self._feed()
+        self._schedule(c, mono)
+
+    def _schedule(self, c: Connection, mono: float) -> None:
         deadline = c.deadline(mono)
         if deadline < inf:
             self._timers.schedule(c.id, deadline)

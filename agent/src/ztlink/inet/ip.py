@@ -1,7 +1,9 @@
-"""IPv4 (RFC 791) and IPv6 headers with extensions (RFC 8200 4), read in place."""
+"""IPv4 (RFC 791) and IPv6 headers with extensions (RFC 8200 4), read in place and written."""
 
 import struct
 from typing import Final
+
+from ztlink.inet.checksum import checksum
 
 VERSION_4: Final = 4
 VERSION_6: Final = 6
@@ -51,6 +53,7 @@ _PASSED_OVER: Final = frozenset(
     )
 )
 _SIZE_EXTENSION_UNIT: Final = 8
+_LOW_HALF: Final = (1 << 64) - 1
 
 
 def ipv6_payload(frame: memoryview, offset: int) -> tuple[int, int]:
@@ -68,3 +71,41 @@ def ipv6_payload(frame: memoryview, offset: int) -> tuple[int, int]:
         protocol = frame[position]
         position += (frame[position + 1] + 1) * _SIZE_EXTENSION_UNIT
     return (protocol, position) if position <= end else (-1, 0)
+
+
+def ipv4_header(
+    source: int,
+    destination: int,
+    protocol: int,
+    payload_size: int,
+    *,
+    ttl: int,
+    identification: int = 0,
+    fragment: int = IPV4_DONT_FRAGMENT,
+) -> bytes:
+    """Return an IPv4 header without options, its checksum good."""
+    total = SIZE_IPV4 + payload_size
+    first = VERSION_4 << 4 | SIZE_IPV4 // 4
+    header = bytearray(
+        IPV4_HEADER.pack(
+            first, 0, total, identification, fragment, ttl, protocol, 0, source, destination
+        )
+    )
+    header[OFFSET_IPV4_CHECKSUM:OFFSET_IPV4_SOURCE] = checksum(header).to_bytes(2, "big")
+    return bytes(header)
+
+
+def ipv6_header(
+    source: int, destination: int, protocol: int, payload_size: int, *, hop_limit: int
+) -> bytes:
+    """Return an IPv6 header; `payload_size` counts extension headers, and `protocol` names one."""
+    return IPV6_HEADER.pack(
+        VERSION_6 << 28,
+        payload_size,
+        protocol,
+        hop_limit,
+        source >> 64,
+        source & _LOW_HALF,
+        destination >> 64,
+        destination & _LOW_HALF,
+    )

@@ -43,3 +43,7 @@ class UnavailableError(ZtError, RuntimeError):
 
 class HostError(ZtError, OSError):
     """The kernel refused a TAP, netlink or firewall operation."""
+
+
+class StackError(ZtError, OSError):
+    """The user-space stack cannot do what was asked; `errno` is what a kernel would say."""

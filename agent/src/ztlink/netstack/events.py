@@ -13,7 +13,7 @@ ListenerId = NewType("ListenerId", int)
 """A TCP listener; never used again."""
 
 EchoId = NewType("EchoId", int)
-"""Echo requests that belong together."""
+"""One echo request; never used again."""
 
 
 class Reason(StrEnum):
@@ -129,6 +129,13 @@ class DatagramFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class DatagramsWritable:
+    """A UDP socket takes datagrams again, after one that it did not take."""
+
+    socket: SocketId
+
+
+@dataclass(frozen=True, slots=True)
 class EchoAnswered:
     """An echo request was answered."""
 
@@ -138,6 +145,16 @@ class EchoAnswered:
     size: int
     round_trip: float
     """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class EchoFailed:
+    """An echo request got an error or no answer in time."""
+
+    id: EchoId
+    remote: IpAddress
+    sequence: int
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,4 +178,12 @@ TcpEvent = (
     | SoftError
 )
 
-Event = TcpEvent | DatagramReceived | DatagramFailed | EchoAnswered | AddressConflict
+Event = (
+    TcpEvent
+    | DatagramReceived
+    | DatagramFailed
+    | DatagramsWritable
+    | EchoAnswered
+    | EchoFailed
+    | AddressConflict
+)

@@ -9,15 +9,17 @@ import ctypes
 import os
 import socket
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from tests.lab.errors import LabError
 
 NETNS_DIRECTORY: Final = Path("/run/netns")
 _CLONE_NEWNET: Final = 0x40000000
 _COMMAND_TIMEOUT: Final = 60.0
+T = TypeVar("T")
 
 
 def run(*argv: str, stdin: str | None = None, check: bool = True) -> str:
@@ -82,10 +84,14 @@ class Namespace:
 
     def open_socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """Open a socket inside."""
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            return pool.submit(self._open_socket, family, kind, protocol).result()
+        return self.within(lambda: socket.socket(family, kind, protocol))
 
-    def _open_socket(self, family: int, kind: int, protocol: int) -> socket.socket:
+    def within(self, work: Callable[[], T]) -> T:
+        """Run something in a short-lived thread that has entered the namespace."""
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            return pool.submit(self._entered, work).result()
+
+    def _entered(self, work: Callable[[], T]) -> T:
         libc = ctypes.CDLL(None, use_errno=True)
         descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -94,4 +100,4 @@ class Namespace:
                 raise LabError(f"namespace {self.name}: setns: {os.strerror(number)}")
         finally:
             os.close(descriptor)
-        return socket.socket(family, kind, protocol)
+        return work()

@@ -152,10 +152,10 @@ class Ether:
         self.now = self.now._replace(mono=end)
 
 
-def pair(**options: int) -> Ether:
+def pair(mtu: int = MTU) -> Ether:
     """Return two stacks on a link."""
-    ours = make_stack(US, OWN_ADDRESSES, **options)
-    theirs = make_stack(THEM, PEER_ADDRESSES, **options)
+    ours = make_stack(US, OWN_ADDRESSES, mtu=mtu)
+    theirs = make_stack(THEM, PEER_ADDRESSES, mtu=mtu)
     return Ether([ours, theirs])
 
 

@@ -1,8 +1,16 @@
-"""The pump: a thread that owns the core, feeds it from descriptors and drains it.
+"""The pump: owns the core, feeds it from descriptors and stacks, and drains it.
 
 One wake-up reads the clock, feeds a bounded amount, and drains after each input in one fixed order.
 Everything else in the process reaches the core by `submit`, and hears of it by events. There is no
-tick: the thread sleeps until a descriptor is ready, a command comes or the core's timer is due.
+tick: the pump sleeps until a descriptor is ready, a command comes or a timer is due.
+
+It runs in a thread of its own (`start`), or inside another loop, whose thread then is the one that
+owns it: `open` once, `run_once` whenever `fileno()` is readable or `next_deadline()` has come,
+`call` for commands that are done at once, `stop` in the end. `on_drained` is called when the
+deadline may have changed. `drivers.in_asyncio` does so for asyncio.
+
+A port is a TAP, which has a descriptor, or a stack, which is pulled: in either case nothing is
+taken from it while UDP would block, so what waits, waits in the host or in the connections.
 """
 
 import contextlib
@@ -20,6 +28,7 @@ from typing import Any, Final, Self, TypeVar
 from ztlink.batch import Transmit
 from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
+from ztlink.drivers.stack_port import StackPort, StackPorts
 from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import UdpDriver, UdpSocket
 from ztlink.drivers.validator import Validator
@@ -34,10 +43,16 @@ logger = logging.getLogger(__name__)
 RX_BUDGET: Final = 4
 """Fillings per socket and wake-up; small, so that a ping is not held up by a bulk transfer."""
 TAP_BUDGET: Final = 4
+STACK_BUDGET: Final = 4
+"""Pulls from all stacks before others have their turn."""
 MAX_COMMANDS: Final = 10_000
 MAX_UNSENT: Final = 512
 
 T = TypeVar("T")
+
+
+def _nothing() -> None:
+    pass
 
 
 def _refusal() -> UnavailableError:
@@ -90,12 +105,59 @@ class Pump:
         """Held by whoever adds a command or writes to the wake-up descriptor."""
         self._is_closed = False
         self._taps: dict[NetworkId, Tap] = {}
+        self._stacks = StackPorts()
         self._readers: dict[int, Callable[[Now], None]] = {self._wake: self._read_wake}
         self._unsent: deque[Transmit] = deque()
         self._is_stopping = False
+        self._is_draining = False
+        self._is_again = False
+        """A command was run by somebody who is being told something."""
+        self._has_left = False
+        """Stacks may have more to send than they had a turn for."""
+        self.on_drained: Callable[[], None] = _nothing
         self._thread = threading.Thread(target=self._run, name="ztlink-pump", daemon=True)
         self.finished: Future[None] = Future()
-        """Done when the thread has ended; carries the exception that ended it, if one did."""
+        """Done when the pump has ended; carries the exception that ended it, if one did."""
+
+    # -- inside another loop -----------------------------------------------------------------
+
+    def open(self) -> None:
+        """Begin, without a thread: tell the core of its sockets and drain it."""
+        self._guarded(self._begin)
+
+    def fileno(self) -> int:
+        """Return the descriptor that is readable when `run_once` has something to do."""
+        return self._epoll.fileno()
+
+    def next_deadline(self) -> float | None:
+        """Return the monotonic time at which `run_once` is due; the past where work is left."""
+        if self._has_left and not self._unsent:
+            return float("-inf")
+        deadlines = (self._core.get_timer(), self._stacks.get_timer())
+        return min((one for one in deadlines if one is not None), default=None)
+
+    def run_once(self, timeout: float = 0) -> None:
+        """Do what there is to be done, after waiting for it no longer than `timeout` seconds.
+
+        An error ends the pump, and is raised.
+        """
+        self._guarded(lambda: self._wake_up(self._epoll.poll(timeout)))
+
+    def call(self, command: Callable[[Core, Now], T]) -> T:
+        """Run a command at once; only for who runs the pump, also within what it is told."""
+        now = read_clock()
+        try:
+            return command(self._core, now)
+        finally:
+            self._drain(now)
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self._close()
+            self.finished.set_exception(error)
+            raise
 
     # -- from other threads ------------------------------------------------------------------
 
@@ -104,12 +166,17 @@ class Pump:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait for it; descriptors stay with their owners."""
+        """End the pump, and wait for its thread if it has one; descriptors stay with their owners.
+
+        Inside another loop: no longer have it called.
+        """
         self._is_stopping = True
         with self._lock:
             self._poke()
         if self._thread.ident is None:
             self._close()
+            if not self.finished.done():
+                self.finished.set_result(None)
         elif threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -166,6 +233,14 @@ class Pump:
 
         return self.submit(add)
 
+    def add_stack(self, network_id: NetworkId, port: StackPort) -> "Future[None]":
+        """Connect a user-space stack to a network; it takes the network's configurations."""
+        return self.submit(lambda core, now: self._stacks.add(core, network_id, port, now))
+
+    def remove_stack(self, network_id: NetworkId) -> "Future[StackPort | None]":
+        """Disconnect a stack; it keeps its addresses, and nothing reaches it."""
+        return self.submit(lambda core, now: self._stacks.remove(core, network_id, now))
+
     def remove_port(self, network_id: NetworkId) -> "Future[Tap | None]":
         """Disconnect a TAP; it is returned still open."""
 
@@ -187,14 +262,17 @@ class Pump:
     def _run(self) -> None:
         with _Outcome(self.finished):
             try:
-                now = read_clock()
-                self._watch_sockets()
-                self._core.set_sockets(self._udp.endpoints(), now)
-                self._drain()
+                self._begin()
                 while not self._is_stopping:
                     self._wake_up(self._epoll.poll(self._timeout()))
             finally:
                 self._close()
+
+    def _begin(self) -> None:
+        now = read_clock()
+        self._watch_sockets()
+        self._core.set_sockets(self._udp.endpoints(), now)
+        self._drain(now)
 
     def _close(self) -> None:
         """Give back what is ours, and tell those who still wait that nothing will come."""
@@ -211,48 +289,76 @@ class Pump:
         self._commands.clear()
 
     def _timeout(self) -> float:
-        deadline = self._core.get_timer()
+        deadline = self.next_deadline()
         if deadline is None:
             return -1
         return max(deadline - read_clock().mono, 0.0)
 
     def _wake_up(self, ready: list[tuple[int, int]]) -> None:
-        deadline = self._core.get_timer()
+        deadline = self.next_deadline()
         now = read_clock()
         if deadline is not None and deadline <= now.mono:
-            self._core.handle_timer(now)
-            self._drain()
+            self._handle_timers(now)
         for descriptor, _ in ready:
             reader = self._readers.get(descriptor)
             if reader is not None:
                 reader(now)
+
+    def _handle_timers(self, now: Now) -> None:
+        """Do what is due, and what the last wake-up left."""
+        self._stacks.handle_timer(now)
+        self._core.handle_timer(now)
+        self._drain(now)
 
     def _read_wake(self, now: Now) -> None:
         os.eventfd_read(self._wake)
         for _ in range(len(self._commands)):  # whatever comes meanwhile wakes us again
             _, run = self._commands.popleft()
             run(now)
-            self._drain()
+            self._drain(now)
 
     def _read_socket(self, opened: UdpSocket, now: Now) -> None:
         if self._unsent:
             self._send_unsent()
+            self._drain(now)
         for train in opened.receive(RX_BUDGET):
             self._core.receive_datagrams(train, now)
-            self._drain()
+            self._drain(now)
 
     def _read_tap(self, network_id: NetworkId, tap: Tap, now: Now) -> None:
         for frame in tap.read(TAP_BUDGET):
             self._core.receive_frames(network_id, frame, now)
-            self._drain()
+            self._drain(now)
             if self._unsent:  # the network is slower than the host: the device's queue fills up
                 return
         if tap.is_gone:  # it would be ready for ever
             logger.warning("somebody removed the device=%s", tap.name)
             self._forget(tap.fileno())
 
-    def _drain(self) -> None:
-        """Take everything the core has, in the order that its face states."""
+    def _drain(self, now: Now) -> None:
+        """Take everything the core has, and let the stacks send as long as UDP takes it."""
+        if self._is_draining:
+            self._is_again = True
+            return
+        self._is_draining = True
+        try:
+            for _ in range(STACK_BUDGET):
+                self._is_again = False
+                self._take(now)
+                has_fed = self._stacks.turn(self._core, now, take=self._take)
+                if not has_fed and not self._is_again:
+                    self._has_left = False
+                    break
+            else:
+                self._has_left = bool(self._stacks)
+                self._take(now)
+                self._stacks.tell()
+        finally:
+            self._is_draining = False
+        self.on_drained()
+
+    def _take(self, now: Now) -> bool:
+        """Take what the core has, in the order that its face states; False while UDP is full."""
         core = self._core
         for transmit in core.transmits():
             if self._unsent or not self._udp.send(transmit):
@@ -261,7 +367,10 @@ class Pump:
             tap = self._taps.get(delivery.port)
             if tap is not None:
                 tap.write(delivery.frame)
+            else:
+                self._stacks.deliver(delivery.port, delivery.frame, now)
         while (event := core.next_event()) is not None:
+            self._stacks.note(event, now)
             self._on_event(event)
         gate = core.hello_gate()
         if gate is not self._udp.gate:
@@ -273,6 +382,7 @@ class Pump:
                     lambda core, now: core.identity_validated(who, ok, now)
                 ),
             )
+        return not self._unsent
 
     # -- when UDP would block ----------------------------------------------------------------
 

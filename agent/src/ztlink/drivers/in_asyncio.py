@@ -1,0 +1,87 @@
+"""Runs a pump inside an asyncio loop: no thread between the application and the core.
+
+The pump's epoll descriptor is one of the loop's, its deadline one of the loop's timers. A timer
+that fires too early does nothing but look when the next is due, so it is only set anew for an
+earlier one: deadlines move later with every packet.
+"""
+
+import asyncio
+import logging
+
+from ztlink.drivers.clock import read_clock
+from ztlink.drivers.loop import Pump
+
+logger = logging.getLogger(__name__)
+
+
+class PumpInLoop:
+    """A pump that runs in the loop that is running; errors are in `pump.finished`."""
+
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+        self._is_running = False
+
+    def start(self) -> None:
+        """Have the loop run the pump."""
+        self._pump.on_drained = self._drained
+        self._pump.open()
+        self._loop.add_reader(self._pump.fileno(), self._run)
+        self._arm()
+
+    def stop(self) -> None:
+        """Have the loop run it no longer, and end it."""
+        if not self._pump.finished.done():
+            self._loop.remove_reader(self._pump.fileno())
+        self._disarm()
+        self._pump.on_drained = self._disarm
+        self._pump.stop()
+
+    def _run(self) -> None:
+        self._soon = None
+        descriptor = self._pump.fileno()
+        self._is_running = True
+        try:
+            self._pump.run_once()
+        except BaseException as error:
+            self._loop.remove_reader(descriptor)
+            self._disarm()
+            if not isinstance(error, Exception):
+                raise
+            logger.error("the pump failed", exc_info=error)
+            return
+        finally:
+            self._is_running = False
+        self._arm()
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._run()
+
+    def _drained(self) -> None:
+        if not self._is_running:
+            self._arm()
+
+    def _arm(self) -> None:
+        """Have the pump called at its deadline, or in the loop's next turn where work is left."""
+        deadline = self._pump.next_deadline()
+        if deadline is None or self._soon is not None:
+            return
+        wait = deadline - read_clock().mono
+        if wait <= 0:
+            self._soon = self._loop.call_soon(self._run)
+            return
+        when = self._loop.time() + wait
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._fire)
+
+    def _disarm(self) -> None:
+        for handle in (self._timer, self._soon):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._soon = None

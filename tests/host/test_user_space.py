@@ -1,0 +1,139 @@
+"""A user-space stack and a kernel's, on one network, over real UDP: the kernel is the judge."""
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, ip_address
+
+import pytest
+
+from tests.lab.fixtures import NewLab, new_lab
+from tests.lab.measure import ping
+from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
+from tests.lab.user_space import UserSpaceNode
+from ztlink.ids import Endpoint, IpAddress
+from ztlink.netstack.events import (
+    DatagramFailed,
+    DatagramReceived,
+    EchoAnswered,
+    EchoFailed,
+    Reason,
+)
+
+pytestmark = pytest.mark.netadmin
+__all__ = ["new_lab"]
+
+VERSIONS = pytest.mark.parametrize("version", [4, 6])
+SIZES = (0, 1, 56, 1472, 2000, 2772, 2773, 9000)
+PATIENCE = 10.0
+
+
+@dataclass
+class Link:
+    """The two members."""
+
+    mesh: Mesh
+    ours: UserSpaceNode
+
+    @property
+    def network_id(self) -> str:
+        return self.mesh.network_id
+
+    def kernel_ip(self, version: int) -> IpAddress:
+        node = self.mesh.members[0]
+        text = node.ipv4(self.network_id) if version == 4 else node.ipv6(self.network_id)
+        return ip_address(text)
+
+    def kernel_socket(self, version: int) -> socket.socket:
+        """Return a UDP socket of the kernel's, bound to its managed address."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        host = self.mesh.members[0].host
+        opened = host.namespace.open_socket(family, socket.SOCK_DGRAM)
+        opened.settimeout(PATIENCE)
+        opened.bind((str(self.kernel_ip(version)), 0))
+        return opened
+
+
+@pytest.fixture(scope="module")
+def link(new_lab: NewLab) -> Iterator[Link]:
+    """A root, a controller, a member with a TAP, and one with a stack in this process."""
+    with new_lab() as lab:
+        mesh = build_mesh(lab, Layout(Side.OURS, Side.OURS, (Side.OURS,)), Workshop())
+        mesh.start()
+        mesh.create_network(NETWORK)
+        mesh.join_all()
+        with UserSpaceNode(lab, lab.host("user"), mesh.planet(), mesh.network_id) as ours:
+            ours.wait_configured()
+            yield Link(mesh, ours)
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", [56, 2000, 9000])
+def test_the_kernel_pings_us(link: Link, version: int, size: int) -> None:
+    host = link.mesh.members[0].host
+    pings = ping(host, str(link.ours.ip(version)), size=size, wait=PATIENCE)
+    assert pings.lost == 0
+
+
+@VERSIONS
+@pytest.mark.parametrize("size", [0, 56, 2000, 9000])
+def test_we_ping_the_kernel(link: Link, version: int, size: int) -> None:
+    remote = link.kernel_ip(version)
+    link.ours.do(lambda stack, now: stack.ping(remote, size, now))
+    assert link.ours.wait_for(EchoAnswered, PATIENCE).size == size
+
+
+@VERSIONS
+def test_the_kernel_gets_our_datagrams_of_all_sizes(link: Link, version: int) -> None:
+    with link.kernel_socket(version) as theirs:
+        remote = Endpoint(link.kernel_ip(version), theirs.getsockname()[1])
+        local = Endpoint(link.ours.ip(version), 0)
+        ours = link.ours.do(lambda stack, now: stack.bind_udp(local))
+        for size in SIZES:
+            data = bytes(range(256)) * 36
+            link.ours.do(
+                lambda stack, now, data=data[:size]: stack.send_datagram(ours, data, remote, now)
+            )
+            assert theirs.recv(65_536) == data[:size]
+        link.ours.do(lambda stack, now: stack.close_udp(ours))
+
+
+@VERSIONS
+def test_we_get_the_kernels_datagrams_of_all_sizes(link: Link, version: int) -> None:
+    local = Endpoint(link.ours.ip(version), 0)
+    ours = link.ours.do(lambda stack, now: stack.bind_udp(local))
+    port = link.ours.do(lambda stack, now: stack.udp_endpoints(ours)[0].port)
+    with link.kernel_socket(version) as theirs:
+        for size in SIZES:
+            data = (bytes(range(256)) * 36)[:size]
+            theirs.sendto(data, (str(local.ip), port))
+            got = link.ours.wait_for(DatagramReceived, PATIENCE)
+            assert (got.data, got.remote.port) == (data, theirs.getsockname()[1])
+    link.ours.do(lambda stack, now: stack.close_udp(ours))
+
+
+@VERSIONS
+def test_the_kernel_hears_that_no_socket_of_ours_is_there(link: Link, version: int) -> None:
+    with link.kernel_socket(version) as theirs:
+        theirs.connect((str(link.ours.ip(version)), 9))
+        theirs.send(b"anybody?")
+        with pytest.raises(ConnectionRefusedError):
+            theirs.recv(1)
+
+
+@VERSIONS
+def test_we_hear_that_no_socket_of_the_kernels_is_there(link: Link, version: int) -> None:
+    remote = Endpoint(link.kernel_ip(version), 9)
+    local = Endpoint(link.ours.ip(version), 0)
+    ours = link.ours.do(lambda stack, now: stack.bind_udp(local))
+    link.ours.do(lambda stack, now: stack.send_datagram(ours, b"anybody?", remote, now))
+    failed = link.ours.wait_for(DatagramFailed, PATIENCE)
+    assert (failed.remote, failed.reason) == (remote, Reason.PORT_UNREACHABLE)
+    link.ours.do(lambda stack, now: stack.close_udp(ours))
+
+
+def test_nobody_answers_for_an_address_that_nobody_has(link: Link) -> None:
+    nobody = IPv4Interface(f"{link.kernel_ip(4)}/24").network.network_address + 250
+    link.ours.do(lambda stack, now: stack.ping(nobody, 56, now))
+    failed = link.ours.wait_for(EchoFailed, PATIENCE)
+    assert (failed.remote, failed.reason) == (nobody, Reason.HOST_UNREACHABLE)

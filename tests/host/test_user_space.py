@@ -1,7 +1,7 @@
 """A user-space stack and a kernel's, on one network, over real UDP: the kernel is the judge."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, ip_address
 
@@ -11,7 +11,8 @@ from tests.lab.fixtures import NewLab, new_lab
 from tests.lab.measure import ping
 from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.user_space import UserSpaceNode
-from ztlink.ids import Endpoint, IpAddress
+from ztlink.clock import Now
+from ztlink.ids import Endpoint, IpAddress, SocketId
 from ztlink.netstack.events import (
     DatagramFailed,
     DatagramReceived,
@@ -25,6 +26,7 @@ __all__ = ["new_lab"]
 
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
 SIZES = (0, 1, 56, 1472, 2000, 2772, 2773, 9000)
+PATTERN = bytes(range(256)) * 36
 PATIENCE = 10.0
 
 
@@ -52,6 +54,10 @@ class Link:
         opened.settimeout(PATIENCE)
         opened.bind((str(self.kernel_ip(version)), 0))
         return opened
+
+
+def sending(socket_id: SocketId, data: bytes, remote: Endpoint) -> Callable[[Stack, Now], bool]:
+    return lambda stack, now: stack.send_datagram(socket_id, data, remote, now)
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +96,9 @@ def test_the_kernel_gets_our_datagrams_of_all_sizes(link: Link, version: int) ->
         local = Endpoint(link.ours.ip(version), 0)
         ours = link.ours.do(lambda stack, now: stack.bind_udp(local))
         for size in SIZES:
-            data = bytes(range(256)) * 36
-            link.ours.do(
-                lambda stack, now, data=data[:size]: stack.send_datagram(ours, data, remote, now)
-            )
-            assert theirs.recv(65_536) == data[:size]
+            data = PATTERN[:size]
+            link.ours.do(sending(ours, data, remote))
+            assert theirs.recv(65_536) == data
         link.ours.do(lambda stack, now: stack.close_udp(ours))
 
 
@@ -105,7 +109,7 @@ def test_we_get_the_kernels_datagrams_of_all_sizes(link: Link, version: int) -> 
     port = link.ours.do(lambda stack, now: stack.udp_endpoints(ours)[0].port)
     with link.kernel_socket(version) as theirs:
         for size in SIZES:
-            data = (bytes(range(256)) * 36)[:size]
+            data = PATTERN[:size]
             theirs.sendto(data, (str(local.ip), port))
             got = link.ours.wait_for(DatagramReceived, PATIENCE)
             assert (got.data, got.remote.port) == (data, theirs.getsockname()[1])
@@ -126,7 +130,7 @@ def test_we_hear_that_no_socket_of_the_kernels_is_there(link: Link, version: int
     remote = Endpoint(link.kernel_ip(version), 9)
     local = Endpoint(link.ours.ip(version), 0)
     ours = link.ours.do(lambda stack, now: stack.bind_udp(local))
-    link.ours.do(lambda stack, now: stack.send_datagram(ours, b"anybody?", remote, now))
+    link.ours.do(sending(ours, b"anybody?", remote))
     failed = link.ours.wait_for(DatagramFailed, PATIENCE)
     assert (failed.remote, failed.reason) == (remote, Reason.PORT_UNREACHABLE)
     link.ours.do(lambda stack, now: stack.close_udp(ours))

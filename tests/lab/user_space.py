@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -54,7 +55,7 @@ class UserSpaceNode:
 
     def __enter__(self) -> Self:
         for ip in self._host.ips:
-            self._host.namespace.within(lambda ip=ip: self._udp.open(ip, DEFAULT_PORT))
+            self._host.namespace.within(partial(self._udp.open, ip, DEFAULT_PORT))
         self.pump.start()
         self.pump.add_stack(self.network_id, self.port)
         self.pump.submit(lambda core, now: core.join(self.network_id, now))

@@ -14,8 +14,8 @@ from ztlink.node.events import Event as NodeEvent
 from ztlink.node.events import NetworkConfigured, NetworkJoined, NetworkLeft
 from ztlink.wire.netconf import NetworkConfig
 
-QUANTUM: Final = 65_536
-"""Bytes that a stack is asked for at a time: one super-frame of TCP's."""
+QUANTUM: Final = 60_000
+"""Bytes that a stack is asked for at a time: one super-segment of TCP's, whole, and no second."""
 MAX_FRAME_PAYLOAD: Final = 9965
 """What one packet of the network carries of a frame, however large its MTU is said to be."""
 

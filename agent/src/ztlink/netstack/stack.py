@@ -17,10 +17,10 @@ from ztlink.batch import SuperFrame
 from ztlink.clock import Now
 from ztlink.errors import StackError
 from ztlink.ids import Endpoint, IpAddress, IpInterface, Mac, MulticastGroup, SocketId
-from ztlink.inet.ip import PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_UDP
+from ztlink.inet.ip import PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP
 from ztlink.netstack.counters import Counters
 from ztlink.netstack.egress import Egress
-from ztlink.netstack.events import DatagramReceived, EchoId, Event
+from ztlink.netstack.events import ConnectionId, DatagramReceived, EchoId, Event, ListenerId
 from ztlink.netstack.groups import GroupSet
 from ztlink.netstack.icmp import Icmp
 from ztlink.netstack.ingress import Ingress
@@ -30,6 +30,8 @@ from ztlink.netstack.pmtu import PathMtus
 from ztlink.netstack.resolver import Resolver
 from ztlink.netstack.route import Route, RouteTable, Way
 from ztlink.netstack.settings import StackSettings
+from ztlink.netstack.tcp.layer import TcpLayer
+from ztlink.netstack.tcp_link import TcpLink
 from ztlink.netstack.udp import Udp
 
 
@@ -74,6 +76,9 @@ class Stack:
         self._udp = Udp(
             self._routes, self._egress, self._mtus, settings, self.counters, emit, random_bytes
         )
+        self._tcp = TcpLink(
+            self._routes, self._egress, self._mtus, settings, self.counters, emit, random_bytes
+        )
         self._connect_parts()
 
     def _connect_parts(self) -> None:
@@ -82,10 +87,12 @@ class Stack:
             PROTOCOL_ICMP: self._pinger,
             PROTOCOL_ICMPV6: self._pinger,
             PROTOCOL_UDP: self._udp,
+            PROTOCOL_TCP: self._tcp,
         }
         self._udp.no_socket = self._icmp.port_unreachable
         self._ingress.receivers = {
-            PROTOCOL_UDP: lambda packet, segment_size, now: self._udp.receive(packet, now)
+            PROTOCOL_UDP: lambda packet, segment_size, now: self._udp.receive(packet, now),
+            PROTOCOL_TCP: self._tcp.receive,
         }
 
     # -- inputs ------------------------------------------------------------------------------
@@ -100,6 +107,7 @@ class Stack:
         self._ingress.handle_timer(now)
         self._pinger.handle_timer(now)
         self._mtus.handle_timer(now)
+        self._tcp.layer.handle_timer(now)
 
     def set_addresses(
         self, addresses: Iterable[IpInterface], routes: Sequence[Route], now: Now
@@ -130,15 +138,20 @@ class Stack:
 
     def has_output(self) -> bool:
         """Tell whether `transmits` may have something."""
-        return self._egress.has_ready() or self._udp.has_output()
+        return self._egress.has_ready() or self._udp.has_output() or self._tcp.layer.has_output()
 
     def transmits(self, limit: int, now: Now) -> list[SuperFrame]:
         """Make and take about `limit` bytes of frames; at least one, if there is any."""
         frames, left = self._egress.take_ready(limit)
+        has_tcp = self._tcp.layer.has_output()
         if left > 0 and self._udp.has_output():
-            self._udp.pull(left, now)
+            self._udp.pull(left // 2 if has_tcp else left, now)
             more, left = self._egress.take_ready(left)
             frames += more
+        if left > 0 and has_tcp:
+            frames += self._tcp.pull(left, now)
+            if not frames:  # a neighbour is being asked for
+                frames, _ = self._egress.take_ready(limit)
         self.counters.frames_out += len(frames)
         return frames
 
@@ -158,6 +171,7 @@ class Stack:
             self._ingress.reassembly.get_timer(),
             self._pinger.get_timer(),
             self._mtus.get_timer(),
+            self._tcp.layer.get_timer(),
         )
         return min((one for one in deadlines if one is not None), default=None)
 
@@ -187,6 +201,21 @@ class Stack:
         if way is None:
             raise StackError(errno.ENETUNREACH, f"no route of the network leads to {remote}")
         return way
+
+    # -- TCP ---------------------------------------------------------------------------------
+
+    @property
+    def tcp(self) -> TcpLayer:
+        """Connections and listeners; `connect` and `listen` are to be had here."""
+        return self._tcp.layer
+
+    def connect(self, remote: Endpoint, now: Now, local: Endpoint | None = None) -> ConnectionId:
+        """Begin to connect, from `local` if given, else as RFC 6724 and RFC 6056 choose."""
+        return self._tcp.connect(remote, local, now)
+
+    def listen(self, local: Endpoint, backlog: int, now: Now) -> ListenerId:
+        """Begin to accept; an unspecified address stands for all of its version."""
+        return self._tcp.listen(local, backlog, now)
 
     # -- UDP ---------------------------------------------------------------------------------
 

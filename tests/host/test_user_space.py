@@ -1,7 +1,10 @@
 """A user-space stack and a kernel's, on one network, over real UDP: the kernel is the judge."""
 
+import hashlib
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, ip_address
 
@@ -11,15 +14,19 @@ from tests.lab.fixtures import NewLab, new_lab
 from tests.lab.measure import ping
 from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.user_space import UserSpaceNode
+from tests.lab.user_tcp import Transfer
 from ztlink.clock import Now
+from ztlink.drivers.chance import random_bytes
 from ztlink.ids import Endpoint, IpAddress, SocketId
 from ztlink.netstack.events import (
+    ConnectionRefused,
     DatagramFailed,
     DatagramReceived,
     EchoAnswered,
     EchoFailed,
     Reason,
 )
+from ztlink.netstack.stack import Stack
 
 pytestmark = pytest.mark.netadmin
 __all__ = ["new_lab"]
@@ -28,6 +35,8 @@ VERSIONS = pytest.mark.parametrize("version", [4, 6])
 SIZES = (0, 1, 56, 1472, 2000, 2772, 2773, 9000)
 PATTERN = bytes(range(256)) * 36
 PATIENCE = 10.0
+TRANSFER = 8_000_000
+TRANSFER_PATIENCE = 60.0
 
 
 @dataclass
@@ -55,6 +64,23 @@ class Link:
         opened.bind((str(self.kernel_ip(version)), 0))
         return opened
 
+    def kernel_stream(self, version: int) -> socket.socket:
+        """Return a TCP socket of the kernel's."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        host = self.mesh.members[0].host
+        opened = host.namespace.open_socket(family, socket.SOCK_STREAM)
+        opened.settimeout(TRANSFER_PATIENCE)
+        return opened
+
+    @contextmanager
+    def following(self, transfer: Transfer) -> Iterator[None]:
+        """Have a transfer told of the stack's events."""
+        self.ours.takers.append(transfer.take)
+        try:
+            yield
+        finally:
+            self.ours.takers.remove(transfer.take)
+
 
 def sending(socket_id: SocketId, data: bytes, remote: Endpoint) -> Callable[[Stack, Now], bool]:
     return lambda stack, now: stack.send_datagram(socket_id, data, remote, now)
@@ -73,6 +99,9 @@ def link(new_lab: NewLab) -> Iterator[Link]:
             yield Link(mesh, ours)
 
 
+# -- echo --------------------------------------------------------------------------------------
+
+
 @VERSIONS
 @pytest.mark.parametrize("size", [56, 2000, 9000])
 def test_the_kernel_pings_us(link: Link, version: int, size: int) -> None:
@@ -87,6 +116,9 @@ def test_we_ping_the_kernel(link: Link, version: int, size: int) -> None:
     remote = link.kernel_ip(version)
     link.ours.do(lambda stack, now: stack.ping(remote, size, now))
     assert link.ours.wait_for(EchoAnswered, PATIENCE).size == size
+
+
+# -- UDP ---------------------------------------------------------------------------------------
 
 
 @VERSIONS
@@ -141,3 +173,79 @@ def test_nobody_answers_for_an_address_that_nobody_has(link: Link) -> None:
     link.ours.do(lambda stack, now: stack.ping(nobody, 56, now))
     failed = link.ours.wait_for(EchoFailed, PATIENCE)
     assert (failed.remote, failed.reason) == (nobody, Reason.HOST_UNREACHABLE)
+
+
+# -- TCP ---------------------------------------------------------------------------------------
+
+
+def send_all(theirs: socket.socket, data: bytes) -> None:
+    theirs.sendall(data)
+    theirs.shutdown(socket.SHUT_WR)
+
+
+def exchange(theirs: socket.socket, data: bytes) -> str:
+    """Send all and its end from the kernel's side; return the MD5 of what comes until the end."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(send_all, theirs, data)
+        while chunk := theirs.recv(1 << 20):
+            digest.update(chunk)
+        sent.result(TRANSFER_PATIENCE)
+    return digest.hexdigest()
+
+
+def md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def noise() -> bytes:
+    return random_bytes(TRANSFER)
+
+
+@VERSIONS
+def test_the_kernel_connects_and_each_sends_the_other_everything(
+    link: Link, version: int, noise: bytes
+) -> None:
+    local = Endpoint(link.ours.ip(version), 8080)
+    transfer = Transfer(link.ours.stack, memoryview(noise))
+    with link.following(transfer), link.kernel_stream(version) as theirs:
+        listener = link.ours.do(lambda stack, now: stack.listen(local, 5, now))
+        theirs.connect((str(local.ip), local.port))
+        assert exchange(theirs, noise[::-1]) == md5(noise)
+        assert transfer.done.result(TRANSFER_PATIENCE) == md5(noise[::-1])
+        link.ours.do(lambda stack, now: stack.tcp.close_listener(listener, now))
+
+
+@VERSIONS
+def test_we_connect_and_each_sends_the_other_everything(
+    link: Link, version: int, noise: bytes
+) -> None:
+    transfer = Transfer(link.ours.stack, memoryview(noise))
+
+    def connect(stack: Stack, now: Now) -> None:
+        transfer.id = stack.connect(Endpoint(link.kernel_ip(version), port), now)
+
+    with link.following(transfer), link.kernel_stream(version) as listener:
+        listener.bind((str(link.kernel_ip(version)), 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        link.ours.do(connect)
+        theirs, _ = listener.accept()
+        with theirs:
+            theirs.settimeout(TRANSFER_PATIENCE)
+            assert exchange(theirs, noise[::-1]) == md5(noise)
+        assert transfer.done.result(TRANSFER_PATIENCE) == md5(noise[::-1])
+
+
+@VERSIONS
+def test_the_kernel_is_refused_where_nobody_listens(link: Link, version: int) -> None:
+    with link.kernel_stream(version) as theirs, pytest.raises(ConnectionRefusedError):
+        theirs.connect((str(link.ours.ip(version)), 81))
+
+
+@VERSIONS
+def test_we_are_refused_where_nobody_listens(link: Link, version: int) -> None:
+    remote = Endpoint(link.kernel_ip(version), 81)
+    link.ours.do(lambda stack, now: stack.connect(remote, now))
+    assert link.ours.wait_for(ConnectionRefused, PATIENCE).reason is Reason.REFUSED

@@ -52,6 +52,8 @@ class UserSpaceNode:
         self.port = StackPort(self.stack, self._told)
         self._events: queue.SimpleQueue[StackEvent] = queue.SimpleQueue()
         self._configured = threading.Event()
+        self.takers: list[Callable[[StackEvent, Now], None]] = []
+        """Told of every event, in the pump's thread."""
 
     def __enter__(self) -> Self:
         for ip in self._host.ips:
@@ -77,6 +79,8 @@ class UserSpaceNode:
 
     def _told(self, event: StackEvent) -> None:
         self._events.put(event)
+        for taker in self.takers:
+            taker(event, read_clock())
 
     def wait_configured(self) -> None:
         """Wait until the network's configuration is here."""

@@ -18,7 +18,9 @@ from ztlink.inet.ether import (
     SIZE_ETHERNET,
     ethertype_of,
 )
-from ztlink.inet.ip import SIZE_IPV6
+from ztlink.inet.icmp import ICMPV6_NEIGHBOR_ADVERTISEMENT
+from ztlink.inet.ip import PROTOCOL_ICMPV6, SIZE_IPV6
+from ztlink.inet.ndp import HOP_LIMIT
 from ztlink.netstack.counters import Counters, Discard
 from ztlink.netstack.groups import GroupSet
 from ztlink.netstack.icmp import PROTOCOL_OF, Icmp
@@ -37,6 +39,7 @@ from ztlink.netstack.resolver import Resolver
 from ztlink.netstack.route import RouteTable
 from ztlink.netstack.settings import StackSettings
 
+_ADVERTISEMENT: Final = bytes([ICMPV6_NEIGHBOR_ADVERTISEMENT])
 _NO_MAC: Final = Mac(bytes(6))
 _GSO_OF_TCP: Final = frozenset((Gso.TCPV4, Gso.TCPV6))
 
@@ -133,7 +136,8 @@ class Ingress:
         header = read_ipv6(frame.buffer[SIZE_ETHERNET:])
         destination = IPv6Address(header.destination)
         source = IPv6Address(header.source)
-        self._check_source(source, header.source, link_source)
+        if not _is_advertisement(header):  # which may tell that another has our address
+            self._check_source(source, header.source, link_source)
         is_group = self._is_group(destination, header.destination, is_to_group=is_to_group)
         packet = Packet(
             source,
@@ -230,3 +234,10 @@ class Ingress:
         return Packet(
             source, destination, PROTOCOL_NONE, 0, empty, expired.quote, _NO_MAC, is_group
         )
+
+
+def _is_advertisement(header: Ipv6Packet) -> bool:
+    """Tell whether a packet is a neighbour advertisement that passed no router."""
+    if header.next_header != PROTOCOL_ICMPV6 or header.hop_limit != HOP_LIMIT:
+        return False
+    return header.whole[SIZE_IPV6 : SIZE_IPV6 + 1] == _ADVERTISEMENT

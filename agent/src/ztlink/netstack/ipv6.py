@@ -128,7 +128,7 @@ def _read_options(packet: memoryview, position: int, end: int) -> None:
     """Judge the options of a header; the two highest bits of each say what to do (RFC 8200 4.2)."""
     for _ in range(MAX_OPTIONS):
         if position >= end:
-            return
+            break
         kind = packet[position]
         if kind == _OPTION_PAD_1:
             position += 1

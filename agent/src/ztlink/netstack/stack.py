@@ -25,6 +25,7 @@ from ztlink.netstack.groups import GroupSet
 from ztlink.netstack.icmp import Icmp
 from ztlink.netstack.ingress import Ingress
 from ztlink.netstack.ipv6 import MIN_MTU
+from ztlink.netstack.neighbor import NeighborState
 from ztlink.netstack.ping import MAX_DATA, Pinger
 from ztlink.netstack.pmtu import PathMtus
 from ztlink.netstack.resolver import Resolver
@@ -195,6 +196,10 @@ class Stack:
         """Return the address that we would send from; None where no route leads there."""
         way = self._routes.way(remote)
         return None if way is None else way.source
+
+    def neighbor_state(self, ip: IpAddress) -> NeighborState | None:
+        """Return what is known of a neighbour; None for nothing."""
+        return self._resolver.cache.state_of(ip)
 
     def _way(self, remote: IpAddress) -> Way:
         way = self._routes.way(remote)

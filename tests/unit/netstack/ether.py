@@ -1,14 +1,15 @@
 """Stacks on one Ethernet in virtual time, and a bare machine that says what a test wants."""
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv4Address, ip_address, ip_interface
 
-from ztlink.batch import Gso, SuperFrame
+from ztlink.batch import SuperFrame
 from ztlink.clock import Now
-from ztlink.ids import BROADCAST_MAC, Endpoint, IpAddress, Mac, is_multicast
+from ztlink.ids import BROADCAST_MAC, Endpoint, Mac, is_multicast
 from ztlink.inet.arp import ARP_REPLY, ARP_REQUEST, Arp
-from ztlink.inet.checksum import MODULUS, fold, ones_sum
+from ztlink.inet.segment import cut, sizes_of
 from ztlink.netstack.events import Event
 from ztlink.netstack.route import Route
 from ztlink.netstack.settings import StackSettings
@@ -22,6 +23,7 @@ PLENTY = 1 << 24
 START = Now(1000.0, 1_700_000_000_000)
 
 OWN_4, PEER_4, OTHER_4 = "10.0.0.1", "10.0.0.2", "10.0.0.3"
+ANY_4, ANY_6 = str(IPv4Address(0)), "::"
 OWN_6, PEER_6 = "fd00::1", "fd00::2"
 OWN_ADDRESSES = (ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64"))
 PEER_ADDRESSES = (ip_interface("10.0.0.2/24"), ip_interface("fd00::2/64"))
@@ -180,10 +182,11 @@ def arp_frame(
     return ethernet(mac, destination, 0x0806, body.encode())
 
 
-def is_good_l4(source: IpAddress, destination: IpAddress, protocol: int, l4: bytes) -> bool:
-    pseudo = ones_sum(source.packed + destination.packed) + protocol + len(l4)
-    return fold(ones_sum(l4) + pseudo) == MODULUS
-
-
-def is_super(frame: SuperFrame) -> bool:
-    return frame.gso is not Gso.NONE
+def cut_frames(frame: SuperFrame) -> list[SuperFrame]:
+    """Cut a super-frame as a lane does, checksums completed."""
+    sizes = sizes_of(frame, 0)
+    stride = max(sizes)
+    starts = array("I", range(0, stride * len(sizes), stride))
+    out = memoryview(bytearray(stride * len(sizes)))
+    cut(frame, out, starts, 0)
+    return [SuperFrame(out[at : at + size]) for at, size in zip(starts, sizes, strict=True)]

@@ -5,6 +5,7 @@ from ipaddress import IPv4Address, ip_address
 import pytest
 
 from tests.unit.netstack.ether import (
+    ANY_4,
     OTHER,
     OTHER_4,
     OWN_4,
@@ -248,7 +249,7 @@ def test_who_else_has_our_address_is_reported(alone: Alone) -> None:
 
 
 def test_who_looks_for_our_address_to_have_it_is_reported_and_answered(alone: Alone) -> None:
-    frames = alone.say(arp_frame(ARP_REQUEST, OTHER, "0.0.0.0", OWN_4))
+    frames = alone.say(arp_frame(ARP_REQUEST, OTHER, ANY_4, OWN_4))
     assert alone.events() == [AddressConflict(OWN, OTHER)]
     assert OTHER in [frame[:6] for frame in frames]
 

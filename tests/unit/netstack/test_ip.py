@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.unit.netstack.ether import (
+    ANY_4,
     MTU,
     OWN_4,
     OWN_6,
@@ -139,7 +140,7 @@ def test_source_routes_and_broken_options_are_dropped(alone: Alone, options: byt
 
 
 @pytest.mark.parametrize(
-    "source", ["224.0.0.1", "255.255.255.255", "10.0.0.255", "127.0.0.1", "0.0.0.0", OWN_4]
+    "source", ["224.0.0.1", "255.255.255.255", "10.0.0.255", "127.0.0.1", ANY_4, OWN_4]
 )
 def test_from_addresses_of_nobody_comes_nothing(alone: Alone, source: str) -> None:
     assert alone.say(icmp_4(ECHO_4, source=source)) == []

@@ -37,8 +37,10 @@ from ztlink.netstack.counters import Discard
 from ztlink.netstack.events import (
     Accepted,
     Connected,
+    ConnectionClosed,
     ConnectionId,
     ConnectionRefused,
+    PeerFinished,
     Reason,
     SoftError,
 )
@@ -118,6 +120,18 @@ def test_a_lost_syn_is_sent_again(ip: str, any_ip: str) -> None:
     link.stacks[0].connect(at(ip, 80), link.now)
     link.wait(1.5)
     assert [type(event) for event in events_of(link.stacks[0])] == [Connected]
+
+
+def test_the_peers_end_is_told_before_that_of_the_connection() -> None:
+    link = pair()
+    ours, theirs = link.stacks
+    mine, yours = connect(link, PEER_4, ANY_4)
+    ours.tcp.shutdown(mine, link.now)
+    link.wait(0.1)
+    events_of(ours)
+    theirs.tcp.shutdown(yours, link.now)
+    link.wait(0.1)
+    assert events_of(ours) == [PeerFinished(mine), ConnectionClosed(mine)]
 
 
 def test_an_own_address_can_be_connected_to() -> None:

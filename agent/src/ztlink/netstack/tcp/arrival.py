@@ -305,11 +305,11 @@ def _take_finish(c: Connection, now: float) -> None:
     c.inbox.next += 1
     c.inbox.edge = max(c.inbox.edge, c.inbox.next)
     c.owe_ack()
+    if not c.is_closed_by_us:
+        c.context.emit(PeerFinished(c.id))  # before the end of the connection, if that is here, too
     c.enter(Input.FIN)
     if c.state is State.TIME_WAIT:
         c.life_at = now + c.context.settings.time_wait
-    if not c.is_closed_by_us:
-        c.context.emit(PeerFinished(c.id))
 
 
 def reset_for(segment: Segment) -> Outgoing | None:

@@ -2,7 +2,7 @@
 
 import errno
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 import pytest
 
@@ -14,6 +14,7 @@ from tests.unit.netstack.ether import (
     OWN_6,
     PEER_4,
     PEER_6,
+    START,
     THEM,
     US,
     Alone,
@@ -33,7 +34,8 @@ from ztlink.ids import Endpoint
 from ztlink.inet.arp import ARP_REPLY
 from ztlink.inet.coalesce import coalesce
 from ztlink.inet.segment import count
-from ztlink.netstack.counters import Discard
+from ztlink.netstack.counters import Counters, Discard
+from ztlink.netstack.egress import Egress
 from ztlink.netstack.events import (
     Accepted,
     Connected,
@@ -44,6 +46,11 @@ from ztlink.netstack.events import (
     Reason,
     SoftError,
 )
+from ztlink.netstack.neighbor import NeighborCache
+from ztlink.netstack.pmtu import PathMtus
+from ztlink.netstack.route import RouteTable
+from ztlink.netstack.settings import StackSettings
+from ztlink.netstack.tcp_link import TcpLink
 
 VERSIONS = pytest.mark.parametrize(("ip", "any_ip"), [(PEER_4, ANY_4), (PEER_6, ANY_6)])
 DATA = seeded(5)(400_000)
@@ -193,6 +200,19 @@ def test_a_local_endpoint_that_is_named_is_used() -> None:
     alone = Alone()
     connection = alone.stack.connect(at(PEER_4, 80), alone.now, at(ANY_4, 4000))
     assert alone.stack.tcp.endpoints(connection)[0] == at(OWN_4, 4000)
+
+
+@pytest.mark.parametrize("limit", [1000, 60_000])
+def test_nothing_is_pulled_while_a_neighbour_is_being_asked_for(limit: int) -> None:
+    counters, settings = Counters(), StackSettings()
+    routes, mtus = RouteTable(US), PathMtus(2800)
+    routes.set([ip_interface("10.0.0.1/24")], ())
+    egress = Egress(US, routes, mtus, settings, counters, seeded())
+    egress.cache = NeighborCache(lambda ip, mac, now: None, settings, counters)
+    link = TcpLink(routes, egress, mtus, settings, counters, lambda event: None, seeded())
+    link.connect(at(PEER_4, 80), None, START)
+    while link.layer.has_output():
+        assert link.pull(limit, START) == []
 
 
 # -- frames in -------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class PumpInLoop:
         if not self._pump.finished.done():
             self._loop.remove_reader(self._pump.fileno())
         self._disarm()
-        self._pump.on_drained = self._disarm
+        self._pump.on_drained = None
         self._pump.stop()
 
     def _run(self) -> None:

@@ -51,10 +51,6 @@ MAX_UNSENT: Final = 512
 T = TypeVar("T")
 
 
-def _nothing() -> None:
-    pass
-
-
 def _refusal() -> UnavailableError:
     return UnavailableError("the node does not take commands any more")
 
@@ -114,7 +110,7 @@ class Pump:
         """A command was run by somebody who is being told something."""
         self._has_left = False
         """Stacks may have more to send than they had a turn for."""
-        self.on_drained: Callable[[], None] = _nothing
+        self.on_drained: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name="ztlink-pump", daemon=True)
         self.finished: Future[None] = Future()
         """Done when the pump has ended; carries the exception that ended it, if one did."""
@@ -355,7 +351,8 @@ class Pump:
                 self._stacks.tell()
         finally:
             self._is_draining = False
-        self.on_drained()
+        if self.on_drained is not None:
+            self.on_drained()
 
     def _take(self, now: Now) -> bool:
         """Take what the core has, in the order that its face states; False while UDP is full."""

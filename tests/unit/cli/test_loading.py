@@ -19,6 +19,7 @@ LATER: Final = frozenset(
         "ztlink.controller",
         "ztlink.crypto.work",
         "ztlink.kube",
+        "ztlink.netstack",
         "ztlink.services",
     }
 )

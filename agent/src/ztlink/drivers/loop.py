@@ -23,12 +23,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
-from ztlink.drivers.stack_port import StackPort, StackPorts
+from ztlink.drivers.stack_ports import StackPorts
 from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import UdpDriver, UdpSocket
 from ztlink.drivers.validator import Validator
@@ -37,6 +37,9 @@ from ztlink.ids import ALL_SOCKETS, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event
 from ztlink.stats import Drop
+
+if TYPE_CHECKING:
+    from ztlink.drivers.stack_port import StackPort
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +232,7 @@ class Pump:
 
         return self.submit(add)
 
-    def add_stack(self, network_id: NetworkId, port: StackPort) -> "Future[None]":
+    def add_stack(self, network_id: NetworkId, port: "StackPort") -> "Future[None]":
         """Connect a user-space stack to a network; it takes the network's configurations."""
         return self.submit(lambda core, now: self._stacks.add(core, network_id, port, now))
 

@@ -36,6 +36,7 @@ from ztlink.ids import BROADCAST_MAC, SocketId
 from ztlink.inet.icmp import icmp_message
 from ztlink.netstack.counters import Discard
 from ztlink.netstack.events import DatagramFailed, EchoAnswered, EchoFailed, EchoId, Reason
+from ztlink.netstack.ping import MAX_DATA, MAX_PENDING
 from ztlink.netstack.settings import StackSettings
 
 UNREACHABLE_4, TIME_EXCEEDED_4, REDIRECT = 3, 11, 5
@@ -347,7 +348,7 @@ def test_a_request_that_is_too_large_for_the_way_fails_and_the_next_is_smaller(
 
 
 def test_requests_that_wait_are_bounded(alone: Alone) -> None:
-    for _ in range(4096 + 3):
+    for _ in range(MAX_PENDING + 3):
         request(alone, size=0)
     assert len(alone.events()) == 3
 
@@ -357,7 +358,7 @@ def test_where_no_route_leads_nobody_is_pinged(alone: Alone) -> None:
         alone.stack.ping(ip_address("192.0.2.1"), 8, alone.now)
 
 
-@pytest.mark.parametrize("size", [-1, 65_508])
+@pytest.mark.parametrize("size", [-1, MAX_DATA + 1])
 def test_a_request_has_a_size_that_ip_can_carry(alone: Alone, size: int) -> None:
     with pytest.raises(StackError, match="do not fit"):
         alone.stack.ping(ip_address(PEER_4), size, alone.now)

@@ -44,6 +44,7 @@ from ztlink.inet.icmp import icmp_message
 from ztlink.inet.ip import ipv4_header
 from ztlink.netstack.counters import Discard
 from ztlink.netstack.events import EchoAnswered
+from ztlink.netstack.ipv6 import MAX_HEADERS, MAX_OPTIONS
 from ztlink.netstack.reassembly import MAX_SIZE
 
 HOP_BY_HOP, ROUTING, DESTINATION, NONE = 0, 43, 60, 59
@@ -255,8 +256,8 @@ def test_a_sender_is_told_what_is_wrong_with_its_headers(
         (DESTINATION, header(ICMPV6, bytes([0x45, 2, 0, 0]))),
         (DESTINATION, bytes([ICMPV6, 200, 0, 0, 0, 0, 0, 0])),
         (DESTINATION, header(ICMPV6, bytes([1, 9, 0, 0, 0, 0]))),
-        (DESTINATION, header(DESTINATION, PAD) * 20),
-        (DESTINATION, header(ICMPV6, bytes([0x05, 0]) * 40)),
+        (DESTINATION, header(DESTINATION, PAD) * MAX_HEADERS),
+        (DESTINATION, header(ICMPV6, bytes([0x05, 0]) * (MAX_OPTIONS + 1))),
         (FRAGMENT, fragment_header(FRAGMENT, 0, more=False) * 2000),
         (NONE, b""),
     ],

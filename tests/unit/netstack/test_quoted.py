@@ -11,8 +11,8 @@ from ztlink.netstack.quoted import read_quoted
 L4 = bytes.fromhex("0fa0003500100000") + b"data"
 
 
-def packet_4(**options: int) -> bytes:
-    return v4(UDP, L4, source=OWN_4, destination=PEER_4, **options)[14:]
+def packet_4(fragment: int = 0) -> bytes:
+    return v4(UDP, L4, source=OWN_4, destination=PEER_4, fragment=fragment)[14:]
 
 
 def packet_6(headers: bytes = b"", first: int = UDP) -> bytes:

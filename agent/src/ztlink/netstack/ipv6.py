@@ -91,17 +91,18 @@ def read_ipv6(packet: memoryview) -> Ipv6Packet:
     )
 
 
-def find_upper(packet: memoryview, protocol: int, offset: int) -> Upper:
+def find_upper(packet: memoryview, protocol: int, offset: int, *, is_cut: bool = False) -> Upper:
     """Return what follows the extension headers, of which `protocol` is the first, at `offset`.
 
-    `packet` begins with the IPv6 header, or is what was put together of fragments. A fragment ends
-    the walk. Raises `RefusedError`, or `ParameterProblemError` where the sender is to be told.
+    `packet` begins with the IPv6 header, or is what was put together of fragments; its end may be
+    missing if `is_cut`. A fragment ends the walk. Raises `RefusedError`, or `ParameterProblemError`
+    where the sender is to be told.
     """
     at = OFFSET_IPV6_NEXT_HEADER
     """Where the header at hand is named."""
     for number in range(MAX_HEADERS):
         if protocol == PROTOCOL_FRAGMENT:
-            upper = _read_fragment(packet, offset)
+            upper = _read_fragment(packet, offset, is_cut=is_cut)
             if upper.fragment is not None:
                 return upper
             at, protocol, offset = offset, upper.protocol, upper.offset
@@ -148,7 +149,7 @@ def _refuse_option(action: int, position: int) -> None:
     raise ParameterProblemError(CODE_V6_UNKNOWN_OPTION, position, answers_groups=action == 2)
 
 
-def _read_fragment(packet: memoryview, offset: int) -> Upper:
+def _read_fragment(packet: memoryview, offset: int, *, is_cut: bool) -> Upper:
     """Return a fragment, or what follows if it is the only one (RFC 6946)."""
     if offset + SIZE_FRAGMENT > len(packet):
         raise RefusedError(Discard.BAD_FRAGMENT)
@@ -158,7 +159,7 @@ def _read_fragment(packet: memoryview, offset: int) -> Upper:
     size = len(packet) - after
     if start == 0 and not has_more:
         return Upper(protocol, after)
-    if has_more and size % _UNIT:
+    if has_more and size % _UNIT and not is_cut:
         raise ParameterProblemError(_CODE_ERRONEOUS, OFFSET_IPV6_PAYLOAD_LENGTH)
     if start + size > MAX_SIZE:
         raise ParameterProblemError(_CODE_ERRONEOUS, offset + 2)

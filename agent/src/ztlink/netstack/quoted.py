@@ -54,7 +54,7 @@ def _read_v6(body: memoryview) -> Quoted | None:
     if len(body) < SIZE_IPV6 or body[0] >> 4 != 6:
         return None
     try:
-        upper = find_upper(body, body[6], SIZE_IPV6)
+        upper = find_upper(body, body[6], SIZE_IPV6, is_cut=True)
     except RefusedError:
         return None
     protocol, l4 = upper.protocol, body[upper.offset :]

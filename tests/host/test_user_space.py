@@ -1,20 +1,24 @@
 """A user-space stack and a kernel's, on one network, over real UDP: the kernel is the judge."""
 
 import hashlib
+import json
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Interface, ip_address
 
 import pytest
 
-from tests.lab.fixtures import NewLab, new_lab
+from tests.lab.errors import LabError
+from tests.lab.fixtures import NewLab, new_lab, workshop
 from tests.lab.measure import ping
 from tests.lab.mesh import NETWORK, Layout, Mesh, Side, Workshop, build_mesh
 from tests.lab.user_space import UserSpaceNode
 from tests.lab.user_tcp import Transfer
+from tests.lab.wait import wait_until
 from ztlink.clock import Now
 from ztlink.drivers.chance import random_bytes
 from ztlink.ids import Endpoint, IpAddress, SocketId
@@ -24,17 +28,19 @@ from ztlink.netstack.events import (
     DatagramReceived,
     EchoAnswered,
     EchoFailed,
+    EchoId,
     Reason,
 )
 from ztlink.netstack.stack import Stack
 
 pytestmark = pytest.mark.netadmin
-__all__ = ["new_lab"]
+__all__ = ["new_lab", "workshop"]
 
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
 SIZES = (0, 1, 56, 1472, 2000, 2772, 2773, 9000)
 PATTERN = bytes(range(256)) * 36
 PATIENCE = 10.0
+WARM_UP = 30.0
 TRANSFER = 8_000_000
 TRANSFER_PATIENCE = 60.0
 
@@ -54,6 +60,13 @@ class Link:
         node = self.mesh.members[0]
         text = node.ipv4(self.network_id) if version == 4 else node.ipv6(self.network_id)
         return ip_address(text)
+
+    def is_reachable(self, version: int) -> bool:
+        """Tell whether the kernel reaches us; at first it may not even have a route."""
+        host = self.mesh.members[0].host
+        with suppress(LabError):
+            return ping(host, str(self.ours.ip(version)), count=1).lost == 0
+        return False
 
     def kernel_socket(self, version: int) -> socket.socket:
         """Return a UDP socket of the kernel's, bound to its managed address."""
@@ -82,21 +95,35 @@ class Link:
             self.ours.takers.remove(transfer.take)
 
 
+def pinging(remote: IpAddress) -> Callable[[Stack, Now], EchoId]:
+    return lambda stack, now: stack.ping(remote, 56, now)
+
+
 def sending(socket_id: SocketId, data: bytes, remote: Endpoint) -> Callable[[Stack, Now], bool]:
     return lambda stack, now: stack.send_datagram(socket_id, data, remote, now)
 
 
-@pytest.fixture(scope="module")
-def link(new_lab: NewLab) -> Iterator[Link]:
+@pytest.fixture(
+    scope="module",
+    params=[Side.OURS, pytest.param(Side.REFERENCE, marks=pytest.mark.interop)],
+    ids=lambda side: side.value,
+)
+def link(request: pytest.FixtureRequest, new_lab: NewLab, workshop: Workshop) -> Iterator[Link]:
     """A root, a controller, a member with a TAP, and one with a stack in this process."""
     with new_lab() as lab:
-        mesh = build_mesh(lab, Layout(Side.OURS, Side.OURS, (Side.OURS,)), Workshop())
+        layout = Layout(Side.OURS, Side.OURS, (request.param,))
+        mesh = build_mesh(lab, layout, workshop)
         mesh.start()
         mesh.create_network(NETWORK)
         mesh.join_all()
         with UserSpaceNode(lab, lab.host("user"), mesh.planet(), mesh.network_id) as ours:
             ours.wait_configured()
-            yield Link(mesh, ours)
+            made = Link(mesh, ours)
+            for version in (4, 6):  # a new device takes seconds until all is known to all
+                wait_until(
+                    partial(made.is_reachable, version), timeout=WARM_UP, what="a first ping"
+                )
+            yield made
 
 
 # -- echo --------------------------------------------------------------------------------------
@@ -166,6 +193,33 @@ def test_we_hear_that_no_socket_of_the_kernels_is_there(link: Link, version: int
     failed = link.ours.wait_for(DatagramFailed, PATIENCE)
     assert (failed.remote, failed.reason) == (remote, Reason.PORT_UNREACHABLE)
     link.ours.do(lambda stack, now: stack.close_udp(ours))
+
+
+def test_all_addresses_of_the_kernel_answer(link: Link) -> None:
+    """Of both derived schemes, too, whose neighbours the node itself answers for."""
+    for text in link.mesh.members[0].ips(link.network_id):
+        link.ours.do(pinging(ip_address(text)))
+        assert link.ours.wait_for(EchoAnswered, PATIENCE).remote == ip_address(text)
+
+
+def test_all_our_addresses_answer_the_kernel(link: Link) -> None:
+    host = link.mesh.members[0].host
+    addresses = link.ours.do(lambda stack, now: stack.addresses)
+    managed = [str(one.ip) for one in addresses if not one.ip.is_link_local]
+    lost = {text: ping(host, text, count=2, wait=PATIENCE).lost for text in managed}
+    assert lost == dict.fromkeys(managed, 0)
+    assert len(managed) == 3
+
+
+def test_addresses_of_the_link_answer_both_ways(link: Link) -> None:
+    host = link.mesh.members[0].host
+    device = link.mesh.device(link.mesh.members[0])
+    ours = link.ours.do(lambda stack, now: stack.addresses[-1].ip)
+    assert ping(host, f"{ours}%{device}", count=2, wait=PATIENCE).lost == 0
+    shown = json.loads(host.namespace.run("ip", "-j", "-6", "address", "show", "dev", device))
+    (theirs,) = [one["local"] for one in shown[0]["addr_info"] if one["scope"] == "link"]
+    link.ours.do(pinging(ip_address(theirs)))
+    assert link.ours.wait_for(EchoAnswered, PATIENCE).remote == ip_address(theirs)
 
 
 def test_nobody_answers_for_an_address_that_nobody_has(link: Link) -> None:

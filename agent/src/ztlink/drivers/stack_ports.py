@@ -75,7 +75,10 @@ class StackPorts:
             port.tell()
             if port.announce_groups(core, network_id, now):
                 has_fed = True
-            if not take(now):  # the network is slower than the stack: what waits, waits there
+            has_room = take(
+                now
+            )  # else the network is slower than the stack: what waits stays there
+            if not (has_room and port.stack.has_output()):
                 continue
             for frame in port.stack.transmits(QUANTUM, now):
                 has_fed = True

@@ -8,6 +8,7 @@ routes come from the network's configuration alone.
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.inet.icmp import (
     CODE_FRAGMENTATION_NEEDED,
@@ -46,7 +47,6 @@ from ztlink.netstack.egress import Egress
 from ztlink.netstack.events import Reason
 from ztlink.netstack.ipv4 import MIN_PATH_MTU
 from ztlink.netstack.ipv6 import MIN_MTU
-from ztlink.netstack.limits import TokenBucket
 from ztlink.netstack.packet import Packet
 from ztlink.netstack.quoted import Quoted, read_quoted
 from ztlink.netstack.resolver import Resolver
@@ -143,8 +143,8 @@ class Icmp:
         self._egress = egress
         self._resolver = resolver
         self._counters = counters
-        self._echo_limit = TokenBucket(settings.echo_rate, settings.echo_rate)
-        self._error_limit = TokenBucket(settings.error_rate, settings.error_rate)
+        self._echo_limit = Budget(settings.echo_rate, settings.echo_rate)
+        self._error_limit = Budget(settings.error_rate, settings.error_rate)
         self.reports: dict[int, Reports] = {}
         """Who hears of errors, by the protocol of what they quote."""
 
@@ -184,7 +184,7 @@ class Icmp:
         if way is None:
             self._counters.discard(Discard.NO_ROUTE)
             return
-        if not self._echo_limit.take(now.mono):
+        if not self._echo_limit.spend(now):
             self._counters.discard(Discard.RATE_LIMITED)
             return
         rest = int.from_bytes(packet.payload[4:SIZE_ICMP], "big")
@@ -260,7 +260,7 @@ class Icmp:
         way = self._routes.way(packet.source, None if packet.is_to_group else packet.destination)
         if way is None or way.is_to_group:
             return
-        if not self._error_limit.take(now.mono):
+        if not self._error_limit.spend(now):
             self._counters.discard(Discard.RATE_LIMITED)
             return
         body = packet.quote[: _MAX_BODY[version]]

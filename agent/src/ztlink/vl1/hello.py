@@ -62,6 +62,8 @@ class Introductions:
 
     paths_changed: Callable[[Peer, Now], None]
     """Called when a peer's confirmed paths may have changed."""
+    root_greeted: Callable[[Address, Now], None]
+    """Called when a root greets us."""
 
     def __init__(
         self,

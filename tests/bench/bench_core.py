@@ -4,6 +4,7 @@ Prints microseconds of CPU time of this thread, medians of many; asserts nothing
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from tests.sim.mesh import ADHOC, Mesh, endpoint_of
 from tests.sim.node import DEFAULT_PORT
 from tests.unit.inet.frames import ACK, Packet
+from tests.unit.lane.engines import ENGINES
 from ztlink.batch import SuperFrame, Train, Transmit
 from ztlink.inet import segment
-from ztlink.node.core import CoreSettings
+from ztlink.lane.engine import Engine
+from ztlink.node.core import Core, CoreSettings
 
 SEGMENT = 2748
 """What fits into the MTU of 2800 that networks have by default, with timestamps."""
@@ -23,7 +26,7 @@ PROTOCOLS = {"SALSA_POLY": 11, "GMAC_SIV": 12}
 class Pair:
     """Two nodes that see each other; what one sends is handed to the other at once."""
 
-    def __init__(self, protocol: int) -> None:
+    def __init__(self, protocol: int, engine: Engine) -> None:
         mesh = Mesh(1)
         settings = CoreSettings(protocol=protocol)
         one, other = (
@@ -37,6 +40,9 @@ class Pair:
         mesh.wait_direct(one, other)
         mesh.run(5.0)
         self._one, self._other = one.core, other.core
+        for core in (self._one, self._other):
+            assert isinstance(core, Core)
+            core.engine = engine
         self._now = one.clock.now()
         self._source = endpoint_of(one)
         self._sockets = other.host.bind(DEFAULT_PORT)
@@ -113,13 +119,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=0.5, help="per figure")
     options = parser.parse_args()
-    for suite, protocol in PROTOCOLS.items():
-        pair = Pair(protocol)
+    for (suite, protocol), engine in itertools.product(PROTOCOLS.items(), ENGINES[1:]):
+        pair = Pair(protocol, engine)
         for frames in (1, 2, 4, 8, 20):
             payload = 60 if frames == 1 else frames * SEGMENT
             sending, receiving = measure(pair, payload, options.seconds)
+            shape = f"{frames:3} x {min(payload, SEGMENT):4}"
             print(
-                f"{suite:11} {frames:3} x {min(payload, SEGMENT):4}  send {sending:8.1f} us"
+                f"{engine.name:8} {suite:10} {shape}  send {sending:8.1f} us"
                 f"  receive {receiving:8.1f} us  {(sending + receiving) / frames:8.1f} us a frame",
                 flush=True,
             )

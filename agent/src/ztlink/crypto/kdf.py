@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from ztlink.crypto.evp import EvpContexts
+
 MASTER_KEY_SIZE: Final = 48
 _LABEL_GMAC: Final = b"0"
 _LABEL_CTR: Final = b"1"
@@ -39,13 +41,14 @@ def _kbkdf(master: bytes, label: bytes) -> bytes:
 class PeerCipher:
     """Cipher objects of one pair of nodes, made when first used; for one thread at a time."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_gmac", "keys")
+    __slots__ = ("_decrypt", "_encrypt", "_evp", "_gmac", "keys")
 
     def __init__(self, keys: SessionKeys) -> None:
         self.keys = keys
         self._gmac: AESGCM | None = None
         self._encrypt: CipherContext | None = None
         self._decrypt: CipherContext | None = None
+        self._evp: EvpContexts | None = None
 
     @property
     def gmac(self) -> AESGCM:
@@ -67,3 +70,10 @@ class PeerCipher:
         if self._decrypt is None:
             self._decrypt = Cipher(AES(self.keys.k1), ECB()).decryptor()  # noqa: S305
         return self._decrypt
+
+    @property
+    def evp(self) -> EvpContexts:
+        """All of these for compiled kernels; CryptoError where the system has no libcrypto."""
+        if self._evp is None:
+            self._evp = EvpContexts(self.keys.salsa, self.keys.k0, self.keys.k1)
+        return self._evp

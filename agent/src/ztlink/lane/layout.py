@@ -86,3 +86,18 @@ def trains(
         Transmit(buffer[start : min(start + most, end)], segment_size, plan.endpoint, plan.socket)
         for start in range(first, end, most)
     ]
+
+
+def transmits_of(
+    buffer: memoryview, first: int, number: int, size: int, count: int, plan: Plan
+) -> list[Transmit]:
+    """Return `number` packets of `size` bytes from `first` on, each cut into `count` datagrams."""
+    stride = size + SIZE_FRAGMENT_HEADER * (count - 1)
+    end = first + stride * number
+    datagram = -(-stride // count)
+    if stride % count == 0:
+        return trains(buffer, first, end, datagram, plan)
+    return [
+        Transmit(buffer[start : start + stride], datagram, plan.endpoint, plan.socket)
+        for start in range(first, end, stride)
+    ]

@@ -17,7 +17,7 @@ from ztlink.lane.layout import (
     cut_packets_in_half,
     header,
     pieces,
-    trains,
+    transmits_of,
 )
 from ztlink.wire.packet import SHIFT_SUITE, SIZE_FRAGMENT_HEADER
 
@@ -101,21 +101,12 @@ class PortableEngine:
         self, batch: PacketBatch, first: int, after: int, count: int, plan: Plan
     ) -> list[Transmit]:
         buffer, size = batch.buffer, batch.sizes[first]
-        begin = batch.starts[first]
+        begin, number = batch.starts[first], after - first
         stride = size + SIZE_FRAGMENT_HEADER * (count - 1)
-        if count == 1:
-            return trains(buffer, begin, begin + stride * (after - first), size, plan)
-        datagram = -(-stride // count)
-        end = begin + stride * (after - first)
-        if count == _TWO and after - first >= MIN_BATCH:
-            rows = np.frombuffer(buffer[begin:end], np.uint8).reshape(after - first, stride)
-            cut_packets_in_half(rows, size, datagram)
-        else:
+        if count == _TWO and number >= MIN_BATCH:
+            rows = np.frombuffer(buffer[begin : begin + stride * number], np.uint8)
+            cut_packets_in_half(rows.reshape(number, stride), size, -(-stride // count))
+        elif count > 1:
             for start in batch.starts[first:after]:
                 cut_packet(buffer[start : start + size], buffer[start : start + stride], count)
-        if stride % count == 0:
-            return trains(buffer, begin, end, datagram, plan)
-        return [
-            Transmit(buffer[start : start + stride], datagram, plan.endpoint, plan.socket)
-            for start in batch.starts[first:after]
-        ]
+        return transmits_of(buffer, begin, number, size, count, plan)

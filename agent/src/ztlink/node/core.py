@@ -94,6 +94,15 @@ class Core:
         """Our public identity."""
         return self._ctx.identity.public
 
+    @property
+    def engine(self) -> Engine:
+        """The kernels of the data lane; others may be put in their place at any time."""
+        return self._ctx.engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self._ctx.engine = engine
+
     # -- inputs ------------------------------------------------------------------------------
 
     def receive_datagrams(self, train: Train, now: Now) -> None:

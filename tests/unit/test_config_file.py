@@ -48,6 +48,7 @@ def test_all_of_a_node_can_be_said(tmp_path: Path) -> None:
             allowDNS: true
         health: {{enabled: true, port: 19994, address: 192.0.2.1}}
         logLevel: DEBUG
+        engine: portable
     """
     assert read(tmp_path, text) == Settings(
         home=Path("/var/lib/zerotier-k8s-link"),
@@ -59,6 +60,7 @@ def test_all_of_a_node_can_be_said(tmp_path: Path) -> None:
         interface_names={NUMBER: "mesh0"},
         health=HealthSettings(ip_address("192.0.2.1"), 19994),
         log_level="DEBUG",
+        engine="portable",
     )
 
 

@@ -49,6 +49,7 @@ from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World, WorldType
 
 if TYPE_CHECKING:
+    from ztlink.lane.engine import Engine
     from ztlink.services import Services
 
 logger = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ class Agent:
                 tasks.create_task(underlay.follow_conf(pump, services.use_conf), name="conf"),
                 tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(services.follow_groups(), name="groups"),
+                tasks.create_task(self._choose_engine(pump), name="engine"),
                 tasks.create_task(_failure_of(pump), name="pump"),
             ]
             await self._stopping.wait()
@@ -225,6 +227,13 @@ class Agent:
         if not await verdict:
             raise misfit(str(self._settings.identity or self._settings.home / IDENTITY_SECRET))
 
+    async def _choose_engine(self, pump: Pump) -> None:
+        """Have the core use a faster engine than the one it starts with, once there is one."""
+        from ztlink.drivers.kernels import chosen_engine
+
+        engine = await chosen_engine(self._settings.engine, self._settings.home)
+        pump.submit(partial(_use_engine, engine))
+
     def _keep(self, event: Event) -> None:
         """Keep what must outlive the process."""
         match event:
@@ -246,6 +255,10 @@ class Agent:
 
 def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:
     core.join(network_id, now, cached)
+
+
+def _use_engine(engine: "Engine", core: Core, now: Now) -> None:
+    core.engine = engine
 
 
 async def _failure_of(pump: Pump) -> None:

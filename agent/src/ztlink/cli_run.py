@@ -18,7 +18,7 @@ from ztlink import cli_records
 from ztlink.cli_options import home_option, network_id_argument
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
-from ztlink.settings import DEFAULT_PORT, Membership, Role, Settings
+from ztlink.settings import DEFAULT_PORT, ENGINES, Membership, Role, Settings
 
 Command = Callable[..., Any]
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -43,6 +43,7 @@ class Options(TypedDict):
     planet: Path | None
     bind: tuple[str, ...]
     suite: str
+    engine: str
     log_level: str
 
 
@@ -61,6 +62,14 @@ def _options(command: Command) -> Command:
             default="aes",
             show_default=True,
             help="Cipher that peers are asked to use; salsa for machines without AES instructions.",
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(ENGINES),
+            default="auto",
+            show_default=True,
+            envvar="ZTLINK_ENGINE",
+            help="What cuts and seals packets: jit is the fastest, and needs ztlink[fast] once.",
         ),
         click.option("--bind", multiple=True, metavar="IP", help="Local address; may be repeated."),
         click.option(
@@ -110,6 +119,7 @@ def _given(options: Options) -> dict[str, Any]:
         "planet": lambda: {"planet": options["planet"]},
         "bind": lambda: {"bind": _bind(options["bind"])},
         "suite": lambda: {"protocol": PROTOCOL_OF_SUITE[options["suite"]]},
+        "engine": lambda: {"engine": options["engine"]},
         "log_level": lambda: {"log_level": options["log_level"].upper()},
     }
     context = click.get_current_context()

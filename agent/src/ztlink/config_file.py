@@ -147,6 +147,7 @@ class NodeFile(Model):
     networks: list[NetworkEntry] = Field(default_factory=list)
     health: HealthEntry = Field(default_factory=HealthEntry)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    engine: Literal["auto", "jit", "portable", "plain"] = "auto"
     controller: ControllerEntry | None = None
 
 
@@ -171,6 +172,7 @@ def read_settings(file: Path, environment: Mapping[str, str] = os.environ) -> Se
             interface_names=names,
             health=read.health.settings(environment),
             log_level=read.log_level,
+            engine=read.engine,
         ),
     )
 

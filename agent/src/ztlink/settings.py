@@ -15,6 +15,8 @@ DEFAULT_PORT: Final = 9993
 DEFAULT_HEALTH_PORT: Final = 9994
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 DEFAULT_HOME: Final = Path("/var/lib/zerotier-one")
+ENGINES: Final = ("auto", "jit", "portable", "plain")
+"""Of the data lane; `auto` is the fastest that is to be had, and no complaint where it is not."""
 EXCLUDED_INTERFACES: Final = (
     "zt",
     "tun",
@@ -90,6 +92,8 @@ class Settings:
     """Local addresses, before those of local.conf; empty for all that are eligible."""
     protocol: int = PROTOCOL_VERSION
     """Below 12, peers use Salsa20/12 with us: for machines without AES instructions."""
+    engine: str = "auto"
+    """The data lane's: one of `ENGINES`."""
     interface_names: Mapping[NetworkId, str] = field(default_factory=dict)
     log_level: str = "INFO"
     identity: Path | None = None

@@ -41,6 +41,12 @@ def test_the_node_tells_who_it_is_and_which_world_it_follows() -> None:
     assert value(JOINED, "info", **labels) == 1
 
 
+def test_one_engine_is_in_use() -> None:
+    compiled = replace(JOINED, node=replace(NODE, engine="jit"))
+    found = [value(compiled, "engine", engine=name) for name in ("jit", "portable", "plain")]
+    assert found == [1, 0, 0]
+
+
 def test_a_node_is_online_or_not() -> None:
     assert value(JOINED, "online") == 1
     assert value(replace(JOINED, node=replace(NODE, online=False)), "online") == 0

@@ -106,6 +106,17 @@ def test_a_command_for_a_controllers_records_runs_none(
     assert started == []
 
 
+def test_the_engine_is_named_by_an_option_or_the_environment(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("node")
+    run("node", "--engine", "plain")
+    monkeypatch.setenv("ZTLINK_ENGINE", "portable")
+    run("node")
+    run("node", "--engine", "jit")
+    assert [settings.engine for settings in started] == ["auto", "plain", "portable", "jit"]
+
+
 def test_further_options_are_settings(started: list[Settings], tmp_path: Path) -> None:
     planet = tmp_path / "planet"
     options = ["--planet", str(planet), "--bind", "10.0.0.1", "--bind", "fd00::1"]

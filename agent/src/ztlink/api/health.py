@@ -114,6 +114,7 @@ def health_json(seen: Observation, settings: Settings) -> Json:
         "node": os.environ.get("NODE_NAME", ""),
         "version": ".".join(str(part) for part in SOFTWARE_VERSION),
         "online": seen.node.online,
+        "engine": seen.node.engine,
         "world": {
             "id": f"{seen.node.planet_id:016x}",
             "timestamp": seen.node.planet_timestamp,

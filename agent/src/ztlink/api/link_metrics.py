@@ -104,6 +104,10 @@ def _node(seen: Observation) -> Iterator[Metric]:
     world = (f"{seen.node.planet_id:016x}", str(seen.node.planet_timestamp))
     info.add_metric((version, address, *world), 1)
     yield info
+    engine = _gauge("engine", "What cuts and seals packets; 1 for the one in use.", "engine")
+    for name in ("jit", "portable", "plain"):
+        engine.add_metric((name,), name == seen.node.engine)
+    yield engine
     online = _gauge("online", "Whether a root answers.")
     online.add_metric((), seen.node.online)
     yield online

@@ -89,3 +89,5 @@ class NodeView:
     surface: tuple[Endpoint, ...]
     """Our own addresses as others see them."""
     roots: tuple[Address, ...]
+    engine: str = "portable"
+    """What cuts and seals packets now."""

@@ -20,6 +20,7 @@ def node_view(ctx: Context, vl1: Vl1, now: Now) -> NodeView:
         planet_timestamp=topology.planet.timestamp,
         surface=tuple(vl1.discovery.surface(now)),
         roots=tuple(sorted(topology.roots)),
+        engine=ctx.engine.name,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import tarfile
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from ci.image import NAME, OUT, version
 from tests.image.containers import Image
+from ztlink.drivers.kernels import file_name
 
 pytestmark = pytest.mark.image
 
@@ -42,6 +44,14 @@ def test_every_module_of_the_package_has_bytecode(image: Image) -> None:
     package = next(image.root.glob("opt/ztlink/lib/*/site-packages/ztlink"))
     modules = {file.stem for file in package.rglob("*.py")}
     assert modules == {file.name.partition(".")[0] for file in package.rglob("*.pyc")}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="kernels are for x86-64")
+def test_it_brings_the_kernels_of_the_fast_engine_and_no_compiler_for_them(image: Image) -> None:
+    packages = next(image.root.glob("opt/ztlink/lib/*/site-packages"))
+    assert (packages / "ztlink/lane/kernel" / file_name()).stat().st_size < 100_000
+    assert not [*packages.glob("numba*"), *packages.glob("llvmlite*")]
+    assert [*image.root.glob("usr/lib/*/libcrypto.so.3")]
 
 
 def test_it_has_neither_pip_nor_a_compiler(image: Image) -> None:

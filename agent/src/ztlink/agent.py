@@ -6,32 +6,26 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVarTuple
 
 from ztlink.clock import Now
-from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.home import PID
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import (
-    IDENTITY_PUBLIC,
-    IDENTITY_SECRET,
-    PLANET,
     PORT,
     Store,
-    misfit,
 )
 from ztlink.drivers.udp import UdpDriver
 from ztlink.drivers.validator import Validator
 from ztlink.drivers.writer import StateWriter
-from ztlink.errors import ConfigError, HostError, WireError
+from ztlink.errors import ConfigError, HostError
 from ztlink.ids import NetworkId, format_address
 from ztlink.memberships import settle
-from ztlink.node.core import Core, CoreSettings
+from ztlink.node.core import Core
 from ztlink.node.events import (
     Event,
     NetworkConfigured,
@@ -40,13 +34,11 @@ from ztlink.node.events import (
     NodeOnline,
     StateChanged,
 )
-from ztlink.settings import Role, Settings
+from ztlink.opening import make_core, open_identity, open_planet, prove
+from ztlink.settings import Settings
 from ztlink.underlay import Underlay
-from ztlink.wire.buffer import Reader
-from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.netconf import NetworkConfig
-from ztlink.wire.world import World, WorldType
 
 if TYPE_CHECKING:
     from ztlink.lane.engine import Engine
@@ -86,9 +78,10 @@ class Agent:
 
     async def _run(self) -> None:
         underlay = Underlay(self._settings, self._store)
-        planet = self._planet()  # first: without it, an identity would be made for nothing
-        identity = self._identity()
-        core = self._core(identity, planet, underlay)
+        # The planet first: without it, an identity would be made for nothing.
+        planet = open_planet(self._settings, self._store)
+        identity = open_identity(self._settings, self._store, self._say)
+        core = make_core(self._settings, self._store, identity, planet, underlay)
         udp = UdpDriver()
         loop = asyncio.get_running_loop()
         pump = Pump(core, udp, partial(_post, loop, self._events), self._validator)
@@ -152,7 +145,7 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(self._follow_events(underlay, services), name="events"),
-                tasks.create_task(self._prove(identity), name="proof"),
+                tasks.create_task(prove(identity, self._settings, self._validator), name="proof"),
                 tasks.create_task(follow_addresses, name="addresses"),
                 tasks.create_task(underlay.follow_conf(pump, services.use_conf), name="conf"),
                 tasks.create_task(underlay.follow_online(pump), name="online"),
@@ -164,49 +157,6 @@ class Agent:
             for task in running:
                 task.cancel()
 
-    def _core(self, identity: SecretIdentity, planet: World, underlay: Underlay) -> Core:
-        """Make the node itself, with what the home remembers."""
-        moons = self._store.load_moons()
-        if self._settings.role is Role.ROOT:
-            check_root(identity, self._settings.home, [planet, *moons])
-        return Core(
-            identity,
-            planet,
-            random_bytes=random_bytes,
-            now=read_clock(),
-            moons=moons,
-            known_peers=self._store.load_peers(read_clock().unix_ms / 1000),
-            settings=CoreSettings(
-                controller_enabled=self._settings.has_controller,
-                protocol=self._settings.protocol,
-                physical=underlay.conf.physical,
-                hints=dict(underlay.conf.hints),
-            ),
-        )
-
-    # -- what it is made of ------------------------------------------------------------------
-
-    def _identity(self) -> SecretIdentity:
-        """Return our identity; its proof of work is checked when all runs."""
-        if self._settings.identity is not None:
-            return self._store.adopt_identity(self._settings.identity, with_work=False)
-        identity = self._store.load_identity(with_work=False)
-        if identity is None:
-            # Here: a node makes one once in its life.
-            from ztlink.crypto.work import generate
-
-            self._say("making an identity, which takes a second or two ...")
-            identity = generate(random_bytes)
-            self._store.save_identity(identity)
-        return identity
-
-    def _planet(self) -> World:
-        if self._settings.planet is not None:
-            planet = _read_planet(self._settings.planet)
-            self._store.write(PLANET, planet.to_bytes(), 0o644)
-            return planet
-        return self._store.load_planet() or DEFAULT_PLANET
-
     # -- tasks -------------------------------------------------------------------------------
 
     async def _follow_events(self, underlay: Underlay, services: "Services") -> None:
@@ -216,16 +166,6 @@ class Agent:
                 underlay.told_online(event.online)
             self._keep(event)
             await services.take(event)
-
-    async def _prove(self, identity: SecretIdentity) -> None:
-        """Have our own address checked beside the work; ConfigError where it is not of our keys."""
-        loop = asyncio.get_running_loop()
-        verdict: asyncio.Future[bool] = loop.create_future()
-        self._validator.submit(
-            identity.public, lambda _, is_good: _call(loop, _resolve, verdict, is_good)
-        )
-        if not await verdict:
-            raise misfit(str(self._settings.identity or self._settings.home / IDENTITY_SECRET))
 
     async def _choose_engine(self, pump: Pump) -> None:
         """Have the core use a faster engine than the one it starts with, once there is one."""
@@ -275,33 +215,6 @@ def _call(
     """Call a function in the loop's thread, from another."""
     with contextlib.suppress(RuntimeError):  # the loop has ended before that thread
         loop.call_soon_threadsafe(function, *arguments)
-
-
-def _resolve(future: "asyncio.Future[bool]", result: bool) -> None:
-    if not future.cancelled():
-        future.set_result(result)
-
-
-def _read_planet(file: Path) -> World:
-    try:
-        world = World.decode(Reader(file.read_bytes()))
-    except OSError as error:
-        raise ConfigError(f"cannot read the planet {file}: {error.strerror}") from error
-    except WireError as error:
-        raise ConfigError(f"{file} is not a world file: {error}") from error
-    if world.world_type is not WorldType.PLANET:
-        raise ConfigError(f"{file} is a moon, not a planet")
-    return world
-
-
-def check_root(identity: SecretIdentity, home: Path, worlds: Iterable[World]) -> None:
-    """Raise ConfigError where no world names us: nobody would look for us, nor take our word."""
-    if not any(root.identity == identity.public for world in worlds for root in world.roots):
-        raise ConfigError(
-            f"no world names {format_address(identity.address)} as a root: make one with 'ztlink "
-            f"world create --root {home / IDENTITY_PUBLIC}@IP/PORT --out FILE', then start with "
-            "--planet FILE, here and on the nodes"
-        )
 
 
 def run(settings: Settings, say: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from ztlink.errors import ConfigError, HostError, ZtError
+from ztlink.errors import ConfigError, ZtError
 
 EXIT_REFUSED: Final = 1
 EXIT_CONFIG: Final = 78
@@ -24,6 +24,7 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli_authorize": ("authorize",),
     "cli_cluster": ("bootstrap",),
     "cli_mesh": ("mesh-status",),
+    "cli_user": ("call", "connect", "expose", "listen", "ping"),
 }
 """Where commands are: the module of one is imported when that is given, or listed with its text."""
 _HOMES: Final = {name: module for module, names in _MODULES.items() for name in names}
@@ -50,11 +51,9 @@ class Commands(click.Group):
         except ConfigError as error:
             click.echo(f"ztlink: {error}", err=True)
             sys.exit(EXIT_CONFIG)
-        except HostError as error:
-            click.echo(f"ztlink: {error.strerror or error}", err=True)
-            sys.exit(EXIT_REFUSED)
         except ZtError as error:
-            click.echo(f"ztlink: {error}", err=True)
+            sentence = error.strerror if isinstance(error, OSError) else None
+            click.echo(f"ztlink: {sentence or error}", err=True)
             sys.exit(EXIT_REFUSED)
 
 

@@ -44,6 +44,7 @@ class Options(TypedDict):
     bind: tuple[str, ...]
     suite: str
     engine: str
+    allow_loopback: bool
     log_level: str
 
 
@@ -70,6 +71,11 @@ def _options(command: Command) -> Command:
             show_default=True,
             envvar="ZTLINK_ENGINE",
             help="What cuts and seals packets: jit is the fastest, and needs ztlink[fast] once.",
+        ),
+        click.option(
+            "--allow-loopback",
+            is_flag=True,
+            help="Take loopback addresses for ways to peers; for tests in a world of one's own.",
         ),
         click.option("--bind", multiple=True, metavar="IP", help="Local address; may be repeated."),
         click.option(
@@ -120,6 +126,7 @@ def _given(options: Options) -> dict[str, Any]:
         "bind": lambda: {"bind": _bind(options["bind"])},
         "suite": lambda: {"protocol": PROTOCOL_OF_SUITE[options["suite"]]},
         "engine": lambda: {"engine": options["engine"]},
+        "allow_loopback": lambda: {"allow_loopback": options["allow_loopback"]},
         "log_level": lambda: {"log_level": options["log_level"].upper()},
     }
     context = click.get_current_context()

@@ -101,6 +101,8 @@ class Settings:
     memberships: tuple[Membership, ...] = ()
     health: HealthSettings | None = None
     declared: tuple[DeclaredNetwork, ...] = ()
+    allow_loopback: bool = False
+    """Loopback addresses may be paths: for tests and demonstrations on one machine."""
     auto_authorize: bool = False
     """Let in whoever asks for a declared network, unless somebody has shut it out."""
 

@@ -183,6 +183,7 @@ def socket_policy(
     return SocketPolicy(
         bind=settings.bind or conf.bind,
         excluded_prefixes=(*EXCLUDED_INTERFACES, *conf.interface_prefixes),
-        excluded_devices=EXCLUDED_DEVICES | own_devices,
+        excluded_devices=own_devices if settings.allow_loopback else EXCLUDED_DEVICES | own_devices,
+        allow_loopback=settings.allow_loopback,
         excluded_networks=tuple(one.prefix for one in conf.physical if one.is_blacklisted),
     )

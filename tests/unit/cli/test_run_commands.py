@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.cli.rig import run
 from tests.unit.vl1.mesh import identity, planet
-from ztlink import agent
+from ztlink import agent, opening
 from ztlink.errors import HostError
 from ztlink.ids import NetworkId
 from ztlink.settings import Membership, Role, Settings
@@ -217,7 +217,7 @@ def test_a_root_that_no_world_names_is_told_how_to_make_one(tmp_path: Path) -> N
 def test_a_root_may_be_named_by_a_moon(tmp_path: Path) -> None:
     secret = identity(0)
     moon = replace(planet(0), world_type=WorldType.MOON)
-    agent.check_root(secret, tmp_path, [DEFAULT_PLANET, moon])
+    opening.check_root(secret, tmp_path, [DEFAULT_PLANET, moon])
 
 
 # -- a file with settings --------------------------------------------------------------------------

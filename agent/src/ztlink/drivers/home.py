@@ -21,6 +21,10 @@ _UNFINISHED: Final = ".unfinished"
 """How the names of files end that are being written."""
 
 
+class HeldError(ConfigError):
+    """Another process holds the home."""
+
+
 class Home:
     """One home directory."""
 
@@ -45,7 +49,7 @@ class Home:
         except BlockingIOError as error:
             holder = os.pread(self._lock, 32, 0).decode(errors="replace").strip()
             self.close()
-            raise ConfigError(
+            raise HeldError(
                 f"the home {self.home} is in use by process {holder or 'unknown'}: "
                 "stop it, or name another home with --home"
             ) from error

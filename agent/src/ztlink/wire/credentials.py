@@ -137,6 +137,12 @@ class Com(Message):
         return self.get(QualifierId.TIMESTAMP) or 0
 
     @property
+    def max_delta(self) -> int:
+        """Milliseconds by which it may differ from one that agrees; 0 where it does not say."""
+        stamps = (q.max_delta for q in self.qualifiers if q.qualifier_id == QualifierId.TIMESTAMP)
+        return next(stamps, 0)
+
+    @property
     def network_id(self) -> NetworkId:
         """The network; 0 where it does not say."""
         return NetworkId(self.get(QualifierId.NETWORK_ID) or 0)

@@ -1,0 +1,114 @@
+"""What the sockets of one network share: its stack, and who each event of the stack is for.
+
+All of it runs in one thread, the event loop's, in which the pump runs too: a verb goes straight to
+the stack, and `flush`, once per turn of the loop, has the pump carry what came of it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from ztlink.clock import Now
+from ztlink.drivers.clock import read_clock
+from ztlink.netstack.events import (
+    Accepted,
+    AddressConflict,
+    ConnectionClosed,
+    ConnectionId,
+    ConnectionReset,
+    DatagramFailed,
+    DatagramReceived,
+    DatagramsWritable,
+    EchoAnswered,
+    EchoFailed,
+    Event,
+)
+from ztlink.netstack.stack import Stack
+
+
+class Socket(Protocol):
+    """Whoever an id of the stack belongs to."""
+
+    def take(self, event: Event) -> None:
+        """Take what the stack tells of it."""
+
+    def shut(self, error: Exception) -> None:
+        """End, because the network does."""
+
+
+class Flows:
+    """The sockets of a network."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, stack: Stack, pump: Callable[[], None]
+    ) -> None:
+        """Make it; `pump` has the stack's output carried."""
+        self.loop = loop
+        self.stack = stack
+        self._pump = pump
+        self._sockets: dict[tuple[str, int], Socket] = {}
+        self._is_flushing = False
+        self._lingering: set[ConnectionId] = set()
+        self.closed: str | None = None
+        """Why nothing can be opened any more."""
+
+    @property
+    def now(self) -> Now:
+        """The time, for verbs."""
+        return read_clock()
+
+    def flush(self) -> None:
+        """Have what was done this turn of the loop carried at its end, in one go."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        self._pump()
+
+    def add(self, kind: str, number: int, socket: Socket) -> None:
+        """Hand `socket` the events of an id from now on."""
+        self._sockets[kind, number] = socket
+
+    def remove(self, kind: str, number: int) -> None:
+        """Pass over the events of an id from now on."""
+        self._sockets.pop((kind, number), None)
+
+    def take(self, event: Event) -> None:
+        """Hand an event of the stack to the one it is for."""
+        match event:
+            case Accepted():
+                key = ("listener", int(event.listener))
+            case DatagramReceived() | DatagramFailed() | DatagramsWritable():
+                key = ("udp", int(event.socket))
+            case EchoAnswered() | EchoFailed():
+                key = ("echo", int(event.id))
+            case AddressConflict():
+                return
+            case _:
+                key = ("tcp", int(event.id))
+                if isinstance(event, ConnectionClosed | ConnectionReset):
+                    self._lingering.discard(event.id)
+        socket = self._sockets.get(key)
+        if socket is not None:
+            socket.take(event)
+
+    def close_connection(self, connection: ConnectionId) -> None:
+        """Have a connection end by itself, once all that was written has arrived."""
+        self._lingering.add(connection)
+        self.stack.tcp.close(connection, self.now)
+        self.flush()
+
+    @property
+    def is_lingering(self) -> bool:
+        """Whether something that was written, and closed then, is still on its way."""
+        return bool(self._lingering)
+
+    def close(self, reason: str) -> None:
+        """End every socket, as the network is left or the node ends."""
+        self.closed = reason
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            socket.shut(ConnectionAbortedError(reason))
+        self._flush()

@@ -1,0 +1,127 @@
+"""A network of a home that another process holds: what goes out goes through that process.
+
+The holder serves SOCKS5 on a Unix socket in the home, one for each network. Who may open the home
+may use it, and nobody else.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any, Final
+
+from ztlink.aio import tls
+from ztlink.errors import ConfigError, ZtError
+from ztlink.ids import NetworkId, format_network_id
+from ztlink.proxy.relay import Stream
+from ztlink.proxy.socks import Reply
+
+MAX_PATH: Final = 107
+"""Bytes of a Unix socket's name."""
+_GREETING: Final = b"\x05\x01\x00"
+_ERRNO: Final = {
+    int(Reply.REFUSED): errno.ECONNREFUSED,
+    int(Reply.HOST_UNREACHABLE): errno.EHOSTUNREACH,
+    int(Reply.NETWORK_UNREACHABLE): errno.ENETUNREACH,
+    int(Reply.NOT_ALLOWED): errno.EACCES,
+}
+
+
+class HolderGone(ZtError, OSError):
+    """Nobody serves the network any more."""
+
+
+def socket_path(home: Path, network_id: NetworkId) -> Path:
+    """Return the socket through which the holder of a home carries others' connections."""
+    return home / f"{format_network_id(network_id)}.socks"
+
+
+def can_bind(path: Path) -> bool:
+    """Tell whether a Unix socket may have this name."""
+    return len(os.fsencode(path)) <= MAX_PATH
+
+
+class HeldNetwork:
+    """Opens connections through the process that holds a home."""
+
+    def __init__(self, home: Path, network_id: NetworkId) -> None:
+        """Make it; ConfigError where the holder does not serve that network."""
+        self._path = socket_path(home, network_id)
+        if not self._path.exists():
+            raise ConfigError(
+                f"the process that holds {home} does not serve network "
+                f"{format_network_id(network_id)} to others: use a home of your own with --home"
+            )
+
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        host: str,
+        port: int,
+        *,
+        ssl: SSLContext | bool | None = None,
+        server_hostname: str | None = None,
+    ) -> tuple[asyncio.Transport, Any]:
+        """Connect by TCP; as `Network.create_connection`."""
+        loop = asyncio.get_running_loop()
+        connected = await self._open(loop, host, port)
+        options: dict[str, Any] = {}
+        if ssl:
+            options = {
+                "ssl": tls.client_context(ssl),
+                "server_hostname": server_hostname or host,
+            }
+        return await loop.create_connection(protocol_factory, sock=connected, **options)
+
+    async def open_connection(self, host: str, port: int) -> Stream:
+        """Connect and return reader and writer."""
+        loop = asyncio.get_running_loop()
+        return Stream(*await asyncio.open_unix_connection(sock=await self._open(loop, host, port)))
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        opened.setblocking(False)
+        try:
+            try:
+                await loop.sock_connect(opened, str(self._path))
+            except (ConnectionRefusedError, FileNotFoundError) as error:
+                raise HolderGone(
+                    error.errno, f"nobody answers on {self._path}: try again"
+                ) from error
+            await loop.sock_sendall(opened, _GREETING + _request(host, port))
+            await _answer(loop, opened, 2)
+            head = await _answer(loop, opened, 4)
+            await _answer(loop, opened, (4 if head[3] == 1 else 16) + 2)
+        except BaseException:
+            opened.close()
+            raise
+        if head[1] != Reply.SUCCEEDED:
+            opened.close()
+            text = f"{host} port {port}: {Reply(head[1]).name.lower().replace('_', ' ')}"
+            raise OSError(_ERRNO.get(head[1], errno.EIO), text)
+        return opened
+
+
+def _request(host: str, port: int) -> bytes:
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        name = host.encode("idna")
+        address = bytes([3, len(name)]) + name
+    else:
+        address = bytes([1 if isinstance(ip, IPv4Address) else 4]) + ip.packed
+    return b"\x05\x01\x00" + address + port.to_bytes(2, "big")
+
+
+async def _answer(loop: asyncio.AbstractEventLoop, opened: socket.socket, size: int) -> bytes:
+    content = b""
+    while len(content) < size:
+        more = await loop.sock_recv(opened, size - len(content))
+        if not more:
+            raise ConnectionResetError(104, "the holder of the home closed the connection")
+        content += more
+    return content

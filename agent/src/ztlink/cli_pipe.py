@@ -1,0 +1,184 @@
+"""What the commands in user space do between a network and standard input and output."""
+
+import asyncio
+import contextlib
+import os
+import statistics
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from ztlink.proxy.relay import Stream, finish, relay, reset
+
+if TYPE_CHECKING:
+    from ztlink.aio.network import Network
+
+CHUNK: Final = 64 * 1024
+INPUT: Final = 0
+OUTPUT: Final = 1
+
+
+class Input:
+    """Standard input, whatever it is: a terminal, a pipe, a file.
+
+    A thread reads it, which does not keep the process from ending; one chunk is read ahead.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
+        self._is_wanted = threading.Semaphore(1)
+        threading.Thread(target=self._run, name="ztlink-input", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._is_wanted.acquire():
+            try:
+                chunk = os.read(INPUT, CHUNK)
+            except OSError:
+                chunk = b""
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
+            if not chunk:
+                return
+
+    async def read(self) -> bytes:
+        """Return the next bytes; none at the end."""
+        chunk = await self._chunks.get()
+        self._is_wanted.release()
+        return chunk
+
+
+async def write_out(data: bytes) -> None:
+    """Write to standard output, however slow it is, without holding up the network."""
+    view = memoryview(data)
+    while view:
+        view = view[await asyncio.to_thread(os.write, OUTPUT, view) :]
+
+
+async def carry(stream: Stream) -> int:
+    """Carry input to a connection and the connection to output, each until its own end."""
+    reader, writer = stream
+    sending = asyncio.get_running_loop().create_task(_send(writer))
+    try:
+        while data := await reader.read(CHUNK):
+            await write_out(data)
+    except BaseException:
+        reset(writer)
+        raise
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        await finish(writer)
+    return 0
+
+
+async def _send(writer: asyncio.StreamWriter) -> None:
+    source = Input()
+    while data := await source.read():
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+
+
+async def one_connection(network: "Network", port: int) -> Stream:
+    """Wait for one connection to a port, and take no other."""
+    taken: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
+
+    def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if taken.done():
+            reset(writer)
+        else:
+            taken.set_result(Stream(reader, writer))
+
+    server = await network.start_server(take, port=port)
+    try:
+        return await taken
+    finally:
+        server.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.received: asyncio.Queue[bytes] = asyncio.Queue(1024)
+        self.peer: Any = None
+        self.has_peer = asyncio.Event()
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ANN401 - asyncio's
+        self.peer = addr
+        self.has_peer.set()
+        with contextlib.suppress(asyncio.QueueFull):
+            self.received.put_nowait(data)
+
+    def error_received(self, exc: Exception) -> None:
+        click.echo(f"ztlink: {exc}", err=True)
+
+
+async def carry_datagrams(
+    network: "Network", *, remote: tuple[str, int] | None = None, port: int = 0
+) -> int:
+    """Send each chunk of input as a datagram, and write out what comes, until input has ended."""
+    local = ("0.0.0.0", port) if port else None  # noqa: S104 - of the overlay
+    transport, protocol = await network.create_datagram_endpoint(
+        _Datagrams, local_addr=local, remote_addr=remote
+    )
+    sending = asyncio.get_running_loop().create_task(
+        _send_datagrams(transport, protocol, is_connected=remote is not None)
+    )
+    try:
+        while True:
+            await write_out(await protocol.received.get())
+    finally:
+        sending.cancel()
+        transport.close()
+
+
+async def _send_datagrams(
+    transport: asyncio.DatagramTransport, protocol: _Datagrams, *, is_connected: bool
+) -> None:
+    source = Input()
+    if not is_connected:
+        await protocol.has_peer.wait()
+    while data := await source.read():
+        transport.sendto(data, None if is_connected else protocol.peer)
+
+
+async def expose_port(network: "Network", port: int, host: str, target_port: int) -> int:
+    """Carry connections from the network to a port of this machine, until cancelled."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            target = Stream(*await asyncio.open_connection(host, target_port))
+        except OSError as error:
+            click.echo(f"ztlink: {host} port {target_port}: {error.strerror}", err=True)
+            reset(writer)
+            return
+        await relay(Stream(reader, writer), target)
+
+    server = await network.start_server(serve, port=port)
+    await server.serve_forever()
+    return 0
+
+
+async def ping_host(network: "Network", host: str, count: int, interval: float, size: int) -> int:
+    """Ping, print each answer and a summary; 1 where none came."""
+    times: list[float] = []
+    say: Callable[[str], None] = click.echo
+    for number in range(1, count + 1):
+        if number > 1:
+            await asyncio.sleep(interval)
+        try:
+            pong = await network.ping(host, size=size)
+        except TimeoutError as error:
+            say(f"{error} seq={number}")
+            continue
+        times.append(pong.round_trip * 1000)
+        say(f"{pong.size} bytes from {pong.ip}: seq={number} time={times[-1]:.2f} ms")
+    lost = 100 * (count - len(times)) // count
+    say(f"{count} sent, {len(times)} answered, {lost} % lost")
+    if times:
+        say(
+            f"ms: min {min(times):.2f}, median {statistics.median(times):.2f}, max {max(times):.2f}"
+        )
+    return 0 if times else 1

@@ -1,0 +1,277 @@
+"""TCP between two nodes in user space, in asyncio's words."""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.aio.certificate import contexts
+from tests.aio.conftest import Pair
+from tests.aio.overlay import ip_of
+from ztlink.aio.errors import NetworkUnreachable
+from ztlink.aio.transport import StreamTransport
+
+MEGABYTE = 1 << 20
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer all, once all is there."""
+    writer.write((await reader.read()).upper())
+    writer.close()
+
+
+async def shout_a_line(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer one line."""
+    writer.write((await reader.readline()).upper())
+    await writer.drain()
+    writer.close()
+
+
+async def test_what_is_written_arrives(pair: Pair) -> None:
+    server = await pair.other.start_server(shout)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    writer.write(b"hello")
+    writer.write_eof()
+    assert await reader.read() == b"HELLO"
+    writer.close()
+
+
+async def test_ipv6_serves_too(pair: Pair) -> None:
+    server = await pair.other.start_server(shout)
+    reader, writer = await pair.one.open_connection(pair.host6, server.port)
+    writer.write(b"hello")
+    writer.write_eof()
+    assert await reader.read() == b"HELLO"
+    writer.close()
+
+
+async def test_an_answer_may_come_long_after_our_end(pair: Pair) -> None:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        content = await reader.read()
+        await asyncio.sleep(1.0)
+        writer.write(content)
+        writer.close()
+
+    server = await pair.other.start_server(wait)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    writer.write(b"late")
+    writer.write_eof()
+    assert await reader.read() == b"late"
+    writer.close()
+
+
+async def test_a_server_may_speak_first(pair: Pair) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        await writer.drain()
+
+    server = await pair.other.start_server(greet)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    assert await reader.readline() == b"220 ready\r\n"
+    writer.close()
+
+
+async def test_a_port_without_a_server_refuses(pair: Pair) -> None:
+    with pytest.raises(ConnectionRefusedError):
+        await pair.one.open_connection(pair.host, 9)
+
+
+async def test_an_address_elsewhere_is_refused_with_the_networks_routes(pair: Pair) -> None:
+    with pytest.raises(NetworkUnreachable, match=r"192\.0\.2\.1.*lead to 10\.9\.0\.0/24"):
+        await pair.one.open_connection("192.0.2.1", 80)
+
+
+@pytest.mark.parametrize("size", [16 * MEGABYTE])
+async def test_megabytes_arrive_both_ways(pair: Pair, size: int) -> None:
+    content = bytes(range(256)) * (size // 256)
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(MEGABYTE):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def send() -> None:
+        for start in range(0, size, MEGABYTE):
+            writer.write(content[start : start + MEGABYTE])
+            await writer.drain()
+        writer.write_eof()
+
+    server = await pair.other.start_server(echo)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    digest = hashlib.md5(usedforsecurity=False)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(send())
+        while data := await reader.read(MEGABYTE):
+            digest.update(data)
+    assert digest.digest() == hashlib.md5(content, usedforsecurity=False).digest()
+    writer.close()
+
+
+async def test_a_reader_that_stops_holds_up_the_writer(pair: Pair) -> None:
+    stop = asyncio.Event()
+
+    async def take_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await stop.wait()
+        writer.close()
+
+    async def flood() -> None:
+        for _ in range(256):
+            writer.write(bytes(MEGABYTE))
+            await writer.drain()
+
+    server = await pair.other.start_server(take_nothing)
+    _, writer = await pair.one.open_connection(pair.host, server.port)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(flood(), 1.0)
+    stop.set()
+    writer.transport.abort()
+
+
+async def test_a_reset_is_told_as_a_reset(pair: Pair) -> None:
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    server = await pair.other.start_server(reset)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    writer.write(b"x")
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+
+
+async def test_transports_name_both_ends(pair: Pair) -> None:
+    server = await pair.other.start_server(shout)
+    _, writer = await pair.one.open_connection(pair.host, server.port)
+    assert writer.get_extra_info("peername") == (pair.host, server.port)
+    assert writer.get_extra_info("sockname")[0] == ip_of(pair.one)
+    writer.close()
+
+
+async def test_fifty_connections_at_once(pair: Pair) -> None:
+    async def ask(number: int) -> bytes:
+        reader, writer = await pair.one.open_connection(pair.host, server.port)
+        writer.write(b"number %d" % number)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    server = await pair.other.start_server(shout)
+    answers = await asyncio.gather(*(ask(number) for number in range(50)))
+    assert answers == [b"NUMBER %d" % number for number in range(50)]
+
+
+async def test_whoever_waits_for_a_connection_may_give_up(pair: Pair) -> None:
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pair.one.open_connection("10.9.0.251", 80), 0.2)
+    server = await pair.other.start_server(shout)
+    _, writer = await pair.one.open_connection(pair.host, server.port)
+    writer.close()
+
+
+async def test_closing_wakes_a_reader(pair: Pair) -> None:
+    server = await pair.other.start_server(lambda *_: None)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    waiting = asyncio.ensure_future(reader.read())
+    await asyncio.sleep(0)
+    writer.close()
+    assert await waiting == b""
+
+
+async def test_leaving_a_network_ends_its_connections(pair: Pair) -> None:
+    server = await pair.other.start_server(lambda *_: None)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    await pair.one.leave()
+    with pytest.raises(ConnectionAbortedError, match="was left"):
+        await reader.read()
+    with pytest.raises(ConnectionAbortedError, match="was left"):
+        await pair.one.open_connection(pair.host, server.port)
+    writer.close()
+
+
+async def test_a_closed_server_takes_no_more_and_keeps_what_it_has(pair: Pair) -> None:
+    server = await pair.other.start_server(shout)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    server.close()
+    with pytest.raises(ConnectionRefusedError):
+        await pair.one.open_connection(pair.host, server.port)
+    writer.write(b"still here")
+    writer.write_eof()
+    assert await reader.read() == b"STILL HERE"
+    writer.close()
+
+
+async def test_a_protocol_that_pauses_is_handed_nothing(pair: Pair) -> None:
+    class Pausing(asyncio.Protocol):
+        received = b""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, StreamTransport)
+            transport.pause_reading()
+
+        def data_received(self, data: bytes) -> None:
+            self.received += data
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+
+    server = await pair.other.start_server(greet)
+    transport, protocol = await pair.one.create_connection(Pausing, pair.host, server.port)
+    await asyncio.sleep(0.2)
+    assert protocol.received == b""
+    assert isinstance(transport, StreamTransport)
+    transport.resume_reading()
+    await asyncio.sleep(0.1)
+    assert protocol.received == b"hello"
+    transport.abort()
+
+
+# -- TLS -----------------------------------------------------------------------------------------
+
+
+async def test_tls_from_the_first_byte(pair: Pair, tmp_path: Path) -> None:
+    server_context, client_context = contexts(tmp_path, "other.example")
+    server = await pair.other.start_server(shout_a_line, ssl=server_context)
+    reader, writer = await pair.one.open_connection(
+        pair.host, server.port, ssl=client_context, server_hostname="other.example"
+    )
+    writer.write(b"secret\n")
+    assert await reader.readline() == b"SECRET\n"
+    assert writer.get_extra_info("ssl_object") is not None
+    writer.close()
+
+
+async def test_tls_upgrades_a_plain_connection(pair: Pair, tmp_path: Path) -> None:
+    server_context, client_context = contexts(tmp_path, "other.example")
+
+    async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"go\n")
+        await writer.start_tls(server_context)
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    server = await pair.other.start_server(upgrade)
+    reader, writer = await pair.one.open_connection(pair.host, server.port)
+    writer.write(b"STARTTLS\n")
+    assert await reader.readline() == b"go\n"
+    await writer.start_tls(client_context, server_hostname="other.example")
+    writer.write(b"secret\n")
+    assert await reader.readline() == b"SECRET\n"
+    writer.close()
+
+
+async def test_a_certificate_that_does_not_fit_is_refused(pair: Pair, tmp_path: Path) -> None:
+    server_context, client_context = contexts(tmp_path, "other.example")
+    server = await pair.other.start_server(shout, ssl=server_context)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await pair.one.open_connection(
+            pair.host, server.port, ssl=client_context, server_hostname="wrong.example"
+        )

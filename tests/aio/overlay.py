@@ -1,5 +1,6 @@
 """A root, which is a controller too, as a process on the machine's loopback."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -73,6 +74,7 @@ class Overlay:
                     *("--port", str(self._port)),
                 ],
                 stderr=log,
+                env={"ZTLINK_ENGINE": "portable", **os.environ},
             )
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -129,7 +131,12 @@ class Overlay:
 
     def node(self, number: int, **options: Any) -> Node:
         """Return a node in user space, yet to be entered."""
-        options = {"bind": ("127.0.0.1",), "allow_loopback": True, **options}
+        options = {
+            "bind": ("127.0.0.1",),
+            "allow_loopback": True,
+            "engine": os.environ.get("ZTLINK_ENGINE", "portable"),
+            **options,
+        }
         return Node(self.make_home(number), planet=self.planet, **options)
 
 

@@ -1,6 +1,7 @@
 """Our node: the `ztlink` command, as a user starts it."""
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
@@ -23,8 +24,15 @@ class ZtlinkNode(LabNode):
         return (sys.executable, "-m", "ztlink", self.role, *where, *self.options)
 
     def environment(self) -> Mapping[str, str]:
-        """Let modules be compiled once, as they are where the package is installed."""
-        return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode_directory()}
+        """Let modules be compiled once, and kernels only where somebody asks for them.
+
+        A home is new here, and would have its kernels compiled beside what is tested.
+        """
+        return {
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": bytecode_directory(),
+            "ZTLINK_ENGINE": os.environ.get("ZTLINK_ENGINE", "portable"),
+        }
 
 
 @cache

@@ -34,14 +34,13 @@ from ztlink.node.events import (
     NodeOnline,
     StateChanged,
 )
-from ztlink.opening import make_core, open_identity, open_planet, prove
+from ztlink.opening import choose_engine, make_core, open_identity, open_planet, prove
 from ztlink.settings import Settings
 from ztlink.underlay import Underlay
 from ztlink.wire.identity import SecretIdentity
 from ztlink.wire.netconf import NetworkConfig
 
 if TYPE_CHECKING:
-    from ztlink.lane.engine import Engine
     from ztlink.services import Services
 
 logger = logging.getLogger(__name__)
@@ -150,7 +149,7 @@ class Agent:
                 tasks.create_task(underlay.follow_conf(pump, services.use_conf), name="conf"),
                 tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(services.follow_groups(), name="groups"),
-                tasks.create_task(self._choose_engine(pump), name="engine"),
+                tasks.create_task(choose_engine(self._settings, pump), name="engine"),
                 tasks.create_task(_failure_of(pump), name="pump"),
             ]
             await self._stopping.wait()
@@ -166,13 +165,6 @@ class Agent:
                 underlay.told_online(event.online)
             self._keep(event)
             await services.take(event)
-
-    async def _choose_engine(self, pump: Pump) -> None:
-        """Have the core use a faster engine than the one it starts with, once there is one."""
-        from ztlink.drivers.kernels import chosen_engine
-
-        engine = await chosen_engine(self._settings.engine, self._settings.home)
-        pump.submit(partial(_use_engine, engine))
 
     def _keep(self, event: Event) -> None:
         """Keep what must outlive the process."""
@@ -195,10 +187,6 @@ class Agent:
 
 def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:
     core.join(network_id, now, cached)
-
-
-def _use_engine(engine: "Engine", core: Core, now: Now) -> None:
-    core.engine = engine
 
 
 async def _failure_of(pump: Pump) -> None:

@@ -58,12 +58,18 @@ async def write_out(data: bytes) -> None:
 
 
 async def carry(stream: Stream) -> int:
-    """Carry input to a connection and the connection to output, each until its own end."""
+    """Carry input to a connection and the connection to output, each until its own end.
+
+    At a terminal the other side's end is the end: nobody would know that more is waited for.
+    """
     reader, writer = stream
     sending = asyncio.get_running_loop().create_task(_send(writer))
     try:
         while data := await reader.read(CHUNK):
             await write_out(data)
+        if not os.isatty(INPUT):
+            os.close(OUTPUT)  # who reads it sees the end, too
+            await sending
     except BaseException:
         reset(writer)
         raise

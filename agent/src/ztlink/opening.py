@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
+from ztlink.clock import Now
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
+from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET, Store, misfit
 from ztlink.drivers.validator import Validator
 from ztlink.errors import ConfigError, WireError
 from ztlink.ids import format_address
+from ztlink.lane.engine import Engine
 from ztlink.node.core import Core, CoreSettings
 from ztlink.settings import Role, Settings
 from ztlink.underlay import Underlay
@@ -68,6 +72,18 @@ def _call(loop: asyncio.AbstractEventLoop, verdict: "asyncio.Future[bool]", is_g
 
     with contextlib.suppress(RuntimeError):  # the loop has ended before the check
         loop.call_soon_threadsafe(resolve)
+
+
+async def choose_engine(settings: Settings, pump: Pump) -> None:
+    """Have the core use a faster engine than the one it starts with, once there is one."""
+    from ztlink.drivers.kernels import chosen_engine
+
+    engine = await chosen_engine(settings.engine, settings.home)
+    pump.submit(partial(_use_engine, engine))
+
+
+def _use_engine(engine: Engine, core: Core, now: Now) -> None:
+    core.engine = engine
 
 
 def make_core(

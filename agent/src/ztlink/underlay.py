@@ -141,7 +141,8 @@ class Underlay:
         """Take another random secondary port whenever no root was in reach for two minutes."""
         while await self._offline.wait():
             try:
-                await asyncio.wait_for(self._online.wait(), OFFLINE_PATIENCE)
+                async with asyncio.timeout(OFFLINE_PATIENCE):  # wait_for may swallow our end
+                    await self._online.wait()
             except TimeoutError:
                 logger.info("offline for %.0f s: another secondary port", OFFLINE_PATIENCE)
                 await asyncio.wrap_future(pump.open_sockets(self._binder.draw_secondary))

@@ -37,7 +37,7 @@ from ztlink.node.events import (
     StateChanged,
 )
 from ztlink.node.status import NodeView, PeerView
-from ztlink.opening import make_core, open_identity, open_planet, prove
+from ztlink.opening import choose_engine, make_core, open_identity, open_planet, prove
 from ztlink.settings import Settings
 from ztlink.underlay import Underlay
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
@@ -64,6 +64,7 @@ class Node:
         port: int = 0,
         bind: tuple[str, ...] = (),
         hosts: Mapping[str, str] | None = None,
+        engine: str = "auto",
         allow_loopback: bool = False,
     ) -> None:
         """Make it; nothing happens before it is entered.
@@ -71,6 +72,7 @@ class Node:
         `home` is the directory of its identity and of what it learns, held by one process at a
         time. `planet` is a world file in place of ZeroTier's public roots, `secret` an identity
         kept elsewhere. `port` 0 takes a random UDP port. `hosts` are names of the program's own.
+        `engine` is what cuts and seals packets: `auto` the fastest that is to be had.
         `allow_loopback`, for tests and demonstrations, takes 127.0.0.1 for a way to peers.
         """
         self._settings = Settings(
@@ -81,6 +83,7 @@ class Node:
             identity=None if secret is None else Path(secret),
             bind=tuple(ip_address(text) for text in bind),
             has_taps=False,
+            engine=engine,
             allow_loopback=allow_loopback,
         )
         self._hosts = {name: ip_address(text) for name, text in (hosts or {}).items()}
@@ -137,6 +140,7 @@ class Node:
         tasks.start(underlay.follow_online(self._pump))
         tasks.start(prove(self._identity, settings, validator))
         tasks.start(_failure_of(self._pump))
+        tasks.start(choose_engine(settings, self._pump))
         self._exit.push_async_callback(self._close_networks)
 
     def _fail(self, error: BaseException) -> None:

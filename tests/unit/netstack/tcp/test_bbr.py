@@ -157,3 +157,79 @@ def test_a_time_out_leaves_four_segments_until_recovery_ends() -> None:
     assert path.control.window == 4 * MSS
     path.control.on_recovered(path.now)
     assert path.control.window == before
+
+
+def test_startup_bears_two_rounds_without_growth() -> None:
+    path = Path()
+    for _ in range(3):
+        path.round(in_flight=4 * PRODUCT)
+    assert path.control.phase is Phase.STARTUP
+
+
+def test_a_growth_by_a_quarter_counts_as_growth() -> None:
+    path = Path()
+    for step in range(12):
+        path.round(100_000 * 1.26**step)
+    assert path.control.phase is Phase.STARTUP
+
+
+def test_a_rate_is_remembered_for_ten_rounds() -> None:
+    path = Path()
+    path.settle()
+    paces = [path.round(RATE / 2).rate for _ in range(9)]
+    assert min(paces) > 0.7 * RATE
+
+
+def test_a_slightly_longer_round_trip_is_no_queue() -> None:
+    path = Path()
+    before = path.settle().window
+    for _ in range(3):
+        path.round(rtt=1.2 * RTT)
+    path.control.on_loss(2 * PRODUCT, path.now)
+    path.round(rtt=1.2 * RTT, is_recovering=True)
+    assert path.control.window >= before
+
+
+def test_a_longer_round_trip_of_one_segment_is_no_queue() -> None:
+    path = Path()
+    before = path.settle().window
+    path.round(rtt=3 * RTT)
+    path.round()
+    path.control.on_loss(2 * PRODUCT, path.now)
+    path.round(is_recovering=True)
+    assert path.control.window >= before
+
+
+def test_losing_most_is_too_much_whatever_the_queue() -> None:
+    path = Path()
+    before = path.settle().window
+    for _ in range(4):
+        path.round(lost=100 * MSS, is_recovering=True)
+    path.control.on_loss(PRODUCT, path.now)
+    path.round(lost=100 * MSS, is_recovering=True)
+    assert path.control.window < before / 2
+
+
+def test_while_much_is_lost_the_round_trip_is_measured_more_often() -> None:
+    path = Path()
+    path.settle()
+    phases = [path.round(rtt=1.1 * RTT, lost=10 * MSS).phase for _ in range(30)]
+    assert Phase.PROBE_RTT in phases
+
+
+def test_while_little_is_lost_it_is_not() -> None:
+    path = Path()
+    path.settle()
+    phases = [path.round(rtt=1.1 * RTT, lost=MSS).phase for _ in range(30)]
+    assert Phase.PROBE_RTT not in phases
+
+
+def test_an_empty_queue_is_looked_at_for_a_fifth_of_a_second() -> None:
+    path = Path()
+    path.settle()
+    while path.control.phase is not Phase.PROBE_RTT:
+        path.round(rtt=1.1 * RTT)
+    start = path.now
+    while path.control.phase is Phase.PROBE_RTT:
+        path.round(rtt=RTT, in_flight=int(RATE * RTT) + MSS)
+    assert 0.2 <= path.now - start <= 0.5

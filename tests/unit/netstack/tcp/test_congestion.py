@@ -143,3 +143,10 @@ def test_smaller_segments_leave_the_window() -> None:
     control = NewReno(MSS)
     control.resize(MSS // 2)
     assert control.window == 10 * MSS
+
+
+def test_slow_start_does_not_pass_the_threshold() -> None:
+    control = NewReno(MSS)
+    control.on_timeout(8 * MSS, 1.0)
+    control.on_ack(sample(acked=20 * MSS))
+    assert control.window == 4 * MSS

@@ -137,9 +137,10 @@ def test_the_time_of_silence_does_not_count_as_growth() -> None:
     control = after_loss(20)
     control.on_ack(sample(1.2))
     control.on_idle(100.0)
-    before = control.window
-    control.on_ack(sample(100.1))
-    assert control.window <= before + MSS
+    control.on_ack(sample(100.1, acked=10 * MSS))
+    assert control.window == 14 * MSS
+    control.on_ack(sample(100.2, acked=14 * MSS))
+    assert control.window <= 15 * MSS
 
 
 def test_larger_segments_need_a_window_of_two() -> None:
@@ -152,3 +153,36 @@ def test_smaller_segments_leave_the_window() -> None:
     control = Cubic(MSS)
     control.resize(MSS // 2)
     assert control.window == 10 * MSS
+
+
+def test_the_target_is_that_of_a_round_trip_ahead() -> None:
+    control = after_loss(1000)
+    control.on_ack(sample(1.1, acked=700 * MSS))
+    period = (300 / 0.4) ** (1 / 3)
+    assert control.window == pytest.approx((1000 - 0.4 * (period - 0.1) ** 3) * MSS, rel=1e-4)
+
+
+def test_the_window_grows_by_half_in_a_round_trip_at_most() -> None:
+    control = after_loss(1000)
+    control.on_ack(sample(1.1, acked=MSS))
+    before = control.window
+    control.on_ack(sample(90.0, acked=before))
+    assert control.window == pytest.approx(1.5 * before, rel=1e-3)
+
+
+def test_a_second_loss_below_the_first_aims_below_itself() -> None:
+    control = after_loss(1000)
+    control.on_loss(700 * MSS, 2.0)
+    control.on_recovered(2.1)
+    aim = 700 * 0.85
+    period = ((aim - 490) / 0.4) ** (1 / 3)
+    grow(control, 2.1 + period, start=2.1)
+    assert control.window == pytest.approx(aim * MSS, rel=0.005)
+
+
+def test_an_undone_reduction_lets_slow_start_go_on() -> None:
+    control = Cubic(MSS)
+    control.on_loss(10 * MSS, 1.0)
+    control.undo()
+    control.on_ack(sample(acked=3 * MSS))
+    assert control.window == 13 * MSS

@@ -46,6 +46,12 @@ def test_a_rise_below_four_milliseconds_is_nothing() -> None:
     assert sum(rounds.run(0.0139)) == 8 * MSS
 
 
+def test_a_rise_of_four_milliseconds_is_something() -> None:
+    rounds = Rounds()
+    rounds.run(0.01)
+    assert rounds.run(0.0142)[-1] == MSS // 4
+
+
 def test_a_rise_of_sixteen_milliseconds_is_enough() -> None:
     rounds = Rounds()
     rounds.run(0.5)

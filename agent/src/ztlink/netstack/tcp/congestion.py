@@ -69,7 +69,8 @@ class NewReno:
         if sample.is_recovering or 2 * sample.prior_in_flight < self.window:
             return  # what was not used tells nothing (RFC 7661)
         if self.window < self.threshold:
-            self.window += self._hystart.increase(sample)
+            grown = self.window + self._hystart.increase(sample)
+            self.window = min(grown, self.threshold)
             if self._hystart.is_done:
                 self.threshold = self.window
             return

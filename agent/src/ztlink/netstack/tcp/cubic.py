@@ -59,7 +59,8 @@ class Cubic:
         if sample.is_recovering or 2 * sample.prior_in_flight < self.window:
             return
         if self.window < self.threshold:
-            self.window += self._hystart.increase(sample)
+            grown = self.window + self._hystart.increase(sample)
+            self.window = min(grown, self.threshold)
             if self._hystart.is_done:
                 self.threshold = self.window
             return
@@ -72,8 +73,8 @@ class Cubic:
         if self._estimate >= self._prior:
             self._alpha = 1.0
         self._estimate += self._alpha * acked / self._segments
-        grown = self._segments + (target - self._segments) * acked / self._segments
-        self._segments = max(grown, self._estimate)
+        following = self._segments + (target - self._segments) * acked / self._segments
+        self._segments = max(following, self._estimate)
         self.window = int(self._segments * self._mss)
 
     def _begin(self, now: float) -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ztlink.netstack.seqnum import is_before, unwrap, wrap
+from ztlink.netstack.seqnum import MASK, is_before, unwrap
 
 NUMBERS = st.integers(-(1 << 40), 1 << 40)
 STEPS = st.integers(-(1 << 31), (1 << 31) - 1)
@@ -9,7 +9,7 @@ STEPS = st.integers(-(1 << 31), (1 << 31) - 1)
 
 @given(NUMBERS, STEPS)
 def test_a_number_less_than_half_a_circle_away_is_found_again(near: int, step: int) -> None:
-    assert unwrap(wrap(near + step), near) == near + step
+    assert unwrap(near + step & MASK, near) == near + step
 
 
 def test_half_a_circle_ahead_is_behind() -> None:
@@ -22,10 +22,6 @@ def test_a_number_behind_the_wrap_is_greater() -> None:
 
 def test_a_number_in_front_of_the_wrap_is_less() -> None:
     assert unwrap(0xFFFF_FFF0, 0x1_0000_0005) == 0xFFFF_FFF0
-
-
-def test_wrapping_keeps_the_low_32_bits() -> None:
-    assert wrap(0x1_2345_6789) == 0x2345_6789
 
 
 def test_before_is_less_than_half_a_circle() -> None:

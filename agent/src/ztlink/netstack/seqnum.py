@@ -8,12 +8,8 @@ and "after" are `<` and `>`. Timestamps (RFC 7323) are compared by the same rule
 from typing import Final
 
 MASK: Final = 0xFFFF_FFFF
+"""What of a number stands on the wire."""
 HALF: Final = 0x8000_0000
-
-
-def wrap(number: int) -> int:
-    """Return the 32 bits that stand for a number on the wire."""
-    return number & MASK
 
 
 def unwrap(wire: int, near: int) -> int:

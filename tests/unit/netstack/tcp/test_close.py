@@ -25,7 +25,7 @@ from ztlink.netstack.events import (
     Reason,
 )
 from ztlink.netstack.seqnum import MASK
-from ztlink.netstack.tcp.settings import ConnectionOptions
+from ztlink.netstack.tcp.settings import ConnectionOptions, TcpSettings
 from ztlink.netstack.tcp.state import State
 
 
@@ -231,6 +231,15 @@ def test_a_reset_is_no_clean_end() -> None:
     rig = rig_in(State.ESTABLISHED)
     rig.receive(RST)
     assert rig.pop_events() == [ConnectionReset(rig.id, Reason.RESET)]
+
+
+def test_a_reset_ends_the_pacing_too() -> None:
+    rig = rig_in(State.ESTABLISHED, TcpSettings(timestamps=False))
+    rig.write(b"x" * 100_000)
+    assert rig.layer.get_timer() is not None
+    rig.receive(RST)
+    assert rig.layer.get_timer() is None
+    assert rig.advance(10) == []
 
 
 def test_time_wait_acknowledges_a_repeated_fin() -> None:

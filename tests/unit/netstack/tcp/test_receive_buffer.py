@@ -150,21 +150,6 @@ def test_islands_can_be_dropped() -> None:
     assert read_all(buffer) == b"0123456789"
 
 
-def test_the_window_is_what_is_free() -> None:
-    buffer = ReceiveBuffer(START, 100)
-    buffer.edge = START + 50
-    store(buffer, 0, b"x" * 30)
-    assert buffer.window() == 70
-
-
-def test_the_window_is_never_less_than_offered() -> None:
-    buffer = ReceiveBuffer(START, 100)
-    buffer.edge = START + 100
-    store(buffer, 0, b"x" * 30)
-    buffer.limit = 50
-    assert buffer.window() == 70
-
-
 PIECES = st.lists(st.tuples(st.integers(-20, 120), st.integers(1, 60)), max_size=40)
 
 

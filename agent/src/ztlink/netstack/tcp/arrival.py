@@ -15,7 +15,7 @@ from ztlink.netstack.tcp.connection import MIN_MSS, Connection
 from ztlink.netstack.tcp.options import Options, read_options
 from ztlink.netstack.tcp.state import Input, State
 
-_UNUSUAL: Final = FLAG_SYN | FLAG_RST
+_RESET_OR_SYN: Final = FLAG_SYN | FLAG_RST
 _ACK_DELAY: Final = 0.04
 _TIMESTAMP_AGE: Final = 24 * 86_400.0
 """RFC 7323 5.5: after that, a timestamp may have wrapped."""
@@ -32,8 +32,11 @@ def receive(c: Connection, segment: Segment, now: float) -> bool:
     flags = segment.flags
     options = read_options(segment.options)
     sequence = unwrap(segment.sequence, c.inbox.next)
-    if flags & _UNUSUAL and not _is_usual(c, segment, options, sequence, now):
-        return not (c.state is State.TIME_WAIT and _may_replace(c, segment, options, sequence))
+    if flags & _RESET_OR_SYN:
+        may_replace = c.state is State.TIME_WAIT and _may_replace(c, segment, options, sequence)
+        if not may_replace:
+            _take_reset_or_syn(c, segment, sequence, now)
+        return not may_replace
     if not _is_acceptable(c, segment, options, sequence, now):
         return True
     if not flags & FLAG_ACK:
@@ -95,8 +98,8 @@ def _is_from_before(c: Connection, options: Options, now: float) -> bool:
     )
 
 
-def _is_usual(c: Connection, segment: Segment, options: Options, sequence: int, now: float) -> bool:
-    """Handle RST and SYN (RFC 5961 3 and 4); True: neither, after all."""
+def _take_reset_or_syn(c: Connection, segment: Segment, sequence: int, now: float) -> None:
+    """Take a reset that is exact, and challenge what is not (RFC 5961 3 and 4)."""
     inbox = c.inbox
     if segment.flags & FLAG_RST:
         if sequence == inbox.next:
@@ -105,24 +108,23 @@ def _is_usual(c: Connection, segment: Segment, options: Options, sequence: int, 
             c.challenge(now)
     elif c.state is State.SYN_RECEIVED and sequence == c.peer_initial:
         if segment.flags & FLAG_ACK and c.listener is None:
-            return _take_crossed_syn_ack(c, segment, now)
-        c.is_syn_owed = True  # ours was lost
-        c.wake()
+            _take_crossed_syn_ack(c, segment, now)
+        else:
+            c.is_syn_owed = True  # ours was lost
+            c.wake()
     elif sequence == c.peer_initial and segment.flags & FLAG_ACK:
         c.owe_ack()  # a SYN-ACK again: our acknowledgement was lost
-    elif c.state is not State.TIME_WAIT:
-        c.challenge(now)
-    elif not _may_replace(c, segment, options, sequence):
+    elif c.state is State.TIME_WAIT:
         c.owe_ack()
-    return False
+    else:
+        c.challenge(now)
 
 
-def _take_crossed_syn_ack(c: Connection, segment: Segment, now: float) -> bool:
+def _take_crossed_syn_ack(c: Connection, segment: Segment, now: float) -> None:
     """Both sides sent a SYN, and this acknowledges ours (RFC 9293 3.5, figure 8)."""
     number = unwrap(segment.acknowledgement, c.flight.una)
     if _complete_handshake(c, segment, number, now):
         c.owe_ack()
-    return False
 
 
 def _may_replace(c: Connection, segment: Segment, options: Options, sequence: int) -> bool:
@@ -245,7 +247,7 @@ def _note_timestamp(c: Connection, options: Options, sequence: int, now: float) 
 
 def _take_text(c: Connection, segment: Segment, sequence: int, now: float) -> None:
     """Take payload and FIN, in order or not."""
-    if c.state is State.TIME_WAIT or c.state < State.ESTABLISHED or c.state is State.CLOSED:
+    if c.state is State.TIME_WAIT or c.state < State.ESTABLISHED:
         return
     if c.peer_finish >= 0 and c.inbox.next > c.peer_finish:
         return  # nothing comes after a FIN

@@ -222,6 +222,7 @@ class Connection:
         context.memory.starving.pop(self.id, None)
         self.flight.records.clear()
         self.loss_at = self.ack_at = self.life_at = inf
+        self.send_at = 0.0
         if cause is Input.END or self.is_closed_by_us:
             context.memory.used -= self.inbox.clear()
             self.is_gone = True

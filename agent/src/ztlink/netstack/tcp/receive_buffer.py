@@ -247,12 +247,6 @@ class ReceiveBuffer:
         self.held = 0
         return freed
 
-    def window(self) -> int:
-        """Return the window to be offered: what is free, but never less than is still offered."""
-        free = self.limit - self.held
-        offered = self.edge - self.next
-        return free if free > offered else offered
-
 
 def _append(chunks: deque[Chunk | memoryview] | list[Chunk], data: memoryview) -> None:
     """Copy bytes to the end of chunks; short ones into a chunk that grows."""

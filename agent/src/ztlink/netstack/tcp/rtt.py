@@ -17,13 +17,12 @@ MIN_WINDOW: Final = 10.0
 class RttEstimator:
     """Round trips in, time-out out; all in seconds."""
 
-    __slots__ = ("backoff", "latest", "least", "least_at", "smoothed", "timeout", "variation")
+    __slots__ = ("backoff", "least", "least_at", "smoothed", "timeout", "variation")
 
     def __init__(self) -> None:
         self.smoothed = 0.0
         """0 until there is a sample."""
         self.variation = 0.0
-        self.latest = 0.0
         self.least = 0.0
         """Of the last ten seconds; 0 until there is a sample."""
         self.least_at = 0.0
@@ -34,7 +33,6 @@ class RttEstimator:
 
     def add(self, sample: float, now: float) -> None:
         """Take a round trip of a segment that was sent once."""
-        self.latest = sample
         if not self.smoothed:
             self.smoothed = sample
             self.variation = sample / 2

@@ -17,11 +17,6 @@ SHARE: Final = 312_500.0
 ENDLESS: Final = 1 << 40
 
 
-def run_for(world: World, seconds: float) -> None:
-    until = world.now + seconds
-    world.run(lambda: world.now >= until, seconds + 5)
-
-
 def jain(shares: list[int]) -> float:
     """Return Jain's index of fairness: 1 where all are equal."""
     return sum(shares) ** 2 / (len(shares) * sum(share * share for share in shares))
@@ -36,11 +31,11 @@ def test_flows_share_a_bottleneck(flows: int, control: CongestionControl) -> Non
     uploads = []
     for _ in range(flows):
         uploads.append(world.upload(ENDLESS))
-        run_for(world, 0.05)
-    run_for(world, 5 if SOAK else 3)
+        world.wait(0.05)
+    world.wait(5 if SOAK else 3)
     before = [upload.received for upload in uploads]
     seconds = 20 if SOAK else 6
-    run_for(world, seconds)
+    world.wait(seconds)
     shares = [upload.received - had for upload, had in zip(uploads, before, strict=True)]
     assert jain(shares) >= 0.8
     assert sum(shares) >= 0.8 * rate * seconds

@@ -142,13 +142,25 @@ class World:
         while not until():
             at = self._next_time()
             assert at < end, f"not within {limit} s: {list(self.uploads.values())}"
-            self.now = max(self.now, at)
-            self._deliver()
-            for host in (self.client, self.server):
-                timer = host.layer.get_timer()
-                if timer is not None and timer <= self.now:
-                    host.layer.handle_timer(self.clock())
-            self._drain()
+            self._step(at)
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time pass."""
+        end = self.now + seconds
+        self._drain()
+        while (at := self._next_time()) <= end:
+            self._step(at)
+        self.now = end
+
+    def _step(self, at: float) -> None:
+        """Let happen what happens next."""
+        self.now = max(self.now, at)
+        self._deliver()
+        for host in (self.client, self.server):
+            timer = host.layer.get_timer()
+            if timer is not None and timer <= self.now:
+                host.layer.handle_timer(self.clock())
+        self._drain()
 
     def _next_time(self) -> float:
         times = [self._heap[0][0] + self.gather] if self._heap else []

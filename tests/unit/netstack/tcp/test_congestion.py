@@ -115,6 +115,7 @@ def test_what_is_acknowledged_beyond_a_window_counts_for_the_next() -> None:
     control.on_ack(sample(acked=15 * MSS))
     assert control.window == 11 * MSS
     control.on_ack(sample(acked=6 * MSS))
+    control.on_ack(sample(acked=MSS))
     assert control.window == 12 * MSS
 
 

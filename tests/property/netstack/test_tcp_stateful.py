@@ -171,8 +171,9 @@ class Conversation(RuleBasedStateMachine):
             self.finish(side)
         for _ in range(3000):
             self.settle()
-            for side in (0, 1):
-                self.read(side, 1 << 20)
+            for side, end in enumerate(self.ends):
+                while end.layer.readable(end.id):
+                    self.read(side, 1 << 20)
             states = [end.layer.state(end.id) for end in self.ends]
             if all(state in (State.CLOSED, State.TIME_WAIT) for state in states):
                 break

@@ -91,7 +91,7 @@ def check(cell: Cell, control: CongestionControl) -> None:
     )
     watch(world)
     wanted = floor(cell)
-    size = int(min(max(60 * wanted * round_trip, 2 * wanted, 200_000), 8_000_000))
+    size = int(min(max(60 * wanted * round_trip, 2 * wanted, 1_000_000), 8_000_000))
     upload = transfer(world, size)
     achieved = (size - upload.first_size) / (upload.last_at - upload.first_at)
     assert achieved >= wanted, f"{achieved:.0f} of {wanted:.0f} bytes/s"

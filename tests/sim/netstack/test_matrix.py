@@ -26,6 +26,7 @@ LOSSES: Final = (0.0, 0.01, 0.05, 0.1, 0.3)
 ROUND_TRIPS: Final = (0.001, 0.02, 0.1, 0.6)
 RATE: Final = 12.5e6
 FLIPS: Final = 0.01
+REORDERING: Final = 0.25
 PATIENCE: Final = 5.0
 """Seconds that a sender may be silent beyond the time-out in force."""
 
@@ -42,6 +43,7 @@ def some_moderate() -> list[Cell]:
 def floor(cell: Cell) -> float:
     """Return the bytes per second that are asked for."""
     buffer, loss, round_trip = cell
+    round_trip *= 1 + REORDERING / 4  # what overtaking adds on the average
     mss = MTU - HEADERS - 12
     lost = loss + FLIPS
     if buffer < 4 * mss and loss >= 0.1:
@@ -79,7 +81,7 @@ def check(cell: Cell, control: CongestionControl) -> None:
         delay=round_trip / 2,
         queue=1 << 20,
         loss=loss,
-        reordering=0.25,
+        reordering=REORDERING,
         duplicates=0.05,
         flips=FLIPS,
         gather=round_trip / 200,

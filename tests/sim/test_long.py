@@ -64,6 +64,7 @@ def test_nobody_suffers_but_from_announced_faults(
     assert [node.name for node in mesh.nodes if not node.is_online] == []
     assert {m.status(mesh.network) for m in mesh.members} == {NetworkStatus.OK}
     assert max(lived.ages_of_certificates()) < 200.0
+    assert max(mesh.acquaintances()) <= len(mesh.nodes) + len(mesh.roots)
     assert lived.growth() < (1.1 if mesh.world.time > 2 * STEADY else 2.0)
     assert mesh.pings > 100
     assert 0.0 < lived.share_of_faults() < 0.5

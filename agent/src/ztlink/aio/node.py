@@ -136,7 +136,7 @@ class Node:
         self._exit.callback(in_loop.stop)
         tasks = _Background(self._fail)
         self._exit.push_async_callback(tasks.stop)
-        tasks.start(underlay.follow_addresses(self._pump, frozenset, _nothing))
+        tasks.start(underlay.follow_addresses(self._pump, frozenset, _let_others))
         tasks.start(underlay.follow_online(self._pump))
         tasks.start(prove(self._identity, settings, validator))
         tasks.start(_failure_of(self._pump))
@@ -232,7 +232,7 @@ class Node:
         network = Network(
             network_id,
             stack,
-            lambda: self._pump.call(_nothing_to_do),
+            self._carry,
             standing,
             partial(self._leave, network_id),
             self._hosts,
@@ -244,6 +244,10 @@ class Node:
         # Submitted, as the stack is: the configuration must not come before it.
         self._pump.submit(partial(_join, network_id, cached))
         return network
+
+    def _carry(self) -> None:
+        """Have what the stacks have to send carried now."""
+        self._pump.call(lambda core, now: None)
 
     async def _serve_others(self, network: Network) -> None:
         """Let other processes of this home reach the network, where a socket can have the name."""
@@ -260,7 +264,7 @@ class Node:
         if network is None:
             return
         network.close(f"the network {network.id} was left")
-        self._pump.call(_nothing_to_do)  # the ends of its connections go out first
+        self._carry()  # the ends of its connections go out first
         self._pump.remove_stack(network_id)
         self._pump.call(partial(_leave, network_id))
         self._writer.forget_network(network_id)
@@ -344,16 +348,13 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-async def _nothing() -> None:
-    pass
+async def _let_others() -> None:
+    """Nobody else looks at the machine's addresses here."""
+    await asyncio.sleep(0)
 
 
 async def _failure_of(pump: Pump) -> None:
     await asyncio.shield(asyncio.wrap_future(pump.finished))  # whose outcome is the pump's own
-
-
-def _nothing_to_do(core: Core, now: Now) -> None:
-    pass
 
 
 def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:

@@ -152,7 +152,9 @@ class Server(asyncio.AbstractServer):
                 protocol = self._factory()
                 if self._ssl is not None:
                     protocol = tls.server_protocol(self._flows.loop, protocol, self._ssl)
-            except Exception as error:
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    raise
                 context = {"message": "a server's protocol factory failed", "exception": error}
                 self._flows.loop.call_exception_handler(context)
                 tcp.abort(connection, self._flows.now)

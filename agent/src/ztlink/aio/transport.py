@@ -143,7 +143,9 @@ class StreamTransport(FlowControl, asyncio.Transport):
                 break
             try:
                 self._feed(data)
-            except Exception as error:
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    raise
                 self._fail(error, "a protocol failed on what it received")
                 return
         self._flows.flush()  # the window may have opened
@@ -332,7 +334,9 @@ class Connecting:
             case Connected():
                 try:
                     self._outcome.set_result(self._make())
-                except Exception as error:
+                except BaseException as error:
+                    if not isinstance(error, Exception):
+                        raise
                     self._outcome.set_exception(error)
                     self._give_up()
             case ConnectionRefused() | ConnectFailed() | ConnectionReset():

@@ -64,7 +64,7 @@ lint: $(STAMP) ## format, style, import contracts
 types: $(STAMP) ## mypy, strict, on the package and the tests
 	cd agent && $(PYTHON) -m mypy
 
-# Counts, bytes and virtual time: no rights, no sockets, any number of processes.
+# Counts, bytes and virtual time, and nodes in user space on the loopback: no rights, any number of processes.
 test-core: $(STAMP)
 	$(PYTEST) -n $(JOBS) --dist worksteal -m "not ($(ELSEWHERE))" tests
 

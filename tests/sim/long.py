@@ -8,6 +8,7 @@ import gc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Final
 
@@ -77,6 +78,17 @@ class LongMesh(PrivateMesh):
             self._again(MEAN_PING_INTERVAL, end, partial(self._ping_somebody, member))
         self._again(self._fault_interval, end - calm, self._do_something)
         self.world.run(seconds)
+
+    def meet(self, seconds: float) -> None:
+        """Have every pair of members exchange a ping: what follows are no first meetings."""
+        pairs = list(combinations(self.members, 2))
+        for number, (one, other) in enumerate(pairs):
+            after = seconds * number / len(pairs)
+            self.world.schedule.after(after, partial(self._meet, one, other))
+        self.world.run(seconds)
+
+    def _meet(self, one: SimNode, other: SimNode) -> None:
+        self.ping(one, other, self.network)
 
     def acquaintances(self) -> list[int]:
         """Count the peers that each core knows."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ztlink.proxy.relay import Stream, finish, relay, reset
+from ztlink.proxy.serving import serving
 
 if TYPE_CHECKING:
     from ztlink.aio.network import Network
@@ -153,16 +154,16 @@ async def _send_datagrams(
 async def expose_port(network: "Network", port: int, host: str, target_port: int) -> int:
     """Carry connections from the network to a port of this machine, until cancelled."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(client: Stream) -> None:
         try:
             target = Stream(*await asyncio.open_connection(host, target_port))
         except OSError as error:
             click.echo(f"ztlink: {host} port {target_port}: {error.strerror}", err=True)
-            reset(writer)
+            reset(client.writer)
             return
-        await relay(Stream(reader, writer), target)
+        await relay(client, target)
 
-    server = await network.start_server(serve, port=port)
+    server = await network.start_server(serving(serve), port=port)
     await server.serve_forever()
     return 0
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from ztlink.proxy.relay import Dial, Stream, relay, reset
+from ztlink.proxy.serving import serving
 
 logger = logging.getLogger(__name__)
 
@@ -19,16 +20,16 @@ async def forward(
     resets the connection that was to go there.
     """
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(client: Stream) -> None:
         try:
             target = await dial(host, port)
         except OSError as error:
             logger.info("forward target=%s:%d error=%s", host, port, error)
-            reset(writer)
+            reset(client.writer)
             return
-        await relay(Stream(reader, writer), target)
+        await relay(client, target)
 
-    return await asyncio.start_server(serve, listen_host, listen_port)
+    return await asyncio.start_server(serving(serve), listen_host, listen_port)
 
 
 def port_of(server: asyncio.Server) -> int:

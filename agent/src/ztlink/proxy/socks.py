@@ -17,6 +17,7 @@ from typing import Final
 
 from ztlink.errors import RemoteProtocolError
 from ztlink.proxy.relay import Dial, Stream, finish, relay
+from ztlink.proxy.serving import serving
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +77,7 @@ async def serve(
     credentials: Credentials | None = None,
 ) -> asyncio.Server:
     """Listen for SOCKS5 on a port, 0 for a free one, or on a Unix socket, and dial for clients."""
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await handle(Stream(reader, writer), dial, credentials)
-
+    accept = serving(lambda client: handle(client, dial, credentials))
     if path is not None:
         return await asyncio.start_unix_server(accept, path)
     return await asyncio.start_server(accept, host, port)

@@ -18,6 +18,7 @@ from ztlink.clock import Now
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.in_asyncio import PumpInLoop
+from ztlink.drivers.kernels import first_engine
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.stack_port import StackPort
 from ztlink.drivers.store import Store
@@ -72,7 +73,8 @@ class Node:
         `home` is the directory of its identity and of what it learns, held by one process at a
         time. `planet` is a world file in place of ZeroTier's public roots, `secret` an identity
         kept elsewhere. `port` 0 takes a random UDP port. `hosts` are names of the program's own.
-        `engine` is what cuts and seals packets: `auto` the fastest that is to be had.
+        `engine` is what cuts and seals packets: `auto` the fastest that is here, `jit` the one that
+        is compiled first, beside the work, where its kernels are not in the home yet.
         `allow_loopback`, for tests and demonstrations, takes 127.0.0.1 for a way to peers.
         """
         self._settings = Settings(
@@ -140,7 +142,9 @@ class Node:
         tasks.start(underlay.follow_online(self._pump))
         tasks.start(prove(self._identity, settings, validator))
         tasks.start(_failure_of(self._pump))
-        tasks.start(choose_engine(settings, self._pump))
+        self._core.engine = first_engine(settings.engine, settings.home)
+        if settings.engine == "jit":
+            tasks.start(choose_engine(settings, self._pump))
         self._exit.push_async_callback(self._close_networks)
 
     def _fail(self, error: BaseException) -> None:

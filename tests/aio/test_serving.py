@@ -12,20 +12,20 @@ LOOPBACK = "127.0.0.1"
 
 
 async def test_a_task_outlives_the_connection_that_it_was_made_for() -> None:
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def serve(client: Stream) -> None:
         await client.reader.read()
         client.writer.close()
         await asyncio.sleep(0.2)
-        done.set_result(None)
+        done.set_result("carried to its end")
 
     server = await asyncio.start_server(serving(serve), LOOPBACK, 0)
     _, writer = await asyncio.open_connection(LOOPBACK, port_of(server))
     writer.close()
     await asyncio.sleep(0.1)
     gc.collect()
-    await asyncio.wait_for(done, 5.0)
+    assert await asyncio.wait_for(done, 5.0) == "carried to its end"
     server.close()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from ci.demo_userspace import free_port
 from tests.unit.vl1.mesh import identity
 from ztlink.aio.node import Node
 from ztlink.client import Client, NodeUnreachableError
@@ -25,15 +26,6 @@ CONTROLLER: Final = 0
 """The number of its identity among the thousand that are known to be valid."""
 
 
-def free_port() -> int:
-    """Return a UDP port of the loopback that nobody has."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:
-        trial.bind(("127.0.0.1", 0))
-        port = trial.getsockname()[1]
-    assert isinstance(port, int)
-    return port
-
-
 class Overlay:
     """The process, its world, and homes for nodes in it."""
 
@@ -41,7 +33,7 @@ class Overlay:
         self.directory = directory
         self.planet = directory / "planet"
         self.home = directory / "controller"
-        self._port = free_port()
+        self._port = free_port(socket.SOCK_DGRAM)
         self._process: subprocess.Popen[bytes] | None = None
         self._count = 0
 

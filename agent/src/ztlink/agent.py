@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
-from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.home import PID
 from ztlink.drivers.loop import Pump
@@ -25,7 +24,6 @@ from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError
 from ztlink.ids import NetworkId, format_address
 from ztlink.memberships import settle
-from ztlink.node.core import Core
 from ztlink.node.events import (
     Event,
     NetworkConfigured,
@@ -34,11 +32,18 @@ from ztlink.node.events import (
     NodeOnline,
     StateChanged,
 )
-from ztlink.opening import choose_engine, make_core, open_identity, open_planet, prove
+from ztlink.opening import (
+    choose_engine,
+    failure_of,
+    join,
+    make_core,
+    open_identity,
+    open_planet,
+    prove,
+)
 from ztlink.settings import Settings
 from ztlink.underlay import Underlay
 from ztlink.wire.identity import SecretIdentity
-from ztlink.wire.netconf import NetworkConfig
 
 if TYPE_CHECKING:
     from ztlink.services import Services
@@ -117,7 +122,7 @@ class Agent:
         networks = settle(self._store, self._settings)
         self._kept = set(self._store.load_networks())
         for network_id, cached in networks.items():
-            pump.submit(partial(_join, network_id, cached))
+            pump.submit(partial(join, network_id, cached))
 
     def _services(self, pump: Pump, underlay: Underlay, identity: SecretIdentity) -> "Services":
         """Make what the roots need not wait for: its modules are loaded while the pump runs."""
@@ -150,7 +155,7 @@ class Agent:
                 tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(services.follow_groups(), name="groups"),
                 tasks.create_task(choose_engine(self._settings, pump), name="engine"),
-                tasks.create_task(_failure_of(pump), name="pump"),
+                tasks.create_task(failure_of(pump), name="pump"),
             ]
             await self._stopping.wait()
             for task in running:
@@ -183,14 +188,6 @@ class Agent:
         """Keep what the core told last, when nobody followed its events any more."""
         while not self._events.empty():
             self._keep(self._events.get_nowait())
-
-
-def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:
-    core.join(network_id, now, cached)
-
-
-async def _failure_of(pump: Pump) -> None:
-    await asyncio.shield(asyncio.wrap_future(pump.finished))  # whose outcome is the pump's own
 
 
 def _post(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Event]", event: Event) -> None:

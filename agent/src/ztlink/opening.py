@@ -13,7 +13,7 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import IDENTITY_PUBLIC, IDENTITY_SECRET, PLANET, Store, misfit
 from ztlink.drivers.validator import Validator
 from ztlink.errors import ConfigError, WireError
-from ztlink.ids import format_address
+from ztlink.ids import NetworkId, format_address
 from ztlink.lane.engine import Engine
 from ztlink.node.core import Core, CoreSettings
 from ztlink.settings import Role, Settings
@@ -21,6 +21,7 @@ from ztlink.underlay import Underlay
 from ztlink.wire.buffer import Reader
 from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.identity import SecretIdentity
+from ztlink.wire.netconf import NetworkConfig
 from ztlink.wire.world import World, WorldType
 
 
@@ -80,6 +81,16 @@ async def choose_engine(settings: Settings, pump: Pump) -> None:
 
     engine = await chosen_engine(settings.engine, settings.home)
     pump.submit(partial(_use_engine, engine))
+
+
+async def failure_of(pump: Pump) -> None:
+    """Wait for the pump to end; raise what ended it."""
+    await asyncio.shield(asyncio.wrap_future(pump.finished))  # whose outcome is the pump's own
+
+
+def join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:
+    """Join a network: a command for the pump, with what was kept of the network last time."""
+    core.join(network_id, now, cached)
 
 
 def _use_engine(engine: Engine, core: Core, now: Now) -> None:

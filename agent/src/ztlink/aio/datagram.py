@@ -57,7 +57,7 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
             case DatagramReceived():
                 self._protocol.datagram_received(event.data, socket_name(event.remote))
             case DatagramFailed():
-                self._protocol.error_received(os_error(event.reason, _text(event.remote)))
+                self._protocol.error_received(os_error(event.reason, event.remote))
             case DatagramsWritable():
                 self._send_rest()
             case _:
@@ -147,7 +147,3 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
         if not self._is_lost:
             self._flows.stack.close_udp(self._socket)
             self._lose(error)
-
-
-def _text(endpoint: Endpoint) -> str:
-    return f"{endpoint.ip} port {endpoint.port}"

@@ -51,7 +51,7 @@ class Echo:
         if isinstance(event, EchoAnswered):
             self._answer.set_result(Pong(event.remote, event.size, event.round_trip))
         elif isinstance(event, EchoFailed):
-            self._answer.set_exception(os_error(event.reason, str(event.remote)))
+            self._answer.set_exception(os_error(event.reason, event.remote))
 
     def shut(self, error: Exception) -> None:
         """End, because the network does."""

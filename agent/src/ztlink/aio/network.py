@@ -232,7 +232,7 @@ class Network:
         transport = await Connecting(
             flows,
             connection,
-            f"{remote.ip} port {remote.port}",
+            remote,
             lambda: StreamTransport(flows, connection, outer),
         ).wait()
         transport.begin(is_secure if context is None else None)

@@ -38,7 +38,15 @@ from ztlink.node.events import (
     StateChanged,
 )
 from ztlink.node.status import NodeView, PeerView
-from ztlink.opening import choose_engine, make_core, open_identity, open_planet, prove
+from ztlink.opening import (
+    choose_engine,
+    failure_of,
+    join,
+    make_core,
+    open_identity,
+    open_planet,
+    prove,
+)
 from ztlink.settings import Settings
 from ztlink.underlay import Underlay
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
@@ -95,7 +103,6 @@ class Node:
         self._networks: dict[NetworkId, Network] = {}
         self._readers: set[asyncio.Queue[Event | None]] = set()
         self._is_online = False
-        self._failure: BaseException | None = None
 
     # -- life --------------------------------------------------------------------------------
 
@@ -141,7 +148,7 @@ class Node:
         tasks.start(underlay.follow_addresses(self._pump, frozenset, _let_others))
         tasks.start(underlay.follow_online(self._pump))
         tasks.start(prove(self._identity, settings, validator))
-        tasks.start(_failure_of(self._pump))
+        tasks.start(failure_of(self._pump))
         self._core.engine = first_engine(settings.engine, settings.home)
         if settings.engine == "jit":
             tasks.start(choose_engine(settings, self._pump))
@@ -150,7 +157,6 @@ class Node:
     def _fail(self, error: BaseException) -> None:
         """End what is open: the node cannot go on."""
         logger.error("the node failed", exc_info=error)
-        self._failure = error
         for network in self._networks.values():
             network.close(f"the node failed: {error}")
             network.standing.fail(error)
@@ -246,7 +252,7 @@ class Node:
         cached = usable(self._store.load_networks().get(network_id), now)
         self._writer.keep_network(network_id, cached)
         # Submitted, as the stack is: the configuration must not come before it.
-        self._pump.submit(partial(_join, network_id, cached))
+        self._pump.submit(partial(join, network_id, cached))
         return network
 
     def _carry(self) -> None:
@@ -355,14 +361,6 @@ def umask(mask: int) -> Iterator[None]:
 async def _let_others() -> None:
     """Nobody else looks at the machine's addresses here."""
     await asyncio.sleep(0)
-
-
-async def _failure_of(pump: Pump) -> None:
-    await asyncio.shield(asyncio.wrap_future(pump.finished))  # whose outcome is the pump's own
-
-
-def _join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: Now) -> None:
-    core.join(network_id, now, cached)
 
 
 def _leave(network_id: NetworkId, core: Core, now: Now) -> None:

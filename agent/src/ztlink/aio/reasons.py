@@ -3,6 +3,7 @@
 import errno
 from typing import Final
 
+from ztlink.ids import Endpoint, IpAddress
 from ztlink.netstack.events import Reason
 
 _ERRNO: Final = {
@@ -20,6 +21,11 @@ _ERRNO: Final = {
 }
 
 
-def os_error(reason: Reason, target: str) -> OSError:
+def os_error(reason: Reason, target: Endpoint | IpAddress) -> OSError:
     """Return the error; Python picks its class by the number (`ConnectionRefusedError`, ...)."""
-    return OSError(_ERRNO[reason], f"{target}: {reason}")
+    return OSError(_ERRNO[reason], f"{described(target)}: {reason}")
+
+
+def described(target: Endpoint | IpAddress) -> str:
+    """Write an address, and a port where there is one, as people read them."""
+    return f"{target.ip} port {target.port}" if isinstance(target, Endpoint) else str(target)

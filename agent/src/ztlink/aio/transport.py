@@ -64,6 +64,7 @@ class StreamTransport(FlowControl, asyncio.Transport):
         self._flows = flows
         self._connection = connection
         self._on_lost = on_lost
+        self._remote = remote
         self._unwritten: collections.deque[memoryview] = collections.deque()
         self._unwritten_size = 0
         self._is_paused = False
@@ -101,17 +102,13 @@ class StreamTransport(FlowControl, asyncio.Transport):
                 self._peer_finished = True
                 self._deliver()
             case ConnectionReset():
-                self.lose(os_error(event.reason, self._peer()))
+                self.lose(os_error(event.reason, self._remote))
             case ConnectionClosed():
                 self.lose(None)
             case SoftError():
-                logger.debug("soft error peer=%s %s", self._peer(), event.reason)
+                logger.debug("soft error peer=%s %s", self._remote, event.reason)
             case _:
                 raise AssertionError(event)
-
-    def _peer(self) -> str:
-        host, port = self._names["peername"][:2]
-        return f"{host} port {port}"
 
     def lose(self, error: Exception | None) -> None:
         """End: the connection is gone already."""
@@ -315,7 +312,7 @@ class Connecting:
         self,
         flows: Flows,
         connection: ConnectionId,
-        target: str,
+        target: Endpoint,
         make: Callable[[], StreamTransport],
     ) -> None:
         """Make it; `make` is called once the connection is established, and takes it over."""

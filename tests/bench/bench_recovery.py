@@ -1,6 +1,7 @@
 """Measures how soon nodes recover, ours and, where ZEROTIER_ONE is set, the original's beside them.
 
     python -m tests.bench.bench_recovery [--rounds N] [--only NAME] [--patience S] [--jobs N]
+        [--peers N]
 
 Run from the top of the repository, with the right to make network namespaces. In every case all
 nodes are of one kind: a restarted root is a matter of the root, too. Seconds unless a line says
@@ -91,6 +92,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--jobs", type=int, default=1, help="cases at a time; most of it is waiting"
     )
+    parser.add_argument(
+        "--peers", type=int, default=8, help="active peers; 50 want 8 GB and some minutes"
+    )
     options = parser.parse_args(arguments)
     missing = missing_for_netadmin()
     if missing:
@@ -99,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
     reference = os.environ.get("ZEROTIER_ONE")
     workshop = Workshop(Path(reference) if reference else None)
     sides = [Side.OURS, Side.REFERENCE] if reference else [Side.OURS]
-    benches = [Bench(side, workshop, options.patience) for side in sides]
+    benches = [Bench(side, workshop, options.patience, options.peers) for side in sides]
     names = [case.__name__ for case in ALL if options.only in case.__name__]
     samples, failures = collect(benches, names, options.rounds, options.jobs)
     if options.only in "active_peers":

@@ -34,6 +34,8 @@ class Bench:
     workshop: Workshop
     patience: float
     """Seconds after which what does not recover is given up."""
+    peers: int = 8
+    """Of the node whose traffic with active peers is measured."""
 
     def mesh(self, lab: Lab, *, members: int = 2, **options: int | Mapping[str, Router]) -> Mesh:
         """Build a mesh of one kind, and do not start it."""
@@ -41,7 +43,7 @@ class Bench:
         routers, roots = options.get("routers"), options.get("roots", 1)
         assert not isinstance(routers, int)
         assert isinstance(roots, int)
-        names = [chr(ord("a") + number) for number in range(members)]
+        names = [f"m{number}" for number in range(members)]
         return build_mesh(lab, layout, self.workshop, names=names, routers=routers, roots=roots)
 
 

@@ -11,8 +11,6 @@ from tests.sim.link import Datagram
 from tests.sim.mesh import endpoint_of
 from tests.sim.private_mesh import PrivateMesh
 
-PEERS: Final = 8
-"""As many as a small machine bears beside what else runs there."""
 SIMULATED_PEERS: Final = 50
 SPAN: Final = 120.0
 SETTLING: Final = 30.0
@@ -29,11 +27,11 @@ def idle(lab: Lab, bench: Bench) -> Figures:
 
 def active_peers(lab: Lab, bench: Bench) -> Figures:
     """Measure a member that has just exchanged something with each of its peers."""
-    mesh = bench.mesh(lab, members=PEERS + 1)
+    mesh = bench.mesh(lab, members=bench.peers + 1)
     one, _ = mesh.begin_talking(timeout=START_TIMEOUT)
     for other in mesh.members[1:]:
         first_answer(one.host, mesh.ip(other), timeout=START_TIMEOUT)
-    return {f"bytes a minute, {PEERS} active peers": _sent_per_minute(one.host)}
+    return {f"bytes a minute, {bench.peers} active peers": _sent_per_minute(one.host)}
 
 
 def _sent_per_minute(host: Host) -> float:

@@ -22,7 +22,7 @@ Role = Literal["node", "root", "controller"]
 DEFAULT_PORT: Final = 9993
 START_TIMEOUT: Final = 30.0
 ONLINE_TIMEOUT: Final = 30.0
-JOIN_TIMEOUT: Final = 40.0
+JOIN_TIMEOUT: Final = 150.0
 _SETTINGS: Final = {"portMappingEnabled": False, "allowTcpFallbackRelay": False}
 
 

@@ -212,3 +212,82 @@ def test_doubt_of_our_own_address_has_every_path_probed_at_once(mesh: Mesh) -> N
     peer(mesh).handle_timer(mesh.now)
     destinations = {transmit.destination for transmit in mesh.nodes[1].ctx.transmits}
     assert destinations == {NEAR, FAR}
+
+
+# -- paths that differ in ports alone ----------------------------------------------------------
+
+
+def twins(mesh: Mesh) -> tuple[Path, Path]:
+    """Return a near path and a slower one to another port of the same host, both heard now."""
+    slow = confirmed(mesh, Endpoint(NEAR.ip, 44987), 20.0)
+    near = confirmed(mesh, NEAR, 5.0)
+    peer(mesh).path_replied(slow, 0.02, mesh.now)
+    all_answer(mesh)
+    peer(mesh).last_frame = mesh.now.mono
+    return near, slow
+
+
+def idle(mesh: Mesh, seconds: float, answering: Path) -> int:
+    """Let time pass in which one path answers its probes; return how many the other sent."""
+    other = next(path for path in peer(mesh).paths.values() if path is not answering)
+    sent = 0
+    for _ in range(int(seconds)):
+        mesh.now = after(mesh.now, 1.0)
+        before = other.probes
+        peer(mesh).handle_timer(mesh.now)
+        sent += other.probes > before
+        if answering.probes:
+            peer(mesh).path_replied(answering, 0.005, mesh.now)
+    return sent
+
+
+def test_of_paths_that_differ_in_ports_the_best_alone_is_kept_open(mesh: Mesh) -> None:
+    near, slow = twins(mesh)
+    assert idle(mesh, 60, near) == 0
+    assert near.last_in > slow.last_in
+    assert slow.is_resting
+    assert not near.is_resting
+
+
+def test_a_path_that_rests_is_not_chosen_while_another_is_kept_open(mesh: Mesh) -> None:
+    near, slow = twins(mesh)
+    idle(mesh, 60, near)
+    slow.latency = 1.0
+    peer(mesh).path_replied(near, 0.005, mesh.now)
+    assert peer(mesh).best_path() is near
+
+
+def test_a_path_that_rests_is_probed_once_the_kept_one_is_in_doubt(mesh: Mesh) -> None:
+    near, slow = twins(mesh)
+    idle(mesh, 60, near)
+    near.suspect(mesh.now)
+    peer(mesh).handle_timer(mesh.now)
+    peer(mesh).handle_timer(mesh.now)
+    assert slow.probes
+    peer(mesh).path_replied(slow, 0.02, mesh.now)
+    assert peer(mesh).best_path() is slow
+
+
+def test_a_path_between_other_hosts_is_kept_open_too(mesh: Mesh) -> None:
+    near = confirmed(mesh, NEAR, 5.0)
+    confirmed(mesh, FAR, 20.0)
+    all_answer(mesh)
+    peer(mesh).last_frame = mesh.now.mono
+    assert idle(mesh, 60, near) > 0
+
+
+def test_a_path_that_rested_for_four_minutes_is_forgotten(mesh: Mesh) -> None:
+    near, slow = twins(mesh)
+    mesh.nodes[1].ctx.events.clear()
+    idle(mesh, EXPIRY + 20, near)
+    assert list(peer(mesh).paths.values()) == [near]
+    assert PathLost(identity(5).address, slow.endpoint) in mesh.nodes[1].ctx.events
+
+
+def test_paths_that_rest_make_room_for_new_ones(mesh: Mesh) -> None:
+    near, slow = twins(mesh)
+    idle(mesh, 60, near)
+    for number in range(MAX_PATHS - 1):
+        confirmed(mesh, endpoint(100 + number))
+    assert next(iter(peer(mesh).paths.values())) is near
+    assert slow not in peer(mesh).paths.values()

@@ -10,7 +10,8 @@ ends it: packets that go on to arrive say nothing of the other direction, and ma
 
 An idle path is probed every `HEARTBEAT`, which keeps NATs open. Just after traffic it is probed
 sooner, at `FIRST_HEARTBEAT` and then at growing intervals: who listened to a conversation that went
-silent finds out soon whether it is the other who is silent, or the path.
+silent finds out soon whether it is the other who is silent, or the path. Of paths that differ in
+ports alone one is kept open so; the others rest, and are probed when that one is in doubt.
 """
 
 from enum import Enum, auto
@@ -30,7 +31,7 @@ MAX_PROBES: Final = 4
 STALE_PROBE_INTERVALS: Final = (1.0, 2.0, 4.0, 8.0, 14.0)
 CANDIDATE_PROBE_INTERVALS: Final = (0.25, 0.5, 1.0, 2.0, 4.0)
 EXPIRY: Final = 243.0
-"""Seconds without an authentic packet after which a stale path is forgotten."""
+"""Seconds without an authentic packet after which a path that is stale or rests is forgotten."""
 UNKNOWN_LATENCY: Final = 65_535.0
 _BEST_SCOPE: Final = 8
 
@@ -56,6 +57,7 @@ TRANSITIONS: Final = {
     (PathState.CANDIDATE, PathInput.REPLY): PathState.CONFIRMED,
     (PathState.CANDIDATE, PathInput.EXPIRED): PathState.DEAD,
     (PathState.CONFIRMED, PathInput.SILENCE): PathState.STALE,
+    (PathState.CONFIRMED, PathInput.EXPIRED): PathState.DEAD,
     (PathState.STALE, PathInput.REPLY): PathState.CONFIRMED,
     (PathState.STALE, PathInput.EXPIRED): PathState.DEAD,
 }
@@ -68,6 +70,7 @@ class Path:
         "awaiting_since",
         "endpoint",
         "is_doubted",
+        "is_resting",
         "last_echo_served",
         "last_in",
         "last_out",
@@ -103,6 +106,8 @@ class Path:
         """When we first sent without having received anything since."""
         self.is_doubted = False
         """Only an answer to a probe will do."""
+        self.is_resting = False
+        """Not kept open: what a NAT remembers of it may be gone."""
         self.probes = 0
         """Probes sent since something was last received."""
         self.next_probe = now.mono
@@ -130,6 +135,7 @@ class Path:
     def received(self, now: Now) -> None:
         """Note an authentic packet that came directly over this path."""
         self.last_in = now.mono
+        self.is_resting = False
         if self.state is PathState.CONFIRMED and not self.is_doubted:
             self.awaiting_since = None
             self.probes = 0
@@ -173,6 +179,13 @@ class Path:
         self.suspect(now)
         return True
 
+    def rest(self, now: Now) -> None:
+        """Leave a confirmed path without a heartbeat, and forget it at last."""
+        self.is_resting = True
+        self.next_probe = now.mono + HEARTBEAT
+        if now.mono - self.last_in >= EXPIRY:
+            self._advance(PathInput.EXPIRED)
+
     def deadline(self) -> float:
         """Return when `handle_timer` is due."""
         return self.next_probe
@@ -196,12 +209,12 @@ class Path:
         self.probes += 1
         return True
 
-    def score(self) -> tuple[bool, float]:
-        """Rank among confirmed paths: suspects last, then latency weighted by scope.
+    def score(self) -> tuple[bool, bool, float]:
+        """Rank among confirmed paths: suspects last, before them those that rest.
 
-        Lowest is best.
+        Then by latency weighted by scope. Lowest is best.
         """
-        return self.is_suspect, self.latency * (_BEST_SCOPE - self.scope)
+        return self.is_suspect, self.is_resting, self.latency * (_BEST_SCOPE - self.scope)
 
     @property
     def _patience(self) -> float:

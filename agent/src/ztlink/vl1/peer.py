@@ -1,5 +1,6 @@
 """A peer: its identity and keys, its version, its paths."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from ztlink.budget import Budget
@@ -39,6 +40,13 @@ CONFIRM_INTERVAL: Final = 1.0
 path."""
 
 PathKey = tuple[SocketId, Endpoint]
+
+_SPARE: Final[tuple[Callable[[Path], bool], ...]] = (
+    lambda path: path.state is PathState.CANDIDATE,
+    lambda path: path.state is PathState.STALE,
+    lambda path: path.is_resting,
+)
+"""Paths that may go where there are too many, the first to go first."""
 
 
 class Prober(Protocol):
@@ -212,6 +220,8 @@ class Peer:
             was_confirmed = path.is_confirmed
             if path.deadline() <= now.mono and self._may_fade(path, now):
                 path.next_probe = self.last_receive + ACTIVITY_TIMEOUT
+            elif path.deadline() <= now.mono and self._may_rest(path):
+                path.rest(now)
             elif path.handle_timer(now):
                 self._prober.probe(self, path, now)
                 if path.is_confirmed and path.is_suspect:
@@ -219,6 +229,8 @@ class Peer:
             self._best_is_known = False
             if path.state is PathState.DEAD:
                 self._remove(key, path)
+                if was_confirmed:
+                    self._ctx.events.append(PathLost(self.address, path.endpoint))
             elif was_confirmed and not path.is_confirmed:
                 self._ctx.events.append(PathLost(self.address, path.endpoint))
                 self._prober.path_lost(self, now)
@@ -256,6 +268,19 @@ class Peer:
             return False
         return path.state is PathState.STALE or path.awaiting_since is None
 
+    def _may_rest(self, path: Path) -> bool:
+        """Tell whether a path needs no heartbeat: a better one goes between the same hosts."""
+        if not path.is_confirmed or path.awaiting_since is not None:
+            return False
+        twins = [p for p in self.paths.values() if p.is_confirmed and self._are_twins(p, path)]
+        return min(twins, key=Path.score) is not path
+
+    def _are_twins(self, one: Path, other: Path) -> bool:
+        if one.endpoint.ip != other.endpoint.ip:
+            return False
+        local, beside = (self._ctx.sockets.get(path.socket) for path in (one, other))
+        return (local and local.ip) == (beside and beside.ip)
+
     def _remove(self, key: PathKey, path: Path) -> None:
         del self.paths[key]
         self._best_is_known = False
@@ -267,10 +292,10 @@ class Peer:
         self.paths.pop((ALL_SOCKETS, confirmed.endpoint), None)
 
     def _evict(self) -> bool:
-        """Make room by giving up the least useful path that is not confirmed."""
-        for state in (PathState.CANDIDATE, PathState.STALE):
+        """Make room by giving up the least useful path that is not in use."""
+        for is_spare in _SPARE:
             for key, path in self.paths.items():
-                if path.state is state:
+                if is_spare(path):
                     self._remove(key, path)
                     return True
         return False

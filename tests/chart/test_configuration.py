@@ -8,7 +8,7 @@ from tests.chart.conftest import CASES, Json, Render
 
 pytestmark = pytest.mark.chart
 
-config_file = pytest.importorskip("ztlink.config_file")
+config_file = pytest.importorskip("ztlink.config.file")
 bootstrap_file = pytest.importorskip("ztlink.bootstrap_file")
 yaml_file = pytest.importorskip("ztlink.yaml_file")
 

@@ -110,7 +110,7 @@ def _settings(options: Options, **of_command: Any) -> Settings:  # noqa: ANN401 
     """Return what the file says, with what was given beside it in its place."""
     settings = Settings()
     if options["config"] is not None:
-        from ztlink.config_file import read_settings
+        from ztlink.config.file import read_settings
 
         settings = read_settings(options["config"])
     return replace(settings, **_given(options), **of_command)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ztlink.config_file import read_settings
+from ztlink.config.file import read_settings
 from ztlink.errors import ConfigError
 from ztlink.host.desired import Policy
 from ztlink.ids import NetworkId

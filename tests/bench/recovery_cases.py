@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import Final
 
 from tests.lab.errors import LabError
@@ -43,7 +44,7 @@ class Bench:
         routers, roots = options.get("routers"), options.get("roots", 1)
         assert not isinstance(routers, int)
         assert isinstance(roots, int)
-        names = [f"m{number}" for number in range(members)]
+        names = [*ascii_lowercase[:members], *(f"m{number}" for number in range(26, members))]
         return build_mesh(lab, layout, self.workshop, names=names, routers=routers, roots=roots)
 
 

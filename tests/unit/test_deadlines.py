@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
 from ztlink.clock import Now
-from ztlink.deadlines import DeadlineQueue, Timed
+from ztlink.deadlines import LEAST_ENTRIES, DeadlineQueue, Timed
 
 
 @dataclass(eq=False)
@@ -62,4 +62,38 @@ def test_a_forgotten_owner_is_never_due() -> None:
 def test_an_owner_that_has_no_deadline_is_not_called() -> None:
     queue: DeadlineQueue[Timed] = DeadlineQueue()
     queue.schedule(Owner("idle"), None)
+    assert queue.head() is None
+
+
+def test_deadlines_that_move_to_and_fro_take_no_more_room_with_time() -> None:
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
+    owners = [Owner(str(n)) for n in range(100)]
+    sizes = []
+    for mono in range(1000):
+        for owner in owners:
+            queue.schedule(owner, mono + 500.0)
+            queue.schedule(owner, mono + 1.0)
+        while queue.pop_due(mono + 1.0) is not None:
+            pass
+        sizes.append(len(queue))
+    assert max(sizes) <= 2 * len(owners)
+
+
+def test_owners_that_are_gone_take_no_room() -> None:
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
+    owners = [Owner(str(n)) for n in range(1000)]
+    for owner in owners:
+        queue.schedule(owner, 500.0)
+    for owner in owners:
+        queue.forget(owner)
+    assert len(queue) <= LEAST_ENTRIES
+
+
+def test_what_is_in_force_outlives_the_removal_of_what_is_void() -> None:
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
+    owners = [Owner(str(n)) for n in range(100)]
+    for deadline in (30.0, 20.0, 10.0):
+        for owner in owners:
+            queue.schedule(owner, deadline)
+    assert [queue.pop_due(10.0) for _ in owners] == owners
     assert queue.head() is None

@@ -3,11 +3,11 @@
 An owner is scheduled at the earliest moment it may need. Late is fine, early is harmless and twice
 is a no-op, because an owner looks at its own state when called and says when it wants to be called
 next. So nothing is rescheduled while packets flow: a deadline that moves later is found out when it
-fires.
+fires. A deadline that moves ahead leaves its old entry behind; where such are the most, all go.
 """
 
 import heapq
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ztlink.clock import Now
 
@@ -20,6 +20,8 @@ class Timed(Protocol):
 
 
 Owner = TypeVar("Owner")
+LEAST_ENTRIES: Final = 64
+"""A heap below this is not worth a look at what in it is void."""
 
 
 class DeadlineQueue(Generic[Owner]):
@@ -27,8 +29,13 @@ class DeadlineQueue(Generic[Owner]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Owner]] = []
-        self._deadlines: dict[Owner, float] = {}
+        self._entries: dict[Owner, tuple[float, int, Owner]] = {}
+        """What is in force; everything else in the heap is void."""
         self._sequence = 0
+
+    def __len__(self) -> int:
+        """Count the entries, those included that are void and not yet dropped."""
+        return len(self._heap)
 
     def schedule(self, owner: Owner, deadline: float | None) -> None:
         """Call `owner` at `deadline` or before.
@@ -37,21 +44,23 @@ class DeadlineQueue(Generic[Owner]):
         """
         if deadline is None:
             return
-        current = self._deadlines.get(owner)
-        if current is not None and current <= deadline:
+        current = self._entries.get(owner)
+        if current is not None and current[0] <= deadline:
             return
-        self._deadlines[owner] = deadline
         self._sequence += 1
-        heapq.heappush(self._heap, (deadline, self._sequence, owner))
+        entry = self._entries[owner] = (deadline, self._sequence, owner)
+        heapq.heappush(self._heap, entry)
+        self._bound()
 
     def forget(self, owner: Owner) -> None:
         """Drop an owner that is gone."""
-        self._deadlines.pop(owner, None)
+        self._entries.pop(owner, None)
+        self._bound()
 
     def head(self) -> float | None:
         """Return the earliest deadline."""
         heap = self._heap
-        while heap and self._deadlines.get(heap[0][2]) != heap[0][0]:
+        while heap and self._entries.get(heap[0][2]) is not heap[0]:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
 
@@ -61,5 +70,11 @@ class DeadlineQueue(Generic[Owner]):
         if deadline is None or deadline > mono:
             return None
         owner = heapq.heappop(self._heap)[2]
-        del self._deadlines[owner]
+        del self._entries[owner]
         return owner
+
+    def _bound(self) -> None:
+        """Drop what is void where it is more than half: so an owner costs the same for ever."""
+        if len(self._heap) > max(LEAST_ENTRIES, 2 * len(self._entries)):
+            self._heap = list(self._entries.values())
+            heapq.heapify(self._heap)

@@ -386,6 +386,15 @@ def test_what_others_see_of_us_is_remembered_for_ten_minutes(mesh: Mesh) -> None
     assert PUBLIC not in surface(mesh)
 
 
+def test_what_a_peer_saw_from_where_it_is_no_longer_takes_no_room(mesh: Mesh) -> None:
+    for number in range(5):
+        report(mesh, 2, PUBLIC, Endpoint(PUBLIC_OF_2.ip, 1000 + number))
+    mesh.now = after(mesh.now, SURFACE_LIFETIME)
+    report(mesh, 2, PUBLIC, Endpoint(PUBLIC_OF_2.ip, 2000))
+    reports = mesh.nodes[1].vl1.discovery._surface[identity(2).address]  # noqa: SLF001 - the table
+    assert len(reports) == 1
+
+
 def test_what_several_say_is_listed_once(mesh: Mesh) -> None:
     report(mesh, 2, PUBLIC)
     report(mesh, 0, PUBLIC)

@@ -152,6 +152,16 @@ def test_the_path_of_an_idle_peer_is_not_kept_alive(mesh: Mesh) -> None:
     assert mesh.nodes[1].ctx.stats.packets_out[Verb.HELLO] == before
 
 
+def test_a_stale_path_of_an_idle_peer_is_forgotten_although_the_peer_is_heard(mesh: Mesh) -> None:
+    confirmed(mesh, NEAR)
+    for _ in range(round(EXPIRY / 20.0) + 3):
+        candidate(mesh, FAR)
+        peer(mesh).path_replied(peer(mesh).paths[SOCKET, FAR], 0.01, mesh.now)
+        peer(mesh).last_receive = mesh.now.mono
+        mesh.run(20.0)
+    assert list(peer(mesh).paths) == [(SOCKET, FAR)]
+
+
 def test_the_path_of_an_active_peer_is_kept_alive(mesh: Mesh) -> None:
     confirmed(mesh, NEAR)
     peer(mesh).last_frame = mesh.now.mono

@@ -396,8 +396,8 @@ def test_a_refusal_by_somebody_else_or_of_another_network_changes_nothing() -> N
 
 
 def test_what_is_remembered_of_those_who_ask_is_bounded() -> None:
-    server = Server()
     with patch("ztlink.vl2.controller.MAX_REQUESTERS", 2):
+        server = Server()
         for who in (OWN, PEER, STRANGER):
             server.ask(who)
             server.vl2.controller.send_config(who.address, NETWORK, [], PACKET_ID, server.now)

@@ -6,8 +6,10 @@ import pytest
 
 from tests.unit.vl2.rig import (
     CONTROLLER,
+    MAX_DELTA,
     NETWORK,
     OWN,
+    PEER,
     START,
     NotingUnderlay,
     make_config,
@@ -24,6 +26,7 @@ from ztlink.vl2.events import (
 from ztlink.vl2.layer import Vl2
 from ztlink.vl2.membership import Membership
 from ztlink.wire.control import Error
+from ztlink.wire.credentials import Com
 from ztlink.wire.verbs import ErrorCode, Verb
 
 
@@ -162,9 +165,23 @@ def test_without_a_root_that_is_what_is_waited_for() -> None:
 # -- what a network keeps --------------------------------------------------------------------
 
 
-def test_records_of_members_are_bounded_and_the_oldest_goes_first(joined: Told) -> None:
+def test_records_of_members_are_bounded_and_the_longest_without_news_goes_first(
+    joined: Told,
+) -> None:
     network = joined.vl2.networks[NETWORK]
     with patch("ztlink.vl2.network.MAX_MEMBERSHIPS", 3):
         for number in (1, 2, 3, 1, 4):
             network.keep(Membership(NETWORK, Address(number)))
-    assert sorted(network.members) == [2, 3, 4]
+    assert sorted(network.members) == [1, 3, 4]
+
+
+def test_a_member_without_news_is_forgotten_when_our_certificate_no_longer_agrees_with_its_own(
+    joined: Told,
+) -> None:
+    network = joined.vl2.networks[NETWORK]
+    for number, time in ((1, 0), (2, MAX_DELTA + 1)):
+        record = Membership(NETWORK, Address(number))
+        record.com = Com.issue(NETWORK, START.unix_ms + time, MAX_DELTA, PEER.public)
+        network.keep(record)
+    network.apply(make_config(timestamp=START.unix_ms + MAX_DELTA + 1), START)
+    assert list(network.members) == [2]

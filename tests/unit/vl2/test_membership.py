@@ -283,3 +283,40 @@ def test_a_revocation_that_says_nothing_new_is_redundant(kind: CredentialType) -
     assert filed.add(signed_revocation(kind, 0, NOW), VERIFIER) is AddResult.NEW
     assert filed.add(signed_revocation(kind, 0, NOW - 1), VERIFIER) is AddResult.REDUNDANT
     assert filed.add(signed_revocation(kind, 0, NOW + 1), VERIFIER) is AddResult.NEW
+
+
+# -- what is worth keeping -----------------------------------------------------------------------
+
+AGED = replace(OUR_CONFIG, timestamp=NOW + 1_800_001)
+"""Our configuration once what was issued now is too old to count."""
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        signed_com(),
+        signed_tag(1),
+        signed_coo(1, NOW),
+        signed_revocation(CredentialType.COM, 0, NOW),
+        signed_revocation(CredentialType.TAG, 1, NOW),
+    ],
+    ids=lambda kept: type(kept).__name__,
+)
+def test_a_record_is_spent_once_all_in_it_is_too_old_to_count(kept: Credential) -> None:
+    target = record()
+    target.add(kept, VERIFIER)
+    assert (target.is_spent(OUR_CONFIG), target.is_spent(AGED)) == (False, True)
+
+
+def test_a_record_of_which_one_thing_counts_is_not_spent() -> None:
+    target = record()
+    for kept in (signed_com(), signed_tag(1, NOW + 1)):
+        target.add(kept, VERIFIER)
+    assert not target.is_spent(AGED)
+
+
+def test_a_certificate_that_agrees_with_ours_is_kept_beyond_the_window_of_the_rest() -> None:
+    target = record()
+    target.add(signed_com(), VERIFIER)
+    ours = Com.issue(NETWORK, AGED.timestamp, 7_200_000, OTHER)
+    assert not target.is_spent(replace(AGED, com=ours))

@@ -7,6 +7,7 @@ from typing import Final
 from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
+from ztlink.recent import Recent
 from ztlink.stats import Drop
 from ztlink.vl1.context import USABLE_SCOPES, Context
 from ztlink.vl1.egress import Arrival, Egress
@@ -61,7 +62,9 @@ class Discovery:
         self._egress = egress
         self._surface: dict[Address, dict[SurfaceKey, _Surface]] = {}
         """By reporter, the one not heard of for the longest time first."""
-        self._introduced: dict[tuple[Address, Address], float] = {}
+        self._introduced: Recent[tuple[Address, Address]] = Recent(
+            INTRODUCTION_INTERVAL, MAX_INTRODUCTIONS
+        )
         self._introductions = Budget(INTRODUCTIONS_PER_SECOND, INTRODUCTIONS_BURST)
         self._early: dict[Address, tuple[Rendezvous, SocketId, float]] = {}
 
@@ -78,14 +81,12 @@ class Discovery:
     def confirm(self, peer: Peer, arrival: Arrival, now: Now) -> None:
         """Find out whether a peer is where its packet came from, or somebody replayed it."""
         key = (arrival.socket, arrival.endpoint)
-        if now.mono - peer.last_confirm.get(key, float("-inf")) < CONFIRM_INTERVAL:
+        if now.mono - peer.last_confirm.last(key) < CONFIRM_INTERVAL:
             return
         if not peer.confirms.spend(now):
             self._ctx.stats.drop(Drop.RATE_LIMITED)
             return
-        if len(peer.last_confirm) >= 64:
-            del peer.last_confirm[next(iter(peer.last_confirm))]
-        peer.last_confirm[key] = now.mono
+        peer.last_confirm.note(key, now)
         self.try_endpoint(peer, arrival.socket, arrival.endpoint, now)
 
     def handle_rendezvous(self, peer: Peer, arrival: Arrival, what: Rendezvous, now: Now) -> None:
@@ -191,7 +192,7 @@ class Discovery:
         scope = ip_scope(seen.ip)
         if scope in _NOT_A_SURFACE or scope != ip_scope(arrival.endpoint.ip):
             return
-        reports = self._reports_of(peer.address)
+        reports = self._reports_of(peer.address, now)
         key = (arrival.socket, arrival.endpoint, scope)
         known = reports.pop(key, None)
         changed = (
@@ -208,9 +209,12 @@ class Discovery:
             self._forget_surface(scope, arrival.endpoint)
             self._test_paths(scope, seen.ip.version, now)
 
-    def _reports_of(self, reporter: Address) -> dict[SurfaceKey, _Surface]:
-        """Return what a node reported, as of the one that was heard last."""
+    def _reports_of(self, reporter: Address, now: Now) -> dict[SurfaceKey, _Surface]:
+        """Return what a node reported lately, as of the one that was heard last."""
         reports = self._surface.pop(reporter, {})
+        for key, report in list(reports.items()):
+            if now.mono - report.time >= SURFACE_LIFETIME:
+                del reports[key]
         if len(self._surface) >= MAX_REPORTERS:
             others = (other for other in self._surface if other not in self._topology.roots)
             oldest = next(others, None) or next(iter(self._surface))
@@ -240,18 +244,15 @@ class Discovery:
             min(source.address, destination.address),
             max(source.address, destination.address),
         )
-        if now.mono - self._introduced.get(pair, float("-inf")) < INTRODUCTION_INTERVAL:
+        if now.mono - self._introduced.last(pair) < INTRODUCTION_INTERVAL:
             return
         if not self._introductions.has_one(now):
             return
         match = _common_kind(source.paths.values(), destination.paths.values())
         if match is None:
             return
-        if len(self._introduced) >= MAX_INTRODUCTIONS:
-            del self._introduced[next(iter(self._introduced))]
         self._introductions.spend(now)
-        self._introduced.pop(pair, None)
-        self._introduced[pair] = now.mono
+        self._introduced.note(pair, now)
         near, far = match
         self._send_rendezvous(source, near, destination.address, far.endpoint, now)
         self._send_rendezvous(destination, far, source.address, near.endpoint, now)

@@ -126,6 +126,7 @@ class Memory:
         """Keep where a peer is reached, if that changed; nothing of one that is being checked."""
         if peer.is_provisional:
             return
+        self._unproven.pop(peer.address, None)  # it has, or had, a path: it answered
         endpoints = _endpoints(peer)
         written = self._written.get(peer.address)
         if not endpoints and written is not None:

@@ -183,8 +183,13 @@ class Path:
         """Leave a confirmed path without a heartbeat, and forget it at last."""
         self.is_resting = True
         self.next_probe = now.mono + HEARTBEAT
-        if now.mono - self.last_in >= EXPIRY:
+        if now.mono >= self.expires_at:
             self._advance(PathInput.EXPIRED)
+
+    @property
+    def expires_at(self) -> float:
+        """When it is forgotten unless something comes over it before."""
+        return self.last_in + EXPIRY
 
     def deadline(self) -> float:
         """Return when `handle_timer` is due."""
@@ -202,7 +207,7 @@ class Path:
         elif self.probes >= len(intervals):
             self._advance(PathInput.EXPIRED)
             return False
-        if now.mono - self.last_in >= EXPIRY:
+        if now.mono >= self.expires_at:
             self._advance(PathInput.EXPIRED)
             return False
         self.next_probe = now.mono + intervals[min(self.probes, len(intervals) - 1)]

@@ -7,6 +7,7 @@ from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.crypto.kdf import PeerCipher
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
+from ztlink.recent import Recent
 from ztlink.stats import Latencies
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import PathConfirmed, PathLost
@@ -38,6 +39,8 @@ ACTIVITY_TIMEOUT: Final = 500.0
 CONFIRM_INTERVAL: Final = 1.0
 """Least seconds between probes of an endpoint that a peer's packets come from without being a
 path."""
+MAX_CONFIRMED: Final = 64
+"""Endpoints of a peer whose last such probe is remembered."""
 
 PathKey = tuple[SocketId, Endpoint]
 
@@ -94,7 +97,7 @@ class Peer:
         """Of those that came through a root, or from where there is no path."""
         self.push_gate = 0
         self.last_push_received = float("-inf")
-        self.last_confirm: dict[PathKey, float] = {}
+        self.last_confirm: Recent[PathKey] = Recent(CONFIRM_INTERVAL, MAX_CONFIRMED)
         self.latencies = Latencies()
         self.packets_in = 0
         """Authentic ones."""
@@ -219,7 +222,7 @@ class Peer:
         for key, path in list(self.paths.items()):
             was_confirmed = path.is_confirmed
             if path.deadline() <= now.mono and self._may_fade(path, now):
-                path.next_probe = self.last_receive + ACTIVITY_TIMEOUT
+                path.next_probe = self._end_of_fading(path)
             elif path.deadline() <= now.mono and self._may_rest(path):
                 path.rest(now)
             elif path.handle_timer(now):
@@ -263,10 +266,21 @@ class Peer:
             self._ctx.timers.schedule(self, now.mono)
 
     def _may_fade(self, path: Path, now: Now) -> bool:
-        """Tell whether a path is worth no probe: an idle peer's where no answer is awaited."""
+        """Tell whether a path is worth no probe: an idle peer's where no answer is awaited.
+
+        A stale one is forgotten as those of active peers are, or an idle peer that moves about
+        would keep all that it ever had.
+        """
         if self.is_active(now) or path.state is PathState.CANDIDATE:
             return False
-        return path.state is PathState.STALE or path.awaiting_since is None
+        if path.state is PathState.STALE:
+            return now.mono < path.expires_at
+        return path.awaiting_since is None
+
+    def _end_of_fading(self, path: Path) -> float:
+        """Return when a path that is not probed is to be looked at again."""
+        until = self.last_receive + ACTIVITY_TIMEOUT
+        return min(until, path.expires_at) if path.state is PathState.STALE else until
 
     def _may_rest(self, path: Path) -> bool:
         """Tell whether a path needs no heartbeat: a better one goes between the same hosts."""

@@ -8,7 +8,7 @@ bad is given a small budget of such failures, and all of these nodes together an
 
 from typing import Final
 
-from ztlink.budget import Budget
+from ztlink.budget import Budget, Budgets
 from ztlink.clock import Now
 from ztlink.ids import Address
 
@@ -27,24 +27,18 @@ class SignatureChecks:
 
     def __init__(self) -> None:
         self._all = Budget(ALL_FAILURES_PER_SECOND, ALL_FAILURES_BURST)
-        self._senders: dict[Address, Budget] = {}
-        """Of those who have: the longest ago first."""
+        self._senders: Budgets[Address] = Budgets(FAILURES_PER_SECOND, FAILURES_BURST, MAX_SENDERS)
+        """Of those who have."""
 
     def __len__(self) -> int:
         return len(self._senders)
 
     def allows(self, sender: Address, now: Now) -> bool:
         """Tell whether what a node shows is worth a check."""
-        own = self._senders.get(sender)
+        own = self._senders.find(sender)
         return own is None or (own.has_one(now) and self._all.has_one(now))
 
     def in_vain(self, sender: Address, count: float, now: Now) -> None:
         """Note that signatures were checked, and nothing came of it."""
-        own = self._senders.pop(sender, None)
-        if own is None:
-            if len(self._senders) >= MAX_SENDERS:
-                del self._senders[next(iter(self._senders))]
-            own = Budget(FAILURES_PER_SECOND, FAILURES_BURST)
-        self._senders[sender] = own
-        own.charge(count, now)
+        self._senders.charge(sender, count, now)
         self._all.charge(count, now)

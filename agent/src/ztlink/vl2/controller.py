@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from ztlink.batch import Verdict
-from ztlink.budget import Budget
+from ztlink.budget import Budgets
 from ztlink.clock import Now
 from ztlink.ids import Address, NetworkId, PacketId, controller_of
+from ztlink.recent import Recent
 from ztlink.stats import Drop
 from ztlink.vl2.events import ConfigRequested, Vl2Event
 from ztlink.vl2.underlay import Underlay
@@ -49,15 +50,17 @@ class ControllerPort:
         self._receive_own = receive_own
         self._refuse_own = refuse_own
         self.is_enabled = is_enabled
-        self._served: dict[tuple[NetworkId, Address], float] = {}
-        self._asked: dict[tuple[NetworkId, Address], float] = {}
-        self._requests: dict[Address, Budget] = {}
-        """By who asks, the longest silent first."""
+        self._served: Recent[tuple[NetworkId, Address]] = Recent(SERVED_LIFETIME, MAX_REQUESTERS)
+        self._asked: Recent[tuple[NetworkId, Address]] = Recent(
+            MIN_REQUEST_INTERVAL, MAX_REQUESTERS
+        )
+        self._requests: Budgets[Address] = Budgets(
+            REQUESTS_PER_SECOND, REQUESTS_BURST, MAX_REQUESTERS
+        )
 
     def has_served(self, network_id: NetworkId, member: Address, now: Now) -> bool:
         """Tell whether this node got a configuration of this network from us lately."""
-        served = self._served.get((network_id, member), float("-inf"))
-        return now.mono - served < SERVED_LIFETIME
+        return now.mono - self._served.last((network_id, member)) < SERVED_LIFETIME
 
     def receive_request(
         self, member: Identity, packet_id: PacketId, payload: memoryview, now: Now
@@ -74,25 +77,13 @@ class ControllerPort:
             )
             return Verdict.ACCEPTED
         key = (network_id, member.address)
-        is_early = now.mono - self._asked.get(key, float("-inf")) < MIN_REQUEST_INTERVAL
-        if is_early or not self._budget_of(member.address).spend(now):
+        is_early = now.mono - self._asked.last(key) < MIN_REQUEST_INTERVAL
+        if is_early or not self._requests.spend(member.address, now):
             self._underlay.stats.drop(Drop.RATE_LIMITED)
             return Verdict.DROPPED
-        if len(self._asked) >= MAX_REQUESTERS:
-            del self._asked[next(iter(self._asked))]
-        self._asked.pop(key, None)
-        self._asked[key] = now.mono
+        self._asked.note(key, now)
         self._emit(ConfigRequested(network_id, member, request.metadata, packet_id))
         return Verdict.ACCEPTED
-
-    def _budget_of(self, member: Address) -> Budget:
-        budget = self._requests.pop(member, None)
-        if budget is None:
-            if len(self._requests) >= MAX_REQUESTERS:
-                del self._requests[next(iter(self._requests))]
-            budget = Budget(REQUESTS_PER_SECOND, REQUESTS_BURST)
-        self._requests[member] = budget
-        return budget
 
     def ask_ourselves(self, network_id: NetworkId, metadata: bytes) -> None:
         """Request the configuration of a network that we control and are a member of."""
@@ -108,10 +99,7 @@ class ControllerPort:
         now: Now,
     ) -> None:
         """Send a configuration, as an answer or unasked; to ourselves it takes no packet."""
-        if len(self._served) >= MAX_REQUESTERS:
-            del self._served[next(iter(self._served))]
-        self._served.pop((network_id, member), None)
-        self._served[network_id, member] = now.mono
+        self._served.note((network_id, member), now)
         if member == self._underlay.identity.address:
             self._receive_own(network_id, chunks, now)
             return

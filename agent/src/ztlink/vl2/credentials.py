@@ -3,6 +3,7 @@
 from typing import Final
 
 from ztlink.batch import Verdict
+from ztlink.budget import Budgets
 from ztlink.clock import Now
 from ztlink.ids import Address, NetworkId, controller_of
 from ztlink.stats import Drop
@@ -26,10 +27,11 @@ from ztlink.wire.verbs import Verb
 
 MAX_PACKET: Final = 9_900
 """A packet of credentials stays below what seven datagrams carry."""
-MIN_RECEIVE_INTERVAL: Final = 0.02
-"""Seconds between packets of credentials of one peer, after a burst; the original's second loses
-honest ones."""
+RECEIVED_PER_SECOND: Final = 50.0
+"""Packets of credentials of one peer, after a burst; the original's one a second loses honest
+ones."""
 RECEIVE_BURST: Final = 8
+MAX_SENDERS: Final = 65_536
 MIN_REPUSH_INTERVAL: Final = 0.99
 """Seconds; below one, so that who asks with each ARP request, every second, is answered each time
 and not every other."""
@@ -52,7 +54,7 @@ class Credentials:
         self._networks = networks
         self._checks = checks
         self._propagation = propagation
-        self._gates: dict[Address, tuple[float, float]] = {}
+        self._gates: Budgets[Address] = Budgets(RECEIVED_PER_SECOND, RECEIVE_BURST, MAX_SENDERS)
         self._waiting: dict[Address, dict[Address, None]] = {}
         """Controllers whose identity is not known yet -> who showed us credentials of theirs."""
 
@@ -101,7 +103,7 @@ class Credentials:
 
     def receive(self, sender: Address, packet: NetworkCredentials, now: Now) -> Verdict:
         """File what a peer shows; it may be anyone's, the signatures tell."""
-        if not self._may_receive(sender, now):
+        if not self._gates.spend(sender, now):
             self._underlay.stats.drop(Drop.RATE_LIMITED)
             return Verdict.DROPPED
         verdict = Verdict.ACCEPTED
@@ -181,14 +183,6 @@ class Credentials:
         payload = NetworkCredentials(revocations=(revocation,)).to_bytes()
         but = (sender, revocation.signer)
         self._propagation.pass_on(network, Verb.NETWORK_CREDENTIALS, payload, but, now)
-
-    def _may_receive(self, sender: Address, now: Now) -> bool:
-        tokens, last = self._gates.get(sender, (float(RECEIVE_BURST), now.mono))
-        tokens = min(RECEIVE_BURST, tokens + (now.mono - last) / MIN_RECEIVE_INTERVAL)
-        if sender not in self._gates and len(self._gates) >= 65_536:
-            del self._gates[next(iter(self._gates))]
-        self._gates[sender] = (max(tokens - 1.0, 0.0), now.mono)
-        return tokens >= 1.0
 
 
 def _worse(first: Verdict, second: Verdict) -> Verdict:

@@ -7,6 +7,7 @@ from ztlink.clock import Now
 from ztlink.ids import Address, Mac, NetworkId, PacketId, is_multicast, member_mac
 from ztlink.inet.coalesce import one_by_one
 from ztlink.inet.flow import parse
+from ztlink.recent import Recent
 from ztlink.stats import Drop
 from ztlink.vl2.announce import Groups
 from ztlink.vl2.credentials import Credentials
@@ -25,6 +26,7 @@ SIZE_FRAME_HEADER: Final = 10
 SIZE_ETHERNET: Final = 14
 MAX_PAYLOAD: Final = 10_000
 MIN_ERROR_INTERVAL: Final = 0.25
+MAX_REFUSED: Final = 65_536
 """Seconds between our requests for one peer's credentials."""
 
 
@@ -43,7 +45,9 @@ class Inbound:
         self._credentials = credentials
         self._groups = groups
         self._filter = Filter(underlay)
-        self._last_error: dict[tuple[NetworkId, Address], float] = {}
+        self._last_error: Recent[tuple[NetworkId, Address]] = Recent(
+            MIN_ERROR_INTERVAL, MAX_REFUSED
+        )
 
     def gate(
         self, network: Network, peer: Identity, verb: Verb, packet_id: PacketId, now: Now
@@ -54,11 +58,8 @@ class Inbound:
             return True
         self._underlay.stats.drop(Drop.NOT_A_MEMBER)
         key = (network.network_id, peer.address)
-        if now.mono - self._last_error.get(key, float("-inf")) >= MIN_ERROR_INTERVAL:
-            self._last_error.pop(key, None)
-            if len(self._last_error) >= 65_536:
-                del self._last_error[next(iter(self._last_error))]
-            self._last_error[key] = now.mono
+        if now.mono - self._last_error.last(key) >= MIN_ERROR_INTERVAL:
+            self._last_error.note(key, now)
             writer = Writer()
             code = ErrorCode.NEED_MEMBERSHIP_CERTIFICATE
             Error(verb, packet_id, code, network.network_id.to_bytes(8, "big")).encode(writer)

@@ -1,5 +1,6 @@
 """What a member of a network has shown, and what of it is good (wire.adoc#membership)."""
 
+from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Final, TypeVar
 
@@ -188,6 +189,24 @@ class Membership:
         verdict = coms_agree(ours, com, peer)
         self._agreement = (ours, com, peer, verdict)
         return verdict
+
+    def is_spent(self, config: NetworkConfig) -> bool:
+        """Tell whether nothing here counts under our configuration, nor will under later ones.
+
+        A revocation is spent once what it makes void is too old to count even without it.
+        """
+        ours = config.com.max_delta if config.com is not None else 0
+        too_old = config.timestamp - max(ours, config.credential_time_max_delta)
+        return all(timestamp < too_old for timestamp in self._timestamps())
+
+    def _timestamps(self) -> Iterator[int]:
+        """Yield the time of everything that is kept."""
+        yield self.com_threshold
+        yield from self._thresholds.values()
+        if self.com is not None:
+            yield self.com.timestamp
+        for store in (self.tags, self.capabilities, self.coos):
+            yield from (credential.timestamp for credential in store.values())
 
     def valid_tag(self, tag_id: int, config: NetworkConfig) -> Tag | None:
         """Return a tag that counts under our configuration."""

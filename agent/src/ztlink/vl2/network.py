@@ -25,6 +25,7 @@ from ztlink.ids import (
     format_address,
     member_mac,
 )
+from ztlink.recent import Recent
 from ztlink.stats import Drop
 from ztlink.vl2.events import NetworkConfigured, NetworkStatus, NetworkStatusChanged, Vl2Event
 from ztlink.vl2.mactable import MacTable
@@ -61,27 +62,6 @@ MAX_MEMBERSHIPS: Final = 65_536
 MAX_BRIDGED_GROUPS: Final = 4096
 
 
-class Times:
-    """When something was last done for each of many peers; the longest ago is forgotten first."""
-
-    def __init__(self) -> None:
-        self._times: dict[Address, float] = {}
-
-    def note(self, peer: Address, now: Now) -> None:
-        """Remember that it is done now."""
-        self._times.pop(peer, None)
-        if len(self._times) >= MAX_MEMBERSHIPS:
-            del self._times[next(iter(self._times))]
-        self._times[peer] = now.mono
-
-    def last(self, peer: Address) -> float:
-        """Return when it was done; minus infinity for never."""
-        return self._times.get(peer, float("-inf"))
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-
 @dataclass(slots=True)
 class Unsent:
     """Packets that follow one that was sent."""
@@ -108,6 +88,7 @@ class Network:
         self.config_unix_ms = 0
         self.config_time = float("-inf")
         self.members: dict[Address, Membership] = {}
+        """Who has shown something good, the longest ago first."""
         self.groups = GroupTable(self.own)
         self.bridges = MacTable(network_id, self.own)
         self.deliveries: list[Delivery] = []
@@ -115,8 +96,8 @@ class Network:
         """What the port listens to."""
         self.bridged_groups: dict[MulticastGroup, float] = {}
         """What hosts behind us listen to, by the time of their last frame, the oldest first."""
-        self.last_push = Times()
-        self.last_announced = Times()
+        self.last_push: Recent[Address] = Recent(PUSH_INTERVAL, MAX_MEMBERSHIPS)
+        self.last_announced: Recent[Address] = Recent(ANNOUNCE_INTERVAL, MAX_MEMBERSHIPS)
         self.unsent: dict[Address, Unsent] = {}
         """The rest of our credentials, for peers to whom they do not go in one packet."""
         self.verdicts = {(way, passed): 0 for way in ("rx", "tx") for passed in (True, False)}
@@ -334,6 +315,7 @@ class Network:
         self.rules = RuleSet.of(config, self.own, self._underlay.random_bytes)
         self._parties.clear()
         self._programs.clear()
+        self._forget_spent(config)
         self.refusal = None
         self._is_doubted = False
         self._attempts = 0
@@ -411,13 +393,21 @@ class Network:
 
         Only the controller can make such, so nobody else can make us keep or forget records.
         """
-        if record.address in self.members:
-            return
+        self.members.pop(record.address, None)
         if len(self.members) >= MAX_MEMBERSHIPS:
-            oldest = next(iter(self.members))
-            del self.members[oldest]
-            self.forget_party(oldest)
+            self._forget_member(next(iter(self.members)))
         self.members[record.address] = record
+
+    def _forget_spent(self, config: NetworkConfig) -> None:
+        """Forget those from whom nothing good has come for so long that all of it is void."""
+        for address, record in list(self.members.items()):
+            if not record.is_spent(config):
+                return
+            self._forget_member(address)
+
+    def _forget_member(self, address: Address) -> None:
+        del self.members[address]
+        self.forget_party(address)
 
     def allows(self, peer: Identity) -> bool:
         """Tell whether a peer may talk on this network: the gate (wire.adoc#gate)."""

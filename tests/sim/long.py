@@ -4,12 +4,10 @@ Members ping each other now and then, nothing gets lost by chance, and so every 
 answered belongs to a fault or is one.
 """
 
-import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Final
 
 from tests.sim.ethernet import Ping
@@ -17,6 +15,7 @@ from tests.sim.internet import Gateway
 from tests.sim.nat import NatKind
 from tests.sim.node import SimNode
 from tests.sim.private_mesh import PrivateMesh
+from tests.sim.weight import Weight
 from ztlink.node.events import NodeOnline
 
 CERTIFICATE_WINDOW: Final = 1800.0
@@ -29,6 +28,10 @@ HEARTBEAT_TIME: Final = 20.0
 """Seconds in which an idle node finds out that its box has forgotten it."""
 CALM: Final = 120.0
 """Seconds in which all is mended that was broken before."""
+MEETING: Final = 120.0
+MOMENTS: Final = 3
+MOMENT: Final = 11.0
+"""Seconds; beyond the life of a request."""
 _BOXES: Final = (None, *NatKind)
 
 
@@ -95,13 +98,19 @@ class LongMesh(PrivateMesh):
         running = [node for node in (*self.nodes, *self.roots) if node.is_running]
         return [len(node.core.peer_views(node.clock.now())) for node in running]
 
-    def weight(self) -> float:
-        """Count the objects that the cores hold, whatever they are for, for each peer they know.
+    def weigh(self) -> Weight:
+        """Return what the cores hold while all know each other, and nothing is the matter.
 
-        Who meets another for the first time holds more afterwards, and that is no leak.
+        Who is met again is known, however long ago it was met: so the same is held each time but
+        for what grew. Of several moments the least counts, as what is under way comes and goes.
         """
-        cores = [node.core for node in (*self.nodes, *self.roots) if node.is_running]
-        return count_objects(cores) / sum(self.acquaintances())
+        self.meet(MEETING)
+        moments = []
+        for _ in range(MOMENTS):
+            self.world.run(MOMENT)
+            cores = [node.core for node in (*self.nodes, *self.roots) if node.is_running]
+            moments.append(Weight.of(cores))
+        return Weight.least(moments)
 
     def offline_spells(self) -> list[str]:
         """Name the nodes that lost their last root without an announced reason."""
@@ -224,18 +233,3 @@ class LongMesh(PrivateMesh):
         member = self._dice.choice(self.members)
         self._announce(f"{member.name} restarts", LEAVE_TIME, member.name)
         member.restart()
-
-
-def count_objects(roots: Iterable[object]) -> int:
-    """Count the objects that can be reached from some, but for code and what belongs to it."""
-    seen: set[int] = set()
-    waiting: list[object] = list(roots)
-    while waiting:
-        one = waiting.pop()
-        if id(one) not in seen and not isinstance(one, _CODE):
-            seen.add(id(one))
-            waiting += gc.get_referents(one)
-    return len(seen)
-
-
-_CODE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)

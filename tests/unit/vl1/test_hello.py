@@ -556,13 +556,6 @@ def test_who_is_no_root_makes_nobody_known(mesh: Mesh) -> None:
     assert drops(mesh, Drop.NOT_AN_UPSTREAM, 1) == before + 1
 
 
-def test_a_collision_is_believed_from_roots_only(mesh: Mesh) -> None:
-    mesh.nodes[0].ctx.events.clear()
-    body = bytes([Verb.HELLO]) + bytes(8) + bytes([ErrorCode.IDENTITY_COLLISION])
-    mesh.inject(0, seal(1, 0, Verb.ERROR, body), endpoint(1))
-    assert not mesh.nodes[0].ctx.events
-
-
 def test_without_a_root_nobody_is_greeted_through_one() -> None:
     mesh = Mesh(2)  # its clock stands still: the root has not answered
     vl1 = mesh.nodes[1].vl1

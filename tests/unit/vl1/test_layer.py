@@ -6,7 +6,6 @@ from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity
 from tests.unit.vl1.packets import seal
 from ztlink.ids import Endpoint, PacketId
 from ztlink.stats import Drop
-from ztlink.vl1.events import IdentityCollided
 from ztlink.vl1.peer import ACTIVITY_TIMEOUT, DOUBT_INTERVAL
 from ztlink.vl1.requests import MAX_WAYS
 from ztlink.wire.control import DirectPath, OkHello, PushDirectPaths, Rendezvous
@@ -275,32 +274,12 @@ def test_an_answer_to_nothing_is_dropped() -> None:
     assert drops(mesh, 1, Drop.UNEXPECTED_REPLY) == 1
 
 
-def test_a_collision_told_by_a_root_is_an_event() -> None:
-    mesh = Mesh(2)
-    mesh.run(1)
-    mesh.blocked = {(1, 0)}
-    hello = greet_root(mesh)
-    tell_collision(mesh, hello)
-    assert IdentityCollided(mesh.nodes[0].address) in mesh.nodes[1].ctx.events
-
-
 def greet_root(mesh: Mesh) -> bytes:
     """Have node 1 greet the root; return the id of its HELLO."""
     vl1 = mesh.nodes[1].vl1
     root = vl1.topology.peers[mesh.nodes[0].address]
     vl1.introductions.send_hello(root, SOCKET, endpoint(0), mesh.now)
     return bytes(mesh.nodes[1].ctx.transmits[-1].buffer[:8])
-
-
-def tell_collision(mesh: Mesh, in_re: bytes) -> None:
-    mesh.inject(1, seal(0, 1, Verb.ERROR, bytes([Verb.HELLO]) + in_re + bytes([4])), endpoint(0))
-
-
-def test_a_collision_is_believed_as_the_answer_to_a_hello_alone() -> None:
-    mesh = Mesh(2)
-    mesh.run(1)
-    tell_collision(mesh, bytes(8))
-    assert IdentityCollided(mesh.nodes[0].address) not in mesh.nodes[1].ctx.events
 
 
 def test_an_answer_to_a_hello_counts_once_by_each_way() -> None:

@@ -90,7 +90,7 @@ class Dispatch:
         is_answer = self._is_answer(message, error, now)
         if error.code == ErrorCode.IDENTITY_COLLISION:
             if error.in_re_verb == Verb.HELLO and is_answer:
-                self._vl1.introductions.handle_collision(message.peer)
+                self._vl1.collisions.told(message.peer, now)
             return Verdict.ACCEPTED
         return self._vl2.handle_error(message.peer.identity, error, now, is_answer=is_answer)
 
@@ -119,6 +119,7 @@ class Dispatch:
             return Verdict.DROPPED
         if ok.in_re_verb == Verb.HELLO:
             self._vl1.introductions.handle_ok_hello(peer, arrival, request, message.payload, now)
+            self._vl1.collisions.taken_back(peer)
         elif ok.in_re_verb == Verb.WHOIS:
             self._vl1.introductions.handle_ok_whois(peer, message.payload, now)
         verdict = Verdict.ACCEPTED

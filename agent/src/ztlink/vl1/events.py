@@ -37,7 +37,7 @@ class PeerLost:
 
 @dataclass(frozen=True, slots=True)
 class IdentityCollided:
-    """A root knows another identity by our address: the node must stop and take a new one."""
+    """Roots know another identity by our address: the node must stop and take a new one."""
 
     reporter: Address
 

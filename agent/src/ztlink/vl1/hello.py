@@ -16,7 +16,6 @@ from ztlink.vl1.admission import MAX_PROVISIONAL, Provisional
 from ztlink.vl1.context import Context
 from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Arrival, Egress
-from ztlink.vl1.events import IdentityCollided
 from ztlink.vl1.floodgate import Floodgate
 from ztlink.vl1.memory import Memory
 from ztlink.vl1.path import Path
@@ -478,11 +477,6 @@ class Introductions:
             else:
                 self.validations.append(identity)
                 self._topology.add_peer(identity, now)
-
-    def handle_collision(self, peer: Peer) -> None:
-        """Take a root's word that our address belongs to another identity."""
-        if peer.is_upstream:
-            self._ctx.events.append(IdentityCollided(peer.address))
 
 
 def _packet_id(packet: bytearray) -> PacketId:

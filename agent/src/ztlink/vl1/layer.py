@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ztlink.batch import Train
 from ztlink.clock import Now
 from ztlink.ids import ALL_SOCKETS, Address, Endpoint, SocketId
+from ztlink.vl1.collision import Collisions
 from ztlink.vl1.contact import RootContact
 from ztlink.vl1.context import Context, PhysicalNetwork
 from ztlink.vl1.discovery import Discovery
@@ -47,6 +48,7 @@ class Vl1:
         self.introductions = Introductions(
             ctx, self.topology, self.egress, self.discovery, self.memory
         )
+        self.collisions = Collisions(ctx, self.topology)
         self.memory.find = self.topology.find
         self.memory.try_endpoint = self.discovery.try_endpoint
         relay = Relay(ctx, self.topology, self.discovery)

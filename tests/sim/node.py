@@ -38,7 +38,7 @@ from ztlink.wire.world import World as Planet
 
 DEFAULT_PORT: Final = 9993
 VALIDATION_DELAY: Final = 0.05
-"""What a proof of work takes to check, on a machine with nothing else to do."""
+"""Seconds that a proof of work takes to check, on a machine with nothing else to do."""
 MAX_EARLY_TIMERS: Final = 1000
 
 
@@ -111,6 +111,7 @@ class SimNode:
         self.events: list[tuple[float, Event]] = []
         """What the core told, and when."""
         self.ports: dict[NetworkId, EthernetHost] = {}
+        self.validation_delay = VALIDATION_DELAY
         self.rejected: dict[Address, None] = {}
         """Identities whose proof of work this node finds bad."""
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -277,7 +278,7 @@ class SimNode:
                 asker.identity_validated(identity, ok, self.clock.now())
                 self.drain()
 
-        self.world.schedule.after(VALIDATION_DELAY, done)
+        self.world.schedule.after(self.validation_delay, done)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

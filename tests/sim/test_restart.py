@@ -2,11 +2,15 @@
 
 import pytest
 
+from tests.sim.controller import SimController
+from tests.sim.internet import Host
 from tests.sim.mesh import ADHOC, Mesh
 from tests.sim.nat import NatKind
 from tests.sim.node import SimNode
 from tests.sim.private_mesh import PrivateMesh
+from ztlink.node.core import CoreSettings
 from ztlink.node.events import NetworkStatus
+from ztlink.wire.identity import SecretIdentity
 
 
 def make_relayed_pair() -> tuple[Mesh, SimNode, SimNode]:
@@ -100,3 +104,58 @@ def test_a_configuration_of_another_node_is_not_taken() -> None:
     a.restart()
     mesh.run(1)
     assert a.status(mesh.network) is NetworkStatus.REQUESTING_CONFIGURATION
+
+
+# -- a controller that is its own root -----------------------------------------------------------
+
+BUSY = 600.0
+"""Seconds until a machine with other work has checked a proof of work."""
+
+
+class Alone(Mesh):
+    """One node that is root and controller, and members that know nobody else."""
+
+    def __init__(self, *, validation_delay: float) -> None:
+        super().__init__(1)
+        (self.root,) = self.roots
+        self.root.validation_delay = validation_delay
+        self.controller = SimController(self.root)
+        self.network = self.controller.create()
+        self.members = [self.add(f"member {number}") for number in range(5)]
+        for member in self.members:
+            self.controller.authorise(self.network, member.address)
+            member.join(self.network)
+        self.wait_joined(self.network)
+
+    def _make(
+        self, host: Host, identity: SecretIdentity, settings: CoreSettings | None = None
+    ) -> SimNode:
+        return super()._make(host, identity, CoreSettings(controller_enabled=True))
+
+    def has(self, member: SimNode, mtu: int) -> bool:
+        """Tell whether a member has heard of a change."""
+        return member.configs[self.network].mtu == mtu
+
+
+@pytest.mark.parametrize("validation_delay", [0.05, BUSY], ids=["checked", "not checked yet"])
+def test_a_controller_and_root_that_was_killed_reaches_all_members_at_once(
+    validation_delay: float,
+) -> None:
+    mesh = Alone(validation_delay=validation_delay)
+    mesh.run(1)
+    mesh.controller.restart()
+    mesh.run(0.1)
+    mesh.controller.update(mesh.network, mtu=1400)
+    mesh.wait_until(lambda: all(mesh.has(member, 1400) for member in mesh.members), limit=0.5)
+
+
+def test_a_false_proof_of_work_that_a_kill_left_unchecked_is_found_out_after_the_start() -> None:
+    mesh = Alone(validation_delay=BUSY)
+    false = mesh.members[0]
+    mesh.root.rejected[false.address] = None
+    mesh.run(1)
+    mesh.root.validation_delay = 0.05
+    mesh.controller.restart()
+    mesh.run(5)
+    assert f"peers.d/{false.address:010x}.peer" not in mesh.root.disk
+    assert mesh.root.peer(false.address) is None

@@ -44,17 +44,61 @@ def test_a_peer_that_was_reached_is_kept_with_its_endpoint() -> None:
     assert KnownPeer.from_bytes(value) == replace(known(0, 0), protocol=12)
 
 
-def test_nothing_is_kept_of_a_peer_whose_proof_of_work_is_being_checked() -> None:
+def test_a_peer_whose_proof_of_work_is_being_checked_is_kept_as_such() -> None:
     mesh = Mesh(2)
     mesh.run(1)
-    assert files(mesh.nodes[0]) == {}
+    value = files(mesh.nodes[0])[state_key(mesh.nodes[1].address)]
+    assert value is not None
+    assert KnownPeer.from_bytes(value) == KnownPeer(identity(1).public, endpoints=(endpoint(1),))
+
+
+def test_peers_that_are_kept_unchecked_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_UNCHECKED", 2)
+    mesh = Mesh(6)
+    mesh.run(1)
+    assert len(files(mesh.nodes[0])) == 2
+
+
+def test_the_others_are_kept_when_they_were_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MAX_UNCHECKED", 2)
+    mesh = Mesh(6)
+    mesh.run(1)
+    validate(mesh.nodes[0], mesh)
+    assert len(files(mesh.nodes[0])) == 5
+
+
+def test_nothing_is_kept_of_a_peer_that_falls_silent_before_it_was_checked() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    mesh.blocked = {(1, 0)}
+    mesh.run(2 * ACTIVITY_TIMEOUT)
+    assert files(mesh.nodes[0])[state_key(mesh.nodes[1].address)] is None
+
+
+def test_a_peer_that_was_kept_unchecked_is_checked_after_the_start() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    mesh.restart(0, [replace(known(1, 1), protocol=0)])
+    mesh.run(0.1)
+    assert has_path(mesh, 0, 1)
+    assert mesh.nodes[0].vl1.take_validations() == [identity(1).public]
+
+
+def test_a_peer_that_was_checked_is_not_checked_again_after_the_start() -> None:
+    mesh = Mesh(2)
+    mesh.run(1)
+    mesh.restart(0, [known(1, 1)])
+    mesh.run(0.1)
+    assert mesh.nodes[0].vl1.take_validations() == []
 
 
 def test_a_peer_is_kept_once_its_proof_of_work_was_found_good() -> None:
     mesh = Mesh(2)
     mesh.run(1)
     validate(mesh.nodes[0], mesh)
-    assert list(files(mesh.nodes[0])) == [state_key(mesh.nodes[1].address)]
+    value = files(mesh.nodes[0])[state_key(mesh.nodes[1].address)]
+    assert value is not None
+    assert KnownPeer.from_bytes(value).protocol == 12
 
 
 def test_what_did_not_change_is_not_written_again() -> None:

@@ -334,6 +334,14 @@ class Introductions:
         self.validations.append(identity)
         return self._topology.admit(identity, cipher, now, is_provisional=True)
 
+    def admit_unchecked(self, identity: Identity, now: Now) -> Peer | None:
+        """Make a peer of an identity that is known from before, but was not checked then."""
+        if not self._provisional.add(identity):
+            self._ctx.stats.drop(Drop.RATE_LIMITED)
+            return None
+        self.validations.append(identity)
+        return self._topology.add_peer(identity, now, is_provisional=True)
+
     def validated(self, identity: Identity, ok: bool, now: Now) -> None:
         """Take the verdict on a proof of work; a peer that failed goes."""
         self._provisional.judged(identity, ok, now)

@@ -56,6 +56,7 @@ class Vl1:
         self._contacts: dict[Address, RootContact] = {}
         self._moons = MoonSeeker(ctx, self.topology, self.introductions)
         self.topology.prober = self.introductions
+        self.topology.admit_unchecked = self.introductions.admit_unchecked
         self.topology.ask = self.introductions.ask_whois
         self.topology.peer_known = self._peer_known
         self.topology.peer_gone = self._peer_gone

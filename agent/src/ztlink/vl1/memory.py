@@ -1,9 +1,10 @@
 """Peers from before the start: whom we knew, and where they were (wire.adoc#state-peers).
 
 What a file says is worth this much and no more: the identity is bound to its address, as it was
-when its proof of work had been checked; the endpoints are worth a greeting, and become paths by an
-answer, as all endpoints do. Versions are not taken from files, so that the first probe of a peer is
-a HELLO, which tells a peer that has forgotten us who we are.
+when its proof of work had been checked, which is still to be done where the file has no version;
+the endpoints are worth a greeting, and become paths by an answer, as all endpoints do. Versions are
+not taken from files, so that the first probe of a peer is a HELLO, which tells a peer that has
+forgotten us who we are.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,6 +26,9 @@ MAX_GREETED: Final = 4
 """Endpoints of a peer that are tried, the best first."""
 MAX_KNOWN: Final = 16_384
 MAX_ENDPOINTS: Final = 8
+MAX_UNCHECKED: Final = 1024
+"""Files of peers whose proof of work is being checked: strangers cannot have more written than
+that, and what comes of the checks."""
 _ALIVE: Final = (PathState.CONFIRMED, PathState.STALE)
 
 
@@ -49,6 +53,8 @@ class Memory:
         self._doubted: set[Address] = set()
         self._written: dict[Address, KnownPeer] = dict(self._known)
         """What the files of present peers hold."""
+        self._unchecked: set[Address] = set()
+        """Peers that are kept although their proof of work is being checked."""
         self._silent = dict.fromkeys(a for a, r in reversed(self._known.items()) if not r.endpoints)
         """Whose files are kept for their identity alone, the oldest first."""
 
@@ -115,6 +121,7 @@ class Memory:
     def judged(self, address: Address, ok: bool) -> None:
         """Take the verdict on a proof of work: what is good needs no more proof."""
         self._doubted.discard(address)
+        self._unchecked.discard(address)
         self._unproven.pop(address, None)
         if not ok and self._written.pop(address, None) is not None:
             self._silent.pop(address, None)
@@ -123,10 +130,17 @@ class Memory:
     # -- for the next start ------------------------------------------------------------------
 
     def note(self, peer: Peer) -> None:
-        """Keep where a peer is reached, if that changed; nothing of one that is being checked."""
-        if peer.is_provisional:
-            return
-        self._unproven.pop(peer.address, None)  # it has, or had, a path: it answered
+        """Keep where a peer is reached, if that changed.
+
+        One that is being checked is kept without its version: a process that is killed shall find
+        it again, and check it then.
+        """
+        if not peer.is_provisional:
+            self._unproven.pop(peer.address, None)  # it has, or had, a path: it answered
+        elif peer.address not in self._unchecked:
+            if len(self._unchecked) >= MAX_UNCHECKED:
+                return
+            self._unchecked.add(peer.address)
         endpoints = _endpoints(peer)
         written = self._written.get(peer.address)
         if not endpoints and written is not None:
@@ -140,6 +154,10 @@ class Memory:
         written = self._written.pop(peer.address, None)
         if written is None:
             return
+        if peer.is_provisional:
+            self._unchecked.discard(peer.address)
+            self._ctx.events.append(StateChanged(state_key(peer.address), None))
+            return
         self._write(peer, (), written)
         self._written.pop(peer.address, None)
         self._silent[peer.address] = None
@@ -151,8 +169,10 @@ class Memory:
     def _write(
         self, peer: Peer, endpoints: tuple[Endpoint, ...], written: KnownPeer | None
     ) -> None:
-        version = peer.version or (0, 0, 0)
-        record = KnownPeer(peer.identity, peer.protocol, version, endpoints)
+        record = KnownPeer(peer.identity, endpoints=endpoints)
+        if not peer.is_provisional:
+            version = peer.version or (0, 0, 0)
+            record = KnownPeer(peer.identity, peer.protocol, version, endpoints)
         if record != written and (written is not None or len(self._written) < 2 * MAX_KNOWN):
             self._silent.pop(peer.address, None)
             self._written[peer.address] = record

@@ -72,6 +72,8 @@ class Topology:
     """Who is who. The only owner of `Peer` objects."""
 
     prober: Prober
+    admit_unchecked: Callable[[Identity, Now], Peer | None]
+    """Makes a peer and has its proof of work checked; None where too many are."""
     ask: Callable[[Address, Now], bool]
     """Sends a WHOIS; False where no root is reachable."""
     peer_known: Callable[[Peer, Now], None]
@@ -169,10 +171,14 @@ class Topology:
         peer = self.peers.get(address)
         if peer is None:
             known = self.memory.recall(address, now)
-            return self.add_peer(known.identity, now) if known is not None else None
+            if known is not None:
+                add = self.add_peer if known.protocol else self.admit_unchecked
+                return add(known.identity, now)
         return peer
 
-    def add_peer(self, identity: Identity, now: Now) -> Peer | None:
+    def add_peer(
+        self, identity: Identity, now: Now, *, is_provisional: bool = False
+    ) -> Peer | None:
         """Make a peer of an identity that is not known yet; None where its keys are unusable."""
         if is_reserved(identity.address) or identity.address == self._ctx.address:
             return None
@@ -180,7 +186,7 @@ class Topology:
             cipher = PeerCipher(derive_session_keys(agree(self._ctx.identity, identity)))
         except CryptoError:
             return None
-        return self.admit(identity, cipher, now)
+        return self.admit(identity, cipher, now, is_provisional=is_provisional)
 
     def admit(
         self, identity: Identity, cipher: PeerCipher, now: Now, *, is_provisional: bool = False

@@ -88,7 +88,7 @@ class Agent:
         core = make_core(self._settings, self._store, identity, planet, underlay)
         udp = UdpDriver()
         loop = asyncio.get_running_loop()
-        pump = Pump(core, udp, partial(_post, loop, self._events), self._validator)
+        pump = Pump(core, udp, partial(self._post, loop), self._validator)
         await asyncio.to_thread(underlay.open, udp)
         port = underlay.bound.primary
         self._settings = replace(self._settings, port=port)
@@ -161,6 +161,13 @@ class Agent:
             for task in running:
                 task.cancel()
 
+    def _post(self, loop: asyncio.AbstractEventLoop, event: Event) -> None:
+        """Take an event in the pump's thread; the state in it need not wait for our loop."""
+        if isinstance(event, StateChanged):
+            self._writer.put(event.key, event.value)
+        else:
+            _call(loop, self._events.put_nowait, event)
+
     # -- tasks -------------------------------------------------------------------------------
 
     async def _follow_events(self, underlay: Underlay, services: "Services") -> None:
@@ -181,17 +188,11 @@ class Agent:
             case NetworkLeft():
                 self._kept.discard(event.network_id)
                 self._writer.forget_network(event.network_id)
-            case StateChanged():
-                self._writer.put(event.key, event.value)
 
     def _keep_rest(self) -> None:
         """Keep what the core told last, when nobody followed its events any more."""
         while not self._events.empty():
             self._keep(self._events.get_nowait())
-
-
-def _post(loop: asyncio.AbstractEventLoop, queue: "asyncio.Queue[Event]", event: Event) -> None:
-    _call(loop, queue.put_nowait, event)
 
 
 def _call(

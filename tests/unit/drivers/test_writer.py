@@ -116,6 +116,29 @@ def test_what_is_urgent_does_not_wait_for_what_is_gathered(
     ]
 
 
+def test_what_is_gathered_is_written_in_time_although_there_is_always_something_urgent(
+    writer: StateWriter, disk: SlowStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ztlink.drivers.writer.GATHERING", 0.0)
+    write, is_over = disk.write, threading.Event()
+
+    def write_and_cause(key: str, value: bytes | None, mode: int, *, is_flushed: bool) -> None:
+        if key == "planet" and len(disk.written) < 50:
+            writer.put("planet", b"another")
+        elif key == "planet":
+            is_over.set()
+        write(key, value, mode, is_flushed=is_flushed)
+
+    monkeypatch.setattr(disk, "write", write_and_cause)
+    writer.put("planet", b"first")
+    disk.is_writing.wait()
+    writer.put("peers.d/ba52bb0e23.peer", b"peer")
+    disk.may_write.set()
+    is_over.wait()
+    order = [key for key, _, _ in disk.written]
+    assert "peers.d/ba52bb0e23.peer" in order[:5]
+
+
 def test_what_is_left_is_written_in_the_end(writer: StateWriter, disk: SlowStore) -> None:
     disk.may_write.set()
     writer.put("peers.d/ba52bb0e23.peer", b"peer")

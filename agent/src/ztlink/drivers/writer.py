@@ -10,6 +10,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
+from ztlink.drivers.clock import read_clock
 from ztlink.drivers.store import (
     PEERS,
     PLACEHOLDER,
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 GATHERING: Final = 0.5
 """Seconds for which values that can be learnt again are gathered: a path that flaps is written
-twice a second."""
+twice a second. They wait no longer, however much else there is to write."""
 MAX_PENDING: Final = 65_536
 """More files than a node has peers."""
 
@@ -43,6 +44,7 @@ class StateWriter:
         self._store = store
         self._urgent: dict[str, _Value] = {}
         self._gathered: dict[str, _Value] = {}
+        self._gathered_until = 0.0
         self._changed = threading.Condition()
         self._is_stopping = False
         self._is_busy = False
@@ -61,6 +63,8 @@ class StateWriter:
             if not key.startswith(f"{PEERS}/"):
                 self._urgent[key] = value
             elif key in self._gathered or len(self._gathered) < MAX_PENDING:
+                if not self._gathered:
+                    self._gathered_until = read_clock().mono + GATHERING
                 self._gathered[key] = value
             self._changed.notify_all()
 
@@ -99,11 +103,11 @@ class StateWriter:
                 self._is_busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(self._has_work)
-                if not self._cannot_wait():
-                    self._changed.wait_for(self._cannot_wait, GATHERING)
+                remaining = self._gathered_until - read_clock().mono
+                is_early = remaining > 0.0 and self._changed.wait_for(self._cannot_wait, remaining)
                 is_last = self._is_stopping
                 work, self._urgent = self._urgent, {}
-                if not work or is_last or self._is_hurried:
+                if not is_early or is_last or self._is_hurried:
                     work, self._gathered = work | self._gathered, {}
                     self._is_hurried = False
                 self._is_busy = True

@@ -20,7 +20,7 @@ from tests.lab.api import JsonObject
 from tests.lab.background import Background
 from tests.lab.errors import LabError
 from tests.lab.lab import Host, Lab
-from tests.lab.measure import Pings, parse_pings
+from tests.lab.measure import Pings, parse_ended_pings
 from tests.lab.mesh import Side, Workshop
 from tests.lab.node import LabNode
 from tests.lab.ours import ZtlinkNode
@@ -125,7 +125,7 @@ class Pinging:
     _process: "subprocess.Popen[str] | None" = None
 
     def __enter__(self) -> Self:
-        argv = (*self.host.namespace.entry, "ping", "-n", "-q", "-i0.005", self.target)
+        argv = (*self.host.namespace.entry, "ping", "-n", "-i0.005", self.target)
         self._process = subprocess.Popen(  # noqa: S603 - ours
             argv, stdout=subprocess.PIPE, text=True
         )
@@ -139,7 +139,7 @@ class Pinging:
     ) -> None:
         assert self._process is not None
         self._process.send_signal(signal.SIGINT)  # it says what it has seen
-        self.pings = parse_pings(self._process.communicate(timeout=TIMEOUT)[0])
+        self.pings = parse_ended_pings(self._process.communicate(timeout=TIMEOUT)[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from tests.lab.errors import LabError
@@ -17,6 +17,7 @@ from tests.lab.wait import Stopwatch, wait_until
 
 _PING_COUNTS: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 _PING_TIMES: Final = re.compile(r"= ([\d.]+)/([\d.]+)/([\d.]+)/")
+_PING_ANSWER: Final = re.compile(r"bytes from .*icmp_seq=(\d+) ")
 _IPERF_PORT: Final = 5201
 _IPERF_MARGIN: Final = 15.0
 _DATAGRAM_INTERVAL: Final = 0.2
@@ -60,6 +61,17 @@ def parse_pings(text: str) -> Pings:
     nothing = float("nan")
     shortest, average, longest = map(float, times.groups()) if times else (nothing,) * 3
     return Pings(int(counts[1]), int(counts[2]), shortest, average, longest)
+
+
+def parse_ended_pings(text: str) -> Pings:
+    """Read what a `ping` printed that was ended, with a line for each answer.
+
+    What was under way then is not lost: only what a later one was answered before is.
+    """
+    numbers = {int(number) for number in _PING_ANSWER.findall(text)}
+    if not numbers:
+        raise LabError(f"ping: no answer in {text[-300:]!r}")
+    return replace(parse_pings(text), sent=max(numbers), received=len(numbers))
 
 
 def ping(

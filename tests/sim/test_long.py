@@ -75,8 +75,10 @@ def test_the_day_is_longer_than_three_windows_of_certificates() -> None:
 def test_a_member_that_keeps_one_thing_a_minute_is_found_out() -> None:
     apply = Network.apply
 
-    def apply_and_keep(network: Network, config: NetworkConfig, now: Now) -> None:
-        apply(network, config, now)
+    def apply_and_keep(
+        network: Network, config: NetworkConfig, now: Now, *, is_cached: bool = False
+    ) -> None:
+        apply(network, config, now, is_cached=is_cached)
         vars(network).setdefault("kept", []).append(config)
 
     with patch.object(Network, "apply", apply_and_keep):

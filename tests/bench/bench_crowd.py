@@ -7,8 +7,8 @@ process: they speak the real protocol over the laboratory's network. When a chan
 is what the kernel says of its datagram; when it is applied depends on how busy that one process
 is. Meanwhile a node with a device pings the controller over another of its networks, and somebody
 asks its API. With ZEROTIER_ONE naming a built zerotier-one, the original is measured in the same
-run. With --restart our controller, once it has checked all proofs of work and keeps its peers, is
-killed and changes the network as soon as it is back; the original, as a root of its own, forgets
+run. With --restart our controller, once it keeps its peers, most of whose proofs of work are still
+to be checked, is killed and changes the network as soon as it is back; the original, as a root of its own, forgets
 its members for minutes then. The machine is what it is: compare columns, not tables.
 """
 

@@ -8,8 +8,9 @@ is what the kernel says of its datagram; when it is applied depends on how busy 
 is. Meanwhile a node with a device pings the controller over another of its networks, and somebody
 asks its API. With ZEROTIER_ONE naming a built zerotier-one, the original is measured in the same
 run. With --restart our controller, once it keeps its peers, most of whose proofs of work are still
-to be checked, is killed and changes the network as soon as it is back; the original, as a root of its own, forgets
-its members for minutes then. The machine is what it is: compare columns, not tables.
+to be checked, is killed and changes the network as soon as it is back; the original, as a root of
+its own, forgets its members for minutes then. The machine is what it is: compare columns, not
+tables.
 """
 
 import argparse

@@ -29,6 +29,7 @@ HEARTBEAT_TIME: Final = 20.0
 CALM: Final = 120.0
 """Seconds in which all is mended that was broken before."""
 MEETING: Final = 120.0
+"""Seconds in which all members meet."""
 MOMENTS: Final = 3
 MOMENT: Final = 11.0
 """Seconds; beyond the life of a request."""
@@ -82,13 +83,13 @@ class LongMesh(PrivateMesh):
         self._again(self._fault_interval, end - calm, self._do_something)
         self.world.run(seconds)
 
-    def meet(self, seconds: float) -> None:
+    def meet(self) -> None:
         """Have every pair of members exchange a ping: what follows are no first meetings."""
         pairs = list(combinations(self.members, 2))
         for number, (one, other) in enumerate(pairs):
-            after = seconds * number / len(pairs)
+            after = MEETING * number / len(pairs)
             self.world.schedule.after(after, partial(self._meet, one, other))
-        self.world.run(seconds)
+        self.world.run(MEETING)
 
     def _meet(self, one: SimNode, other: SimNode) -> None:
         self.ping(one, other, self.network)
@@ -104,7 +105,7 @@ class LongMesh(PrivateMesh):
         Who is met again is known, however long ago it was met: so the same is held each time but
         for what grew. Of several moments the least counts, as what is under way comes and goes.
         """
-        self.meet(MEETING)
+        self.meet()
         moments = []
         for _ in range(MOMENTS):
             self.world.run(MOMENT)

@@ -23,6 +23,7 @@ class Lived:
     def __init__(self, seed: int, members: int, seconds: float, fault_interval: float) -> None:
         self.mesh = LongMesh(seed, members, fault_interval=fault_interval)
         self.mesh.wait_joined(self.mesh.network)
+        self.mesh.meet()
         self.mesh.live(seconds / 2, calm=CALM)
         self.weight_before = self.mesh.weigh()
         self.mesh.live(seconds / 2, calm=CALM)

@@ -146,7 +146,7 @@ def test_a_controller_and_root_that_was_killed_reaches_all_members_at_once(
     mesh.controller.restart()
     mesh.run(0.1)
     mesh.controller.update(mesh.network, mtu=1400)
-    mesh.wait_until(lambda: all(mesh.has(member, 1400) for member in mesh.members), limit=0.5)
+    assert mesh.wait_until(lambda: all(mesh.has(m, 1400) for m in mesh.members)) < 0.5
 
 
 def test_a_false_proof_of_work_that_a_kill_left_unchecked_is_found_out_after_the_start() -> None:

@@ -8,15 +8,19 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Final, Self
 
 _CODE: Final = (type, ModuleType, FunctionType, BuiltinFunctionType)
-_TEXTS: Final = (str, bytes, bytearray)
+_THAT_GROW: Final = (dict, list, set, deque, bytes, bytearray)
+"""Tuples are left out: of equal ones there are as many as it happens."""
 _LISTS: Final = (list, tuple, set, frozenset, deque)
-
-
 SHARE: Final = 0.1
 """By which a kind of table may grow with nothing wrong: paths and probes come and go by chance."""
 SPARE: Final = 8
 """More of each core by which it may; what one keeps every minute is more before long."""
-SHARE_OF_OBJECTS: Final = 0.03
+SHARE_OF_OBJECTS: Final = 0.05
+SPARE_OBJECTS: Final = 100
+"""The same for all objects together: coarse, for what is held by no table."""
+_SPARES: Final = {"DeadlineQueue._heap": 100, "Requests._requests": 100}
+"""More of each core by which these may: deadlines that are void, up to as many as are in force, and
+what was asked in the last ten seconds, which is every path or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,10 @@ class Weight:
         grown = [
             f"{name}: {self.tables[name]} -> {size}"
             for name, size in sorted(later.tables.items())
-            if size > self.tables[name] * (1.0 + SHARE) + SPARE * self.cores
+            if size > self.tables[name] * (1.0 + SHARE) + _SPARES.get(name, SPARE) * self.cores
         ]
-        if later.objects > self.objects * (1.0 + SHARE_OF_OBJECTS):
+        most = self.objects * (1.0 + SHARE_OF_OBJECTS) + SPARE_OBJECTS * self.cores
+        if later.objects > most:
             grown.append(f"objects: {self.objects} -> {later.objects}")
         return grown
 
@@ -65,7 +70,7 @@ def count_objects(roots: Iterable[object]) -> int:
 
 
 def table_sizes(roots: Iterable[object]) -> Counter[str]:
-    """Return how long the tables, lists and texts in our objects are, by `Class.attribute`.
+    """Return how long the tables, lists and bytes in our objects are, by `Class.attribute`.
 
     Those of all objects of a class count together, and those inside of such as
     `Class.attribute[]`.
@@ -78,7 +83,7 @@ def table_sizes(roots: Iterable[object]) -> Counter[str]:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, (dict, *_LISTS, *_TEXTS)):
+        if isinstance(one, _THAT_GROW):
             sizes[name] += len(one)
         waiting += _parts(name, one)
     return sizes

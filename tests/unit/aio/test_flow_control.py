@@ -18,7 +18,7 @@ class Writer(asyncio.Protocol):
         self.is_paused = False
 
 
-class Waiting(FlowControl):
+class Waiting(FlowControl[bytes]):
     """A transport with so many bytes waiting."""
 
     def __init__(self, protocol: asyncio.Protocol) -> None:
@@ -60,3 +60,46 @@ async def test_what_a_transport_does_not_know_is_the_default() -> None:
     transport = Waiting(Writer())
     known = transport.get_extra_info("peername"), transport.get_extra_info("cipher", "none")
     assert known == (("10.0.0.1", 80), "none")
+
+
+class Closing(FlowControl[bytes]):
+    """A transport that counts its ends."""
+
+    def __init__(self, waiting: bytes = b"") -> None:
+        super().__init__({}, asyncio.get_running_loop())
+        if waiting:
+            self._unwritten.append(waiting)
+            self._unwritten_size = len(waiting)
+        self.ends = 0
+
+    def finish(self) -> None:
+        self._finish()
+
+    def _finish(self) -> None:
+        self.ends += self._become_lost()
+
+
+async def test_a_transport_with_nothing_waiting_closes_at_once() -> None:
+    transport = Closing()
+    transport.close()
+    assert (transport.ends, transport.is_closing()) == (1, True)
+
+
+async def test_a_transport_closes_after_what_waits() -> None:
+    transport = Closing(b"waiting")
+    transport.close()
+    assert (transport.ends, transport.is_closing()) == (0, True)
+
+
+async def test_a_transport_ends_once() -> None:
+    transport = Closing()
+    transport.finish()
+    transport.close()
+    transport.finish()
+    assert transport.ends == 1
+
+
+async def test_what_waits_at_the_end_is_dropped() -> None:
+    transport = Closing(b"waiting")
+    transport.finish()
+    assert transport.get_write_buffer_size() == 0

@@ -1,7 +1,6 @@
 """UDP sockets of a stack as asyncio transports."""
 
 import asyncio
-import collections
 import errno
 from ipaddress import ip_address
 from typing import Any
@@ -22,7 +21,7 @@ MAX_DATAGRAM = 65_507
 """Bytes that a UDP datagram over IPv4 may carry."""
 
 
-class DatagramTransport(FlowControl, asyncio.DatagramTransport):
+class DatagramTransport(FlowControl[tuple[bytes, Endpoint]], asyncio.DatagramTransport):
     """One UDP socket, connected where `remote` is given."""
 
     def __init__(
@@ -40,10 +39,6 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
         self._socket = socket
         self._protocol = protocol
         self._remote = remote
-        self._unsent: collections.deque[tuple[bytes, Endpoint]] = collections.deque()
-        self._unsent_size = 0
-        self._is_closing = False
-        self._is_lost = False
         flows.add("udp", socket, self)
         flows.loop.call_soon(protocol.connection_made, self)
 
@@ -67,15 +62,6 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
         """End, because the network does."""
         self._finish(error)
 
-    def _lose(self, error: Exception | None) -> None:
-        if self._is_lost:
-            return
-        self._is_lost = self._is_closing = True
-        self._unsent.clear()
-        self._unsent_size = 0
-        self._flows.remove("udp", self._socket)
-        self._flows.loop.call_soon(self._protocol.connection_lost, error)
-
     # -- from the application ----------------------------------------------------------------
 
     def sendto(self, data: Buffer, addr: Any = None) -> None:
@@ -88,9 +74,9 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
             self._protocol.error_received(error)
             return
         content = bytes(data)
-        if self._unsent or not self._send(content, remote):
-            self._unsent.append((content, remote))
-            self._unsent_size += len(content)
+        if self._unwritten or not self._send(content, remote):
+            self._unwritten.append((content, remote))
+            self._unwritten_size += len(content)
             self.pause_if_full()
 
     def _target(self, addr: Any) -> Endpoint:
@@ -116,27 +102,11 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
         return is_taken
 
     def _send_rest(self) -> None:
-        while self._unsent and self._send(*self._unsent[0]):
-            content, _ = self._unsent.popleft()
-            self._unsent_size -= len(content)
+        while self._unwritten and self._send(*self._unwritten[0]):
+            content, _ = self._unwritten.popleft()
+            self._unwritten_size -= len(content)
         self.resume_if_drained()
-        if self._is_closing and not self._unsent:
-            self._finish()
-
-    def get_write_buffer_size(self) -> int:
-        """Return the bytes that the stack has not taken yet."""
-        return self._unsent_size
-
-    def is_closing(self) -> bool:
-        """Tell whether the socket is closing or closed."""
-        return self._is_closing
-
-    def close(self) -> None:
-        """Close, after what waits was sent."""
-        if self._is_closing:
-            return
-        self._is_closing = True
-        if not self._unsent:
+        if self._is_closing and not self._unwritten:
             self._finish()
 
     def abort(self) -> None:
@@ -144,6 +114,7 @@ class DatagramTransport(FlowControl, asyncio.DatagramTransport):
         self._finish()
 
     def _finish(self, error: Exception | None = None) -> None:
-        if not self._is_lost:
+        if self._become_lost():
             self._flows.stack.close_udp(self._socket)
-            self._lose(error)
+            self._flows.remove("udp", self._socket)
+            self._flows.loop.call_soon(self._protocol.connection_lost, error)

@@ -6,7 +6,6 @@ what a paused protocol does not take stays in the stack, whose window closes.
 """
 
 import asyncio
-import collections
 import logging
 from asyncio import constants
 from collections.abc import Callable, Iterable
@@ -45,7 +44,7 @@ def socket_name(endpoint: Endpoint) -> tuple[str, int] | tuple[str, int, int, in
     return str(endpoint.ip), endpoint.port, 0, 0
 
 
-class StreamTransport(FlowControl, asyncio.Transport):
+class StreamTransport(FlowControl[memoryview], asyncio.Transport):
     """One TCP connection; made with `connection_made` still to be called by `begin`."""
 
     _start_tls_compatible = True
@@ -65,11 +64,7 @@ class StreamTransport(FlowControl, asyncio.Transport):
         self._connection = connection
         self._on_lost = on_lost
         self._remote = remote
-        self._unwritten: collections.deque[memoryview] = collections.deque()
-        self._unwritten_size = 0
         self._is_paused = False
-        self._is_closing = False
-        self._is_lost = False
         self._has_begun = False
         self._wants_eof = False
         self._peer_finished = False
@@ -112,13 +107,9 @@ class StreamTransport(FlowControl, asyncio.Transport):
 
     def lose(self, error: Exception | None) -> None:
         """End: the connection is gone already."""
-        if self._is_lost:
-            return
-        self._is_lost = self._is_closing = True
-        self._unwritten.clear()
-        self._unwritten_size = 0
-        self._flows.remove("tcp", self._connection)
-        self._flows.loop.call_soon(self._tell_lost, error)
+        if self._become_lost():
+            self._flows.remove("tcp", self._connection)
+            self._flows.loop.call_soon(self._tell_lost, error)
 
     def _tell_lost(self, error: Exception | None) -> None:
         try:
@@ -243,10 +234,6 @@ class StreamTransport(FlowControl, asyncio.Transport):
         if not self._unwritten:
             self._shutdown()
 
-    def get_write_buffer_size(self) -> int:
-        """Return the bytes that the stack has not taken yet."""
-        return self._unwritten_size
-
     def _write_rest(self) -> None:
         tcp, now = self._flows.stack.tcp, self._flows.now
         while self._unwritten:
@@ -270,18 +257,6 @@ class StreamTransport(FlowControl, asyncio.Transport):
         self._flows.flush()
 
     # -- from the application: the end -------------------------------------------------------
-
-    def is_closing(self) -> bool:
-        """Tell whether the connection is closing or closed."""
-        return self._is_closing
-
-    def close(self) -> None:
-        """Close, after what was written is with the stack; it delivers that and its end."""
-        if self._is_closing:
-            return
-        self._is_closing = True
-        if not self._unwritten:
-            self._finish()
 
     def _finish(self) -> None:
         self._flows.close_connection(self._connection)

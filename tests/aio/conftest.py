@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.aio.overlay import Overlay, ip_of
+from tests.aio.target import Target
 from ztlink.aio.network import Network
 
 
@@ -39,3 +40,10 @@ async def pair(overlay: Overlay) -> AsyncIterator[Pair]:
     network_id = overlay.make_network()
     async with overlay.node(1) as one, overlay.node(2) as other:
         yield Pair(await one.join(network_id), await other.join(network_id))
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    """Whom a proxy dials."""
+    async with Target.listening() as made:
+        yield made

@@ -3,50 +3,18 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.aio.target import LOOPBACK, Target
 from ztlink.proxy import socks
 from ztlink.proxy.forward import port_of
-from ztlink.proxy.relay import Stream
 from ztlink.proxy.socks import Credentials, Reply, reply_for
 
-LOOPBACK = "127.0.0.1"
 GREETING = b"\x05\x01\x00"
 CONNECT_IPV4 = b"\x05\x01\x00\x01\x0a\x00\x00\x05\x00\x50"
-
-
-class Target:
-    """Somebody to dial, who notes whom he was asked for and echoes."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
-        self.error: OSError | None = None
-        self.port = 0
-
-    async def dial(self, host: str, port: int) -> Stream:
-        self.asked.append((host, port))
-        if self.error is not None:
-            raise self.error
-        return Stream(*await asyncio.open_connection(LOOPBACK, self.port))
-
-
-async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(await reader.read())
-    writer.close()
-
-
-@pytest.fixture
-async def target() -> AsyncIterator[Target]:
-    server = await asyncio.start_server(echo, LOOPBACK, 0)
-    made = Target()
-    made.port = port_of(server)
-    yield made
-    server.close()
-    await server.wait_closed()
 
 
 async def say(target: Target, said: bytes, credentials: Credentials | None = None) -> bytes:
@@ -141,6 +109,6 @@ def test_errors_have_the_replies_that_the_rfc_names(error: OSError, reply: Reply
 
 @given(st.binary(max_size=64))
 async def test_any_bytes_end_in_an_answer_or_a_close(said: bytes) -> None:
-    nobody = Target()
+    nobody = Target(0)
     nobody.error = ConnectionRefusedError()
     assert len(await say(nobody, said)) <= 16

@@ -5,30 +5,22 @@ may use it, and nobody else.
 """
 
 import asyncio
-import errno
 import os
 import socket
 from collections.abc import Callable
-from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from ssl import SSLContext
 from typing import Any, Final
 
 from ztlink.aio import tls
+from ztlink.aio.errors import NameNotFound
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import NetworkId, format_network_id
+from ztlink.proxy import socks
 from ztlink.proxy.relay import Stream
-from ztlink.proxy.socks import Reply
 
 MAX_PATH: Final = 107
 """Bytes of a Unix socket's name."""
-_GREETING: Final = b"\x05\x01\x00"
-_ERRNO: Final = {
-    int(Reply.REFUSED): errno.ECONNREFUSED,
-    int(Reply.HOST_UNREACHABLE): errno.EHOSTUNREACH,
-    int(Reply.NETWORK_UNREACHABLE): errno.ENETUNREACH,
-    int(Reply.NOT_ALLOWED): errno.EACCES,
-}
 
 
 class HolderGone(ZtError, OSError):
@@ -83,6 +75,10 @@ class HeldNetwork:
         return Stream(*await asyncio.open_unix_connection(sock=await self._open(loop, host, port)))
 
     async def _open(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+        try:
+            request = socks.encode_connect(host, port)
+        except ValueError as error:
+            raise NameNotFound(f"{host!r} can be no name: {error}") from error
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         opened.setblocking(False)
         try:
@@ -92,29 +88,16 @@ class HeldNetwork:
                 raise HolderGone(
                     error.errno, f"nobody answers on {self._path}: try again"
                 ) from error
-            await loop.sock_sendall(opened, _GREETING + _request(host, port))
-            await _answer(loop, opened, 2)
-            head = await _answer(loop, opened, 4)
-            await _answer(loop, opened, (4 if head[3] == 1 else 16) + 2)
+            await loop.sock_sendall(opened, socks.GREETING + request)
+            await _answer(loop, opened, socks.CHOICE_SIZE)
+            head = await _answer(loop, opened, socks.REPLY_HEAD_SIZE)
+            await _answer(loop, opened, socks.reply_rest(head))
+            if head[1] != socks.Reply.SUCCEEDED:
+                raise socks.error_for(head[1], host, port)
         except BaseException:
             opened.close()
             raise
-        if head[1] != Reply.SUCCEEDED:
-            opened.close()
-            text = f"{host} port {port}: {Reply(head[1]).name.lower().replace('_', ' ')}"
-            raise OSError(_ERRNO.get(head[1], errno.EIO), text)
         return opened
-
-
-def _request(host: str, port: int) -> bytes:
-    try:
-        ip = ip_address(host)
-    except ValueError:
-        name = host.encode("idna")
-        address = bytes([3, len(name)]) + name
-    else:
-        address = bytes([1 if isinstance(ip, IPv4Address) else 4]) + ip.packed
-    return b"\x05\x01\x00" + address + port.to_bytes(2, "big")
 
 
 async def _answer(loop: asyncio.AbstractEventLoop, opened: socket.socket, size: int) -> bytes:

@@ -1,7 +1,7 @@
 """A SOCKS5 server (RFC 1928): CONNECT to names, IPv4 and IPv6; user and password (RFC 1929).
 
 A greeting and a request are a few hundred bytes at most and have ten seconds; whatever they hold,
-nothing but `SocksError` comes of it.
+nothing but `SocksError` comes of it. What a client says is here too: numbers are here alone.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from ztlink.errors import RemoteProtocolError
+from ztlink.ids import IpAddress
 from ztlink.proxy.relay import Dial, Stream, finish, relay
 from ztlink.proxy.serving import serving
 
@@ -185,6 +186,49 @@ async def _refuse(client: Stream, reply: Reply) -> None:
 
 def _encode_reply(reply: Reply, bound: tuple[str, int] | None) -> bytes:
     ip = ip_address(bound[0]) if bound else IPv4Address(0)
-    kind = _KIND_IPV4 if ip.version == 4 else _KIND_IPV6
     port = struct.pack(">H", bound[1] if bound else 0)
-    return bytes([VERSION, reply, 0, kind]) + ip.packed + port
+    return bytes([VERSION, reply, 0]) + _encode_ip(ip) + port
+
+
+def _encode_ip(ip: IpAddress) -> bytes:
+    return bytes([_KIND_IPV4 if ip.version == 4 else _KIND_IPV6]) + ip.packed
+
+
+# -- the other side: a client that needs no password ----------------------------------------------
+
+GREETING: Final = bytes([VERSION, 1, _METHOD_OPEN])
+"""What a client begins with."""
+CHOICE_SIZE: Final = 2
+"""Bytes of a server's answer to that."""
+REPLY_HEAD_SIZE: Final = 4
+"""Bytes of a reply that tell how many follow."""
+_ERRNO: Final[dict[int, int]] = {
+    Reply.REFUSED: errno.ECONNREFUSED,
+    Reply.HOST_UNREACHABLE: errno.EHOSTUNREACH,
+    Reply.NETWORK_UNREACHABLE: errno.ENETUNREACH,
+    Reply.NOT_ALLOWED: errno.EACCES,
+}
+
+
+def encode_connect(host: str, port: int) -> bytes:
+    """Return a request to connect; ValueError where the host can be no name."""
+    try:
+        target = _encode_ip(ip_address(host))
+    except ValueError:
+        name = host.encode("idna")
+        target = bytes([_KIND_NAME, len(name)]) + name
+    return bytes([VERSION, _COMMAND_CONNECT, 0]) + target + struct.pack(">H", port)
+
+
+def reply_rest(head: bytes) -> int:
+    """Return how many bytes of a reply follow its head; SocksError where that is none."""
+    sizes = {_KIND_IPV4: 4, _KIND_IPV6: 16}
+    if head[0] != VERSION or head[3] not in sizes:
+        raise SocksError(f"a reply that is none: {head.hex()}", Reply.FAILED)
+    return sizes[head[3]] + 2
+
+
+def error_for(reply: int, host: str, port: int) -> OSError:
+    """Return what a reply other than success means to who asked: `reply_for` the other way."""
+    name = Reply(reply).name.lower().replace("_", " ") if reply in set(Reply) else f"reply {reply}"
+    return OSError(_ERRNO.get(reply, errno.EIO), f"{host} port {port}: {name}")

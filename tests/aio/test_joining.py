@@ -11,12 +11,15 @@ from ztlink.aio.errors import (
     ControllerUnreachable,
     JoinTimeout,
     NetworkNotFound,
+    NodeFailed,
     NotAuthorized,
     RootsUnreachable,
 )
 from ztlink.aio.node import Node
+from ztlink.clock import Now
 from ztlink.drivers.home import HeldError
 from ztlink.errors import ConfigError
+from ztlink.node.core import Core
 
 
 async def test_a_member_has_addresses_and_routes(overlay: Overlay) -> None:
@@ -109,6 +112,30 @@ async def test_what_is_no_network_id_is_said(overlay: Overlay) -> None:
     async with overlay.node(3) as node:
         with pytest.raises(ValueError, match="16 hex digits"):
             await node.join("home")
+
+
+def break_down(core: Core, now: Now) -> None:
+    raise ZeroDivisionError("a bug")
+
+
+async def test_a_node_that_failed_says_so_to_who_waits_and_to_who_joins(overlay: Overlay) -> None:
+    network_id = overlay.make_network(private=True)
+    async with overlay.node(3) as node:
+        waiting = asyncio.ensure_future(node.join(network_id))
+        await asyncio.sleep(0.2)
+        node._pump.submit(break_down)  # noqa: SLF001 - a bug, made where one would be
+        with pytest.raises(NodeFailed, match=r"has stopped.*a bug") as caught:
+            await waiting
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        with pytest.raises(NodeFailed, match=r"has stopped.*a bug"):
+            await node.join(overlay.make_network())
+
+
+async def test_a_node_whose_context_has_ended_joins_nothing(overlay: Overlay) -> None:
+    async with overlay.node(3) as node:
+        pass
+    with pytest.raises(NodeFailed, match="its context has ended"):
+        await node.join(overlay.make_network())
 
 
 async def test_events_tell_what_happens(overlay: Overlay) -> None:

@@ -12,6 +12,7 @@ from tests.aio.certificate import contexts
 from tests.aio.conftest import Pair
 from tests.aio.overlay import ip_of
 from ztlink.aio.errors import NetworkUnreachable
+from ztlink.aio.network import Network
 from ztlink.aio.transport import StreamTransport
 
 MEGABYTE = 1 << 20
@@ -31,22 +32,24 @@ async def shout_a_line(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     writer.close()
 
 
+async def ask(network: Network, host: str, port: int, question: bytes) -> bytes:
+    """Say all that there is to say, and return all that is answered."""
+    reader, writer = await network.open_connection(host, port)
+    writer.write(question)
+    writer.write_eof()
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
 async def test_what_is_written_arrives(pair: Pair) -> None:
     server = await pair.other.start_server(shout)
-    reader, writer = await pair.one.open_connection(pair.host, server.port)
-    writer.write(b"hello")
-    writer.write_eof()
-    assert await reader.read() == b"HELLO"
-    writer.close()
+    assert await ask(pair.one, pair.host, server.port, b"hello") == b"HELLO"
 
 
 async def test_ipv6_serves_too(pair: Pair) -> None:
     server = await pair.other.start_server(shout)
-    reader, writer = await pair.one.open_connection(pair.host6, server.port)
-    writer.write(b"hello")
-    writer.write_eof()
-    assert await reader.read() == b"HELLO"
-    writer.close()
+    assert await ask(pair.one, pair.host6, server.port, b"hello") == b"HELLO"
 
 
 async def test_an_answer_may_come_long_after_our_end(pair: Pair) -> None:
@@ -57,11 +60,7 @@ async def test_an_answer_may_come_long_after_our_end(pair: Pair) -> None:
         writer.close()
 
     server = await pair.other.start_server(wait)
-    reader, writer = await pair.one.open_connection(pair.host, server.port)
-    writer.write(b"late")
-    writer.write_eof()
-    assert await reader.read() == b"late"
-    writer.close()
+    assert await ask(pair.one, pair.host, server.port, b"late") == b"late"
 
 
 async def test_a_server_may_speak_first(pair: Pair) -> None:
@@ -154,16 +153,11 @@ async def test_transports_name_both_ends(pair: Pair) -> None:
 
 
 async def test_fifty_connections_at_once(pair: Pair) -> None:
-    async def ask(number: int) -> bytes:
-        reader, writer = await pair.one.open_connection(pair.host, server.port)
-        writer.write(b"number %d" % number)
-        writer.write_eof()
-        answer = await reader.read()
-        writer.close()
-        return answer
-
     server = await pair.other.start_server(shout)
-    answers = await asyncio.gather(*(ask(number) for number in range(50)))
+    questions = (b"number %d" % number for number in range(50))
+    answers = await asyncio.gather(
+        *(ask(pair.one, pair.host, server.port, question) for question in questions)
+    )
     assert answers == [b"NUMBER %d" % number for number in range(50)]
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         NameNotFound,
         NetworkNotFound,
         NetworkUnreachable,
+        NodeFailed,
         NotAuthorized,
         RootsUnreachable,
     )
@@ -30,6 +31,7 @@ _HOMES: Final = {
     "NetworkNotFound": "ztlink.aio.errors",
     "NetworkUnreachable": "ztlink.aio.errors",
     "Node": "ztlink.aio.node",
+    "NodeFailed": "ztlink.aio.errors",
     "NotAuthorized": "ztlink.aio.errors",
     "RootsUnreachable": "ztlink.aio.errors",
 }
@@ -44,6 +46,7 @@ __all__ = [
     "NetworkNotFound",
     "NetworkUnreachable",
     "Node",
+    "NodeFailed",
     "NotAuthorized",
     "RootsUnreachable",
 ]

@@ -349,6 +349,11 @@ def test_a_network_is_joined_before_it_has_a_configuration(store: Store) -> None
     assert store.load_networks() == {NETWORK: None}
 
 
+def test_one_network_is_read_without_the_others(store: Store) -> None:
+    store.write("networks.d/8056c2e21c000001.conf", CONFIG.encode())
+    assert (store.load_network(NETWORK), store.load_network(NetworkId(7))) == (CONFIG, None)
+
+
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 100, CONFIG.encode()[:40]])
 def test_a_configuration_that_cannot_be_read_is_asked_for_again(
     store: Store, content: bytes

@@ -48,6 +48,10 @@ class JoinTimeout(JoinError, TimeoutError):
     """The network answered, but what was waited for did not come in time."""
 
 
+class NodeFailed(JoinError):
+    """The node has ended, or an error has ended it, which is the cause of this one."""
+
+
 class NetworkUnreachable(ZtError, OSError):
     """An address lies outside the network's addresses and routes."""
 

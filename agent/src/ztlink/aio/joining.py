@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from ztlink.aio.errors import JoinError, join_error
+from ztlink.aio.errors import JoinError, NodeFailed, join_error
 from ztlink.ids import Address, NetworkId
 from ztlink.node.events import NetworkStatus
 
@@ -60,7 +60,7 @@ class Standing:
             async with asyncio.timeout(timeout):
                 while not self.is_ready:
                     if self._failure is not None:
-                        raise self._failure
+                        raise failed(self._network_id, self._address, self._failure)
                     if self.status in FATAL:
                         raise self.error()
                     sentence = self.sentence()
@@ -70,3 +70,11 @@ class Standing:
                     await self._pending.wait()
         except TimeoutError:
             raise self.error() from None
+
+
+def failed(network_id: NetworkId, address: Address, cause: BaseException) -> NodeFailed:
+    """Return what to raise where the node cannot go on."""
+    reason = f"the node has stopped, and joins nothing any more: {cause}"
+    error = NodeFailed(network_id, address, reason)
+    error.__cause__ = cause
+    return error

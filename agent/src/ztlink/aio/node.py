@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ztlink.aio.held import can_bind, socket_path
-from ztlink.aio.joining import Standing
+from ztlink.aio.joining import Standing, failed
 from ztlink.aio.network import Network
 from ztlink.clock import Now
 from ztlink.drivers.chance import random_bytes
@@ -25,7 +25,7 @@ from ztlink.drivers.store import Store
 from ztlink.drivers.udp import UdpDriver
 from ztlink.drivers.validator import Validator
 from ztlink.drivers.writer import StateWriter
-from ztlink.errors import ConfigError
+from ztlink.errors import ConfigError, UnavailableError
 from ztlink.ids import NetworkId, format_address, member_mac, parse_network_id
 from ztlink.netstack.stack import Stack
 from ztlink.node.core import Core
@@ -103,6 +103,8 @@ class Node:
         self._networks: dict[NetworkId, Network] = {}
         self._readers: set[asyncio.Queue[Event | None]] = set()
         self._is_online = False
+        self._failure: BaseException | None = None
+        """Why it joins nothing any more."""
 
     # -- life --------------------------------------------------------------------------------
 
@@ -157,11 +159,13 @@ class Node:
     def _fail(self, error: BaseException) -> None:
         """End what is open: the node cannot go on."""
         logger.error("the node failed", exc_info=error)
+        self._failure = error
         for network in self._networks.values():
             network.close(f"the node failed: {error}")
             network.standing.fail(error)
 
     async def _close_networks(self) -> None:
+        self._failure = self._failure or UnavailableError("its context has ended")
         for network in self._networks.values():
             network.close("the node has ended")
         deadline = asyncio.get_running_loop().time() + CLOSING_TIME
@@ -221,10 +225,13 @@ class Node:
         `on_waiting` is called with a sentence for each thing that is waited for. In the end a
         JoinError names what was missing: NotAuthorized, NetworkNotFound, ControllerUnreachable,
         RootsUnreachable, AuthenticationRequired or JoinTimeout; the network stays joined then, and
-        another `join` waits again. A configuration kept from last time serves at once, while the
-        certificate in it is good; `Network.config_time` says how old it is.
+        another `join` waits again. NodeFailed says that the node itself has come to its end. A
+        configuration kept from last time serves at once, while the certificate in it is good;
+        `Network.config_time` says how old it is.
         """
         number = parse_network_id(network_id)
+        if self._failure is not None:
+            raise failed(number, self._identity.address, self._failure)
         network = self._networks.get(number)
         if network is None:
             network = self._open_network(number)
@@ -249,7 +256,7 @@ class Node:
         )
         self._networks[network_id] = network
         self._pump.add_stack(network_id, StackPort(stack, network.flows.take))
-        cached = usable(self._store.load_networks().get(network_id), now)
+        cached = usable(self._store.load_network(network_id), now)
         self._writer.keep_network(network_id, cached)
         # Submitted, as the stack is: the configuration must not come before it.
         self._pump.submit(partial(join, network_id, cached))

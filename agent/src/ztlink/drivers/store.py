@@ -138,12 +138,16 @@ class Store(Home):
                 network_id = parse_network_id(file.stem)
             except ValueError:
                 continue
-            content = self.read(f"{NETWORKS}/{file.name}") or b""
-            try:
-                networks[network_id] = NetworkConfig.decode(content) if len(content) > 1 else None
-            except WireError:
-                networks[network_id] = None
+            networks[network_id] = self.load_network(network_id)
         return networks
+
+    def load_network(self, network_id: NetworkId) -> NetworkConfig | None:
+        """Return the configuration kept of a network; None where there is none to be read."""
+        content = self.read(network_key(network_id)) or b""
+        try:
+            return NetworkConfig.decode(content) if len(content) > 1 else None
+        except WireError:
+            return None
 
     def load_peers(self, unix_seconds: float) -> list[KnownPeer]:
         """Return the peers of former times: those that were in reach first, then the newest.

@@ -9,8 +9,9 @@ import ctypes
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -92,12 +93,29 @@ class Namespace:
             return pool.submit(self._entered, work).result()
 
     def _entered(self, work: Callable[[], T]) -> T:
-        libc = ctypes.CDLL(None, use_errno=True)
-        descriptor = os.open(self.file, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if libc.setns(descriptor, _CLONE_NEWNET) != 0:
-                number = ctypes.get_errno()
-                raise LabError(f"namespace {self.name}: setns: {os.strerror(number)}")
-        finally:
-            os.close(descriptor)
+        _enter(self.file)
         return work()
+
+    @contextmanager
+    def inhabited(self) -> Iterator[None]:
+        """Move this thread inside and back; threads and processes that it starts are there too."""
+        former = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _enter(self.file)
+            try:
+                yield
+            finally:
+                _enter(Path(f"/proc/self/fd/{former}"))
+        finally:
+            os.close(former)
+
+
+def _enter(file: Path) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(descriptor, _CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise LabError(f"{file}: setns: {os.strerror(number)}")
+    finally:
+        os.close(descriptor)

@@ -11,17 +11,18 @@ import pytest
 
 from tests.host.machine import comes_true, ip, wire
 from ztlink.drivers.binder import Binder, Bound, Ports
-from ztlink.drivers.sockets import MIN_RANDOM_PORT, LocalAddress, SocketPolicy
+from ztlink.drivers.sockets import MIN_RANDOM_PORT, LocalAddress, SocketPolicy, usual_ports
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import HostError
 from ztlink.host.addresses import AddressWatch, underlay_addresses
-from ztlink.ids import Endpoint, IpAddress
+from ztlink.ids import Address, Endpoint, IpAddress
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
 ONE: IpAddress = ip_address("10.1.2.1")
 TWO: IpAddress = ip_address("10.1.2.2")
 SIX: IpAddress = ip_address("fd12::1")
+ADDRESS = Address(0x89E92CEEE5)
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +98,34 @@ def test_a_random_primary_port_that_is_in_use_is_drawn_again(udp: UdpDriver) -> 
         made = binder(Ports(0, secondary=None), 5, 6)
         made.start(udp)
     assert made.primary == 20_006
+
+
+def test_a_node_that_may_choose_has_the_same_ports_at_every_start(udp: UdpDriver) -> None:
+    first = binder(Ports(0))
+    first.start(udp, ADDRESS)
+    udp.close_all()
+    again = binder(Ports(0))
+    again.start(udp, ADDRESS)
+    assert (again.primary, again.secondary) == (first.primary, first.secondary)
+    assert (first.primary, first.secondary) == usual_ports(ADDRESS)
+
+
+def test_a_usual_port_that_is_in_use_is_left_to_who_has_it(udp: UdpDriver) -> None:
+    primary, secondary = usual_ports(ADDRESS)
+    with (
+        closing(occupied(socket.SOCK_DGRAM, "10.1.2.1", primary)),
+        closing(occupied(socket.SOCK_DGRAM, "10.1.2.1", secondary)),
+    ):
+        made = binder(Ports(0), 5, 6)
+        made.start(udp, ADDRESS)
+    assert (made.primary, made.secondary) == (20_005, 20_006)
+
+
+def test_a_secondary_port_that_is_drawn_again_is_another(udp: UdpDriver) -> None:
+    made = binder(Ports(9993), 7)
+    made.start(udp, ADDRESS)
+    made.draw_secondary(udp)
+    assert made.secondary == 20_007
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,13 @@ class Node:
         store = Store(home)
         self.underlay = Underlay(settings, store)
         identity = SecretIdentity.from_text(load("identities-many.json")["identities"][0])
+        self.address = identity.address
         core = Core(identity, DEFAULT_PLANET, random_bytes=random_bytes, now=read_clock())
         self.udp = UdpDriver()
         self.pump = Pump(core, self.udp, lambda event: None)
 
     async def open(self) -> None:
-        await asyncio.to_thread(self.underlay.open, self.udp)
+        await asyncio.to_thread(self.underlay.open, self.udp, self.address)
         self.pump.start()
 
     def write(self, conf: dict[str, object]) -> None:

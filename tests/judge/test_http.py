@@ -98,9 +98,7 @@ async def test_curl_asks_again_and_again(field: Field, ours: Served, connection:
     assert said.decode().splitlines() == names(IN_A_ROW)
 
 
-async def test_curl_asks_for_many_pages_at_once(
-    field: Field, ours: Served, tmp_path: Path
-) -> None:
+async def test_curl_asks_for_many_pages_at_once(field: Field, ours: Served, tmp_path: Path) -> None:
     pages = ours.url(f"/?name=[1-{AT_ONCE}]")
     at_once = ("--parallel", "--parallel-immediate", "--parallel-max", str(AT_ONCE))
     await curl(field, pages, *at_once, "-o", f"{tmp_path}/#1")

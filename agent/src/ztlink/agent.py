@@ -89,7 +89,7 @@ class Agent:
         udp = UdpDriver()
         loop = asyncio.get_running_loop()
         pump = Pump(core, udp, partial(self._post, loop), self._validator)
-        await asyncio.to_thread(underlay.open, udp)
+        await asyncio.to_thread(underlay.open, udp, identity.address)
         port = underlay.bound.primary
         self._settings = replace(self._settings, port=port)
         # Neither says anything after a loss of power: they need not wait for the disk.

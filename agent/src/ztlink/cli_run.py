@@ -94,7 +94,7 @@ def _options(command: Command) -> Command:
             "--port",
             type=click.IntRange(0, 65535),
             show_default=f"local.conf's primaryPort, else {DEFAULT_PORT}",
-            help="UDP and API port; 0 for a random one.",
+            help="UDP and API port; 0 for one by lot, the same at each start.",
         ),
         click.option(
             "--config",

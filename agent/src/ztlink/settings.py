@@ -78,7 +78,7 @@ class Settings:
 
     home: Path = DEFAULT_HOME
     port: int = DEFAULT_PORT
-    """The primary port; 0 for a random one."""
+    """The primary port; 0 for one by lot of the address, or a random one where that is in use."""
     is_port_given: bool = False
     """The operator named `port` for this run: that of local.conf gives way."""
     next_ports: int = 0

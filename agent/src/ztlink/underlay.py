@@ -18,6 +18,7 @@ from ztlink.drivers.store import Store
 from ztlink.drivers.udp import UdpDriver
 from ztlink.errors import ConfigError
 from ztlink.host.addresses import AddressWatch, underlay_addresses
+from ztlink.ids import Address
 from ztlink.local_conf import LOCAL_CONF, LocalConf, parse_local_conf
 from ztlink.node.core import Core
 from ztlink.settings import EXCLUDED_DEVICES, EXCLUDED_INTERFACES, Settings
@@ -57,10 +58,10 @@ class Underlay:
         """The ports in use; all 0 before `open`."""
         return self._binder.bound
 
-    def open(self, udp: UdpDriver) -> None:
-        """Bind for the first time; HostError where no wanted port is free."""
+    def open(self, udp: UdpDriver, address: Address) -> None:
+        """Bind for the first time, as the node of that address; HostError where no port is free."""
         self._binder.addresses = underlay_addresses()
-        self._binder.start(udp)
+        self._binder.start(udp, address)
 
     # -- news from the rest of the node ------------------------------------------------------
 

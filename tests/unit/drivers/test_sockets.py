@@ -12,10 +12,11 @@ from ztlink.drivers.sockets import (
     SocketPolicy,
     eligible,
     random_port,
+    usual_ports,
     why_deaf,
 )
 from ztlink.drivers.udp import port_advice
-from ztlink.ids import IpAddress
+from ztlink.ids import Address, IpAddress
 
 POLICY = SocketPolicy(excluded_prefixes=("lo", "zt", "cali"))
 ETHERNET: IpAddress = ip_address("10.1.2.3")
@@ -108,6 +109,19 @@ def test_an_address_that_is_going_out_of_use_is_better_than_none() -> None:
 )
 def test_random_ports_are_between_20000_and_65499(drawn: str, port: int) -> None:
     assert random_port(lambda size: bytes.fromhex(drawn)) == port
+
+
+@pytest.mark.parametrize(
+    ("address", "ports"),
+    [
+        (0, (20_000, 20_001)),
+        (45_499, (65_499, 20_000)),
+        (45_500 * 45_498 + 3, (20_003, 20_002)),
+        (0xFEFFFFFFFF, (57_979, 59_704)),
+    ],
+)
+def test_usual_ports_are_two_and_of_the_same_range(address: int, ports: tuple[int, int]) -> None:
+    assert usual_ports(Address(address)) == ports
 
 
 # -- why there is none ---------------------------------------------------------------------------

@@ -80,7 +80,8 @@ class Node:
 
         `home` is the directory of its identity and of what it learns, held by one process at a
         time. `planet` is a world file in place of ZeroTier's public roots, `secret` an identity
-        kept elsewhere. `port` 0 takes a random UDP port. `hosts` are names of the program's own.
+        kept elsewhere. `port` 0 takes a UDP port by lot, the same
+        at every start where it is free. `hosts` are names of the program's own.
         `engine` is what cuts and seals packets: `auto` the fastest that is here, `jit` the one that
         is compiled first, beside the work, where its kernels are not in the home yet.
         `allow_loopback`, for tests and demonstrations, takes 127.0.0.1 for a way to peers.
@@ -138,7 +139,7 @@ class Node:
         self._underlay = underlay
         self._core = make_core(settings, self._store, self._identity, planet, underlay)
         udp = UdpDriver()
-        underlay.open(udp)
+        underlay.open(udp, self._identity.address)
         self._exit.callback(udp.close_all)
         validator = Validator()
         self._pump = Pump(self._core, udp, self._take, validator)

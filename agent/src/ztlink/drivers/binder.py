@@ -2,7 +2,8 @@
 
 There are up to three ports, the same on every address. The primary is the one that others may know
 beforehand. The secondary is drawn at random, for NATs that fail when two machines behind them use
-one port, and drawn again when the node was offline for long. The tertiary is for an operator who
+one port: at the start by lot of the node's address, so that peers find it where it was, and by
+chance when the node was offline for long. The tertiary is for an operator who
 has a router forward it.
 """
 
@@ -14,18 +15,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from ztlink.drivers.sockets import (
-    MAX_TRIES,
     Deafness,
     LocalAddress,
     SocketPolicy,
     bind_with_random_port,
+    draw_ports,
     eligible,
-    random_port,
+    usual_ports,
     why_deaf,
 )
 from ztlink.drivers.udp import UdpDriver, port_advice
 from ztlink.errors import HostError
-from ztlink.ids import IpAddress
+from ztlink.ids import Address, IpAddress
 
 logger = logging.getLogger(__name__)
 
@@ -101,16 +102,20 @@ class Binder:
         """Whether `draw_secondary` may help."""
         return self._ports.secondary == 0
 
-    def start(self, udp: UdpDriver) -> None:
-        """Bind for the first time; HostError where no wanted primary port is free."""
+    def start(self, udp: UdpDriver, address: Address | None = None) -> None:
+        """Bind for the first time; HostError where no wanted primary port is free.
+
+        A node that says its address has the ports that it had last time where it may choose.
+        """
+        usual, usual_secondary = (None, None) if address is None else usual_ports(address)
         udp.device_of = self._way_out
         ips = self._eligible(udp)
-        self._start_primary(udp, ips)
+        self._start_primary(udp, ips, usual)
         if self._ports.secondary:
             self.secondary = self._ports.secondary
             self._bind(udp, ips)
         elif self.has_random_secondary:
-            self._draw(udp, ips)
+            self._draw(udp, ips, usual_secondary)
         else:
             self._bind(udp, ips)
 
@@ -125,9 +130,9 @@ class Binder:
 
     # -- ports -------------------------------------------------------------------------------
 
-    def _start_primary(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
+    def _start_primary(self, udp: UdpDriver, ips: Sequence[IpAddress], usual: int | None) -> None:
         first: HostError | None = None
-        for port in self._candidates():
+        for port in self._candidates(usual):
             failure = _in_use(udp, ips, port)
             if failure is None:
                 if first is not None:
@@ -138,18 +143,18 @@ class Binder:
         assert first is not None, "there is at least one candidate"
         raise first
 
-    def _candidates(self) -> Iterator[int]:
+    def _candidates(self, usual: int | None) -> Iterator[int]:
         primary = self._ports.primary
         if primary == 0:
-            yield from (random_port(self._random_bytes) for _ in range(MAX_TRIES))
+            yield from draw_ports(self._random_bytes, usual)
         else:
             yield from range(primary, min(primary + self._ports.next_ports, MAX_PORT) + 1)
 
-    def _draw(self, udp: UdpDriver, ips: Sequence[IpAddress]) -> None:
+    def _draw(self, udp: UdpDriver, ips: Sequence[IpAddress], usual: int | None = None) -> None:
         tertiary = (self._ports.tertiary,) if self._ports.tertiary else ()
         fixed = (self.primary, *tertiary)
         try:
-            self.secondary = bind_with_random_port(udp, ips, fixed, self._random_bytes)
+            self.secondary = bind_with_random_port(udp, ips, fixed, self._random_bytes, usual)
         except HostError as error:  # of hundreds: the machine has run out of ports
             logger.warning("no secondary port error=%s", error.strerror)
             self.secondary = 0

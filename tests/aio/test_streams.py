@@ -63,6 +63,22 @@ async def test_an_answer_may_come_long_after_our_end(pair: Pair) -> None:
     assert await ask(pair.one, pair.host, server.port, b"late") == b"late"
 
 
+async def test_a_connection_that_both_sides_ended_is_forgotten(pair: Pair) -> None:
+    is_over = asyncio.Event()
+
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.write_eof()  # and no close
+        await writer.wait_closed()
+        is_over.set()
+
+    server = await pair.other.start_server(end)
+    assert await ask(pair.one, pair.host, server.port, b"question") == b""
+    async with asyncio.timeout(10):
+        await is_over.wait()
+    assert not pair.other.flows.stack.tcp.connections
+
+
 async def test_a_server_may_speak_first(pair: Pair) -> None:
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 ready\r\n")
@@ -201,20 +217,34 @@ async def test_a_closed_server_takes_no_more_and_keeps_what_it_has(pair: Pair) -
     writer.close()
 
 
+class Pausing(asyncio.Protocol):
+    """Takes nothing until its transport is resumed."""
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.is_lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, StreamTransport)
+        transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+    def eof_received(self) -> bool:
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_lost.set()
+
+
+async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Speak first, and end."""
+    writer.write(b"hello")
+    writer.close()
+
+
 async def test_a_protocol_that_pauses_is_handed_nothing(pair: Pair) -> None:
-    class Pausing(asyncio.Protocol):
-        received = b""
-
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, StreamTransport)
-            transport.pause_reading()
-
-        def data_received(self, data: bytes) -> None:
-            self.received += data
-
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello")
-
     server = await pair.other.start_server(greet)
     transport, protocol = await pair.one.create_connection(Pausing, pair.host, server.port)
     await asyncio.sleep(0.2)
@@ -224,6 +254,27 @@ async def test_a_protocol_that_pauses_is_handed_nothing(pair: Pair) -> None:
     await asyncio.sleep(0.1)
     assert protocol.received == b"hello"
     transport.abort()
+
+
+async def test_what_came_before_both_sides_ended_is_read_after_it(pair: Pair) -> None:
+    server = await pair.other.start_server(greet)
+    transport, protocol = await pair.one.create_connection(Pausing, pair.host, server.port)
+    transport.write_eof()
+    await asyncio.sleep(0.5)
+    assert not protocol.is_lost.is_set()
+    transport.resume_reading()
+    async with asyncio.timeout(10):
+        await protocol.is_lost.wait()
+    assert protocol.received == b"hello"
+
+
+async def test_what_both_sides_have_ended_is_closed_at_once(pair: Pair) -> None:
+    server = await pair.other.start_server(greet)
+    transport, _ = await pair.one.create_connection(Pausing, pair.host, server.port)
+    transport.write_eof()
+    await asyncio.sleep(0.5)
+    transport.close()
+    assert not pair.one.flows.is_lingering
 
 
 # -- TLS -----------------------------------------------------------------------------------------

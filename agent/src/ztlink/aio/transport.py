@@ -69,6 +69,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
         self._wants_eof = False
         self._peer_finished = False
         self._has_told_eof = False
+        self._is_over = False
+        """Both sides are done; what is unread is still here."""
         self.set_protocol(protocol)
         flows.add("tcp", connection, self)
 
@@ -99,7 +101,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
             case ConnectionReset():
                 self.lose(os_error(event.reason, self._remote))
             case ConnectionClosed():
-                self.lose(None)
+                self._is_over = True
+                self._deliver()
             case SoftError():
                 logger.debug("soft error peer=%s %s", self._remote, event.reason)
             case _:
@@ -128,6 +131,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
             data = tcp.read(self._connection, MAX_READ, now)
             if not data:
                 self._tell_eof()
+                if self._is_over and not self._is_lost:
+                    self._finish()
                 break
             try:
                 self._feed(data)
@@ -259,8 +264,15 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
     # -- from the application: the end -------------------------------------------------------
 
     def _finish(self) -> None:
-        self._flows.close_connection(self._connection)
+        self._close_connection()
         self.lose(None)
+
+    def _close_connection(self) -> None:
+        """Have the stack end the connection, or forget it where both sides are done."""
+        if self._is_over:
+            self._flows.stack.tcp.close(self._connection, self._flows.now)
+        else:
+            self._flows.close_connection(self._connection)
 
     def _force_close(self, error: Exception | None) -> None:
         """Close at once because of an error: what asyncio's SSL protocol calls."""
@@ -272,7 +284,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
     def shut(self, error: Exception) -> None:
         """End, because the network does: what was written may still arrive."""
         if not self._is_lost:
-            self._flows.close_connection(self._connection)
+            self._close_connection()
             self.lose(error)
 
     def abort(self) -> None:

@@ -128,6 +128,16 @@ class Field:
             await site.start()
             yield Served(self.our_ip, site.port)
 
+    @asynccontextmanager
+    async def shell_site(self, app: web.Application) -> AsyncIterator[int]:
+        """Serve an application on the loopback of the commands' machine; yield the port."""
+        async with _runner(app) as runner:
+            family = (socket.AF_INET, socket.SOCK_STREAM)
+            listening = self._mesh.lab.hosts["shell"].namespace.open_socket(*family)
+            listening.bind(("127.0.0.1", 0))
+            await web.SockSite(runner, listening).start()
+            yield listening.getsockname()[1]
+
     def kernel_session(self) -> aiohttp.ClientSession:
         """Return a client on the kernel's side."""
         return aiohttp.ClientSession(

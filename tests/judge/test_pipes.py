@@ -1,9 +1,11 @@
 """Programs that know nothing of networks in user space: nc and ssh, and our commands for them."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path
 
 import asyncssh
@@ -37,6 +39,12 @@ async def kernel_port(field: Field) -> AsyncIterator[str]:
     await server.wait_closed()
 
 
+def named_ip(told: str, version: int = 4) -> str:
+    """Return the address of that family that one of our commands names."""
+    ips: list[str] = re.findall(r"[0-9a-f:]*[.:][0-9a-f.:]+", told.removeprefix("ztlink: "))
+    return next(ip for ip in ips if ip_address(ip).version == version)
+
+
 # -- nc ------------------------------------------------------------------------------------------
 
 
@@ -56,10 +64,8 @@ async def test_our_command_that_has_said_all_gets_an_answer_that_comes_late(fiel
 async def test_nc_calls_our_command_that_listens(field: Field) -> None:
     content = random_bytes(MEGABYTE)
     async with field.on_shell("listen", "7000") as listening:
-        told = await listening.warned("listening on")
-        ip = told.split("listening on ")[1].split(" port")[0].split(", ")
-        address = next(one for one in ip if "." in one)
-        async with field.on_kernel("nc", "-N", address, "7000") as nc:
+        ip = named_ip(await listening.warned("listening on"))
+        async with field.on_kernel("nc", "-N", ip, "7000") as nc:
             await listening.say(b"hello")
             assert await nc.hear(5) == b"hello"
             assert (await asyncio.gather(nc.end(content), listening.end()))[1] == content
@@ -84,9 +90,7 @@ async def test_curl_reaches_what_our_command_exposes(
         field.shell_site(Pages(tmp_path / "large").application()) as port,
         field.on_shell("expose", str(port), "--listen", "80") as exposing,
     ):
-        told = await exposing.warned("leads to")
-        ips = told.split("ztlink: ")[1].split(" port")[0].split(", ")
-        ip = next(one for one in ips if (":" in one) == (version == 6))
+        ip = named_ip(await exposing.warned("leads to"), version)
         url = f"http://{f'[{ip}]' if version == 6 else ip}/large"
         said = await run(*field.kernel.namespace.entry, "curl", "-sSf", url)
     assert said == (tmp_path / "large").read_bytes()
@@ -95,39 +99,49 @@ async def test_curl_reaches_what_our_command_exposes(
 # -- ssh -----------------------------------------------------------------------------------------
 
 
-async def echo_process(process: "asyncssh.SSHServerProcess[bytes]") -> None:
+async def send_back(process: "asyncssh.SSHServerProcess[bytes]") -> None:
     """Send back what comes, as `cat` does."""
     process.stdout.write(await process.stdin.read())
     process.exit(0)
 
 
-async def test_ssh_connects_through_our_command(field: Field, tmp_path: Path) -> None:
-    key, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    (tmp_path / "key").touch(mode=0o600)
-    key.write_private_key(tmp_path / "key")
-    key.write_public_key(tmp_path / "key.pub")
+@asynccontextmanager
+async def ssh_server(field: Field, keys: Path) -> AsyncIterator[int]:
+    """Serve SSH on the kernel's side to who has the key; yield the port."""
+    user_key, host_key = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    (keys / "key").touch(mode=0o600)
+    user_key.write_private_key(keys / "key")
+    user_key.write_public_key(keys / "key.pub")
+    connections: list[asyncssh.SSHServerConnection] = []
     bound = field.bound(socket.SOCK_STREAM)
     server = await asyncssh.listen(
         sock=bound,
         server_host_keys=[host_key],
-        authorized_client_keys=str(tmp_path / "key.pub"),
-        process_factory=echo_process,
+        authorized_client_keys=str(keys / "key.pub"),
+        process_factory=send_back,
+        acceptor=connections.append,
         encoding=None,
     )
-    port = str(bound.getsockname()[1])
-    (tmp_path / "known").write_bytes(
-        f"[{field.kernel_ip()}]:{port} ".encode() + host_key.export_public_key()
-    )
+    port = bound.getsockname()[1]
+    known = f"[{field.kernel_ip()}]:{port} ".encode() + host_key.export_public_key()
+    (keys / "known").write_bytes(known)
+    yield port
+    server.close()
+    for connection in connections:
+        connection.close()
+        await connection.wait_closed()
+    await server.wait_closed()
+
+
+async def test_ssh_connects_through_our_command(field: Field, tmp_path: Path) -> None:
+    content = random_bytes(3 * MEGABYTE)
     options = {
         "ProxyCommand": " ".join(field.ztlink("connect", "%h", "%p")),
         "IdentityFile": str(tmp_path / "key"),
         "UserKnownHostsFile": str(tmp_path / "known"),
         "BatchMode": "yes",
     }
-    ssh = ["ssh", "-F", "none", "-p", port]
-    for name, value in options.items():
-        ssh += ["-o", f"{name}={value}"]
-    content = random_bytes(3 * MEGABYTE)
-    assert await run(*ssh, f"anna@{field.kernel_ip()}", "cat", given=content) == content
-    server.close()
-    await server.wait_closed()
+    named = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    async with ssh_server(field, tmp_path) as port:
+        ssh = ("ssh", "-F", "none", "-p", str(port), *named, f"anna@{field.kernel_ip()}", "cat")
+        assert await run(*ssh, given=content) == content

@@ -7,11 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from tests.aio.live import Live, named_live
-from ztlink.aio.node import Node
+from tests.aio.live import Live, fetch_page, named_live
 
 NAMED = named_live(os.environ)
 
@@ -19,13 +17,7 @@ NAMED = named_live(os.environ)
 @pytest.mark.skipif(NAMED is None, reason="needs ZTLINK_E2E_NETWORK and ZTLINK_E2E_URL")
 async def test_a_page_of_a_live_network_is_fetched(tmp_path: Path) -> None:
     assert NAMED is not None
-    async with Node(os.environ.get("ZTLINK_E2E_HOME", tmp_path)) as node:
-        network = await node.join(NAMED.network_id, timeout=120.0)
-        async with (
-            aiohttp.ClientSession(connector=network.connector()) as session,
-            session.get(NAMED.url) as response,
-        ):
-            assert response.status == 200
+    assert await fetch_page(NAMED, os.environ.get("ZTLINK_E2E_HOME", tmp_path)) == 200
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from aiohttp import web
 
 from tests.aio.overlay import ip_of
 from tests.judge.command import Command
+from tests.lab.errors import LabError
 from tests.lab.lab import Host
+from tests.lab.measure import ping
 from tests.lab.mesh import Mesh
 from tests.lab.node import fresh_identity
 from tests.lab.ours import bytecode_directory
@@ -25,7 +27,7 @@ from ztlink.aio.network import Network
 from ztlink.aio.node import Node
 from ztlink.drivers.store import Store
 
-WARM_UP: Final = 40.0
+WARM_UP: Final = 60.0
 """Seconds that a new device takes at most until all is known to all."""
 VERSIONS: Final = (4, 6)
 
@@ -47,24 +49,20 @@ class Field:
 
     def __init__(self, mesh: Mesh, network: Network, shell: Path, planet: Path) -> None:
         """Take it as it is; `shell` is the home of the commands."""
-        self.network = network
-        self._mesh = mesh
-        self._shell = shell
-        self._planet = planet
-
-    @property
-    def mesh(self) -> Mesh:
+        self.mesh = mesh
         """The nodes, but for ours in user space."""
-        return self._mesh
+        self.network = network
+        self.planet = planet
+        self._shell = shell
 
     @property
     def kernel(self) -> Host:
         """The machine with the TAP."""
-        return self._mesh.members[0].host
+        return self.mesh.members[0].host
 
     def kernel_ip(self, version: int = 4) -> str:
         """Return the kernel's address on the overlay."""
-        member, network_id = self._mesh.members[0], self._mesh.network_id
+        member, network_id = self.mesh.members[0], self.mesh.network_id
         return member.ipv4(network_id) if version == 4 else member.ipv6(network_id)
 
     def our_ip(self, version: int = 4) -> str:
@@ -95,12 +93,12 @@ class Field:
 
     def ztlink(self, name: str, *arguments: str) -> tuple[str, ...]:
         """Return the command line of one of our commands in user space, on a machine of its own."""
-        where = ("--home", str(self._shell), "--planet", str(self._planet))
+        where = ("--home", str(self._shell), "--planet", str(self.planet))
         return (
-            *self._mesh.lab.hosts["shell"].namespace.entry,
+            *self.mesh.lab.hosts["shell"].namespace.entry,
             *(sys.executable, "-X", f"pycache_prefix={bytecode_directory()}"),
             *("-m", "ztlink", name, *arguments),
-            *("--network", self._mesh.network_id, *where),
+            *("--network", self.mesh.network_id, *where),
         )
 
     @asynccontextmanager
@@ -133,7 +131,7 @@ class Field:
         """Serve an application on the loopback of the commands' machine; yield the port."""
         async with _runner(app) as runner:
             family = (socket.AF_INET, socket.SOCK_STREAM)
-            listening = self._mesh.lab.hosts["shell"].namespace.open_socket(*family)
+            listening = self.mesh.lab.hosts["shell"].namespace.open_socket(*family)
             listening.bind(("127.0.0.1", 0))
             await web.SockSite(runner, listening).start()
             yield listening.getsockname()[1]
@@ -186,8 +184,17 @@ async def field(mesh: Mesh) -> AsyncIterator[Field]:
 
 
 async def _reach(made: Field, version: int) -> None:
+    """Wait until both sides reach each other."""
     async with asyncio.timeout(WARM_UP):
+        while not await asyncio.to_thread(_is_heard, made, version):
+            pass
         while True:
             with suppress(OSError):
                 await made.network.ping(made.kernel_ip(version), timeout=1.0)
                 return
+
+
+def _is_heard(made: Field, version: int) -> bool:
+    with suppress(LabError):  # at first the kernel may not even have a route
+        return ping(made.kernel, made.our_ip(version), count=1).lost == 0
+    return False

@@ -8,6 +8,7 @@ import pytest
 
 from tests.aio.certificate import contexts
 from tests.aio.conftest import Pair
+from tests.aio.handlers import keep_silent
 from ztlink.aio.httpcore_backend import Backend
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
@@ -52,7 +53,7 @@ async def test_a_connection_in_vain_times_out(pair: Pair) -> None:
 
 
 async def test_an_answer_in_vain_times_out(pair: Pair) -> None:
-    server = await pair.other.start_server(lambda *_: None)
+    server = await pair.other.start_server(keep_silent)
     stream = await Backend(pair.one).connect_tcp(pair.host, server.port)
     with pytest.raises(httpcore.ReadTimeout):
         await stream.read(1, timeout=0.1)

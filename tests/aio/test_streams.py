@@ -10,6 +10,7 @@ import pytest
 
 from tests.aio.certificate import contexts
 from tests.aio.conftest import Pair
+from tests.aio.handlers import keep_silent
 from tests.aio.overlay import ip_of
 from ztlink.aio.errors import NetworkUnreachable
 from ztlink.aio.network import Network
@@ -80,9 +81,9 @@ async def test_a_connection_that_both_sides_ended_is_forgotten(pair: Pair) -> No
 
 
 async def test_a_server_may_speak_first(pair: Pair) -> None:
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 ready\r\n")
-        await writer.drain()
+        await keep_silent(reader, writer)
 
     server = await pair.other.start_server(greet)
     reader, writer = await pair.one.open_connection(pair.host, server.port)
@@ -186,7 +187,7 @@ async def test_whoever_waits_for_a_connection_may_give_up(pair: Pair) -> None:
 
 
 async def test_closing_wakes_a_reader(pair: Pair) -> None:
-    server = await pair.other.start_server(lambda *_: None)
+    server = await pair.other.start_server(keep_silent)
     reader, writer = await pair.one.open_connection(pair.host, server.port)
     waiting = asyncio.ensure_future(reader.read())
     await asyncio.sleep(0)
@@ -195,7 +196,7 @@ async def test_closing_wakes_a_reader(pair: Pair) -> None:
 
 
 async def test_leaving_a_network_ends_its_connections(pair: Pair) -> None:
-    server = await pair.other.start_server(lambda *_: None)
+    server = await pair.other.start_server(keep_silent)
     reader, writer = await pair.one.open_connection(pair.host, server.port)
     await pair.one.leave()
     with pytest.raises(ConnectionAbortedError, match="was left"):

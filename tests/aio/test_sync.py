@@ -10,6 +10,7 @@ import pytest
 
 import ztlink.sync
 from tests.aio.conftest import Pair
+from tests.aio.handlers import keep_silent
 from tests.aio.overlay import Overlay
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ async def test_a_connection_is_a_socket_with_half_close(pair: Pair, overlay: Ove
 
 
 async def test_reading_in_vain_times_out(pair: Pair, overlay: Overlay) -> None:
-    server = await pair.other.start_server(lambda *_: None)
+    server = await pair.other.start_server(keep_silent)
 
     def ask(network: ztlink.sync.Network) -> None:
         with network.create_connection((pair.host, server.port), timeout=0.2) as connection:

@@ -73,6 +73,9 @@ test-machine: $(STAMP)
 	@ci/packages test || true
 	ci/as-root $(PYTEST) -rs -m "($(ON_MACHINE)) and not image" tests
 
+test-pythons: ## the tests of the face for programs on every Python, 3.11 to 3.14, that is here
+	ci/test-pythons -n $(JOBS)
+
 image: $(STAMP) ## build the container image (BASE=: another base image, or debootstrap)
 	@ci/packages image
 	@BASE=$(BASE) $(PYTHON) ci/image.py
@@ -137,5 +140,5 @@ clean: ## remove what the other targets made
 	rm -rf agent/.ruff_cache agent/.import_linter_cache .mypy_cache .import_linter_cache
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
-.PHONY: help demo test soak check lint types test-core test-machine test-chart test-image image chart chart-readme
+.PHONY: help demo test soak check lint types test-core test-machine test-pythons test-chart test-image image chart chart-readme
 .PHONY: e2e tools deploy authorize-nodes mesh-status untested bench format venv lock clean

@@ -106,6 +106,10 @@ class Overlay:
         Client(self.home).post(f"/controller/network/{network_id}", given)
         return network_id
 
+    def change_network(self, network_id: str, **fields: Any) -> None:
+        """Change what a network is."""
+        Client(self.home).post(f"/controller/network/{network_id}", fields)
+
     def authorize(self, network_id: str, address: str) -> None:
         """Let a node into a network."""
         path = f"/controller/network/{network_id}/member/{address}"

@@ -97,6 +97,19 @@ async def test_a_kept_configuration_serves_while_the_controller_is_away(tmp_path
             assert 0 <= time.time() - network.config_time < 60
 
 
+async def test_a_kept_configuration_refuses_nothing_that_the_new_one_grants(
+    overlay: Overlay,
+) -> None:
+    network_id = overlay.make_network()
+    async with overlay.node(3) as node:
+        await node.join(network_id)
+    routes = [{"target": "10.9.0.0/24"}, {"target": "10.8.0.0/24"}]
+    overlay.change_network(network_id, routes=routes)
+    async with overlay.node(3) as node:
+        network = await node.join(network_id)
+        assert [str(ip) for ip in await network.resolve("10.8.0.1")] == ["10.8.0.1"]
+
+
 async def test_a_home_that_is_held_says_by_whom(overlay: Overlay) -> None:
     async with overlay.node(3):
         with pytest.raises(HeldError, match="in use by process"):

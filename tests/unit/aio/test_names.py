@@ -54,6 +54,16 @@ def names(servers: Servers, hosts: Mapping[str, IpAddress] | None = None) -> Nam
     return Names(servers.ask, lambda: Dns(b"mesh.example", (SERVER, OTHER)), hosts)
 
 
+async def test_names_that_are_forgotten_are_asked_for_anew() -> None:
+    servers = Servers("db.mesh.example 60 A 10.0.0.7")
+    found = names(servers)
+    await found.resolve("db")
+    asked = len(servers.asked)
+    found.forget()
+    await found.resolve("db")
+    assert len(servers.asked) == 2 * asked
+
+
 async def test_an_address_is_its_own_name() -> None:
     servers = Servers()
     assert await names(servers).resolve("fd00::7") == (HOST6,)

@@ -69,6 +69,10 @@ class Names:
             raise NameNotFound(f"{host}: the network's name servers know no address for it")
         return kept.ips
 
+    def forget(self) -> None:
+        """Ask for every name anew: there are other name servers now."""
+        self._kept.clear()
+
     async def _look_up(self, name: str) -> tuple[tuple[IpAddress, ...], float]:
         import dns.rdatatype  # late: most programs use addresses
 

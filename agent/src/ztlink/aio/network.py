@@ -1,6 +1,7 @@
 """A network as the networking half of an event loop: asyncio's own words, over the overlay."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from ssl import SSLContext
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ztlink.aio import tls
 from ztlink.aio.datagram import DatagramTransport
 from ztlink.aio.echo import Echo, Pong
-from ztlink.aio.errors import NetworkUnreachable
+from ztlink.aio.errors import NameNotFound, NetworkUnreachable
 from ztlink.aio.flows import Flows
 from ztlink.aio.joining import Standing
 from ztlink.aio.names import DNS_PORT, Names
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT: Final = 2**16
 """Bytes that a StreamReader holds before it has its transport paused, as asyncio's."""
 DEFAULT_BACKLOG: Final = 100
+REFRESH_TIME: Final = 5.0
+"""Seconds that the controller has to renew a configuration that was kept from last time."""
 EVERYWHERE: Final = (IPv4Address(0), IPv6Address(0))
 
 ClientConnected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
@@ -47,7 +50,9 @@ class Network:
         standing: Standing,
         leave: Callable[[], Awaitable[None]],
         hosts: Mapping[str, IpAddress] | None = None,
+        kept: NetworkConfig | None = None,
     ) -> None:
+        """Make it; `kept` is the configuration of last time, which serves until there is one."""
         self._network_id = network_id
         self._stack = stack
         self._flows = Flows(asyncio.get_running_loop(), stack, pump)
@@ -55,6 +60,8 @@ class Network:
         self._leave = leave
         self._names = Names(self._ask, lambda: self.dns, hosts)
         self._config: NetworkConfig | None = None
+        self._kept = kept
+        self._is_renewed = asyncio.Event()
         self._servers: list[asyncio.Server] = []
 
     # -- what it is --------------------------------------------------------------------------
@@ -121,7 +128,11 @@ class Network:
 
     def configure(self, config: NetworkConfig) -> None:
         """Take a new configuration."""
+        if self._config is not None and self._config.dns != config.dns:
+            self._names.forget()
         self._config = config
+        if config != self._kept:
+            self._is_renewed.set()
         self._standing.has_addresses = bool(config.addresses)
         self._standing.tell()
 
@@ -146,8 +157,20 @@ class Network:
     async def resolve(self, host: str) -> tuple[IpAddress, ...]:
         """Return the addresses of a host on this network.
 
-        NameNotFound and NetworkUnreachable, both OSErrors, say why there is none.
+        NameNotFound and NetworkUnreachable, both OSErrors, say why there is none: by what the
+        controller says now, not by what it said last time.
         """
+        try:
+            return await self._resolve(host)
+        except (NameNotFound, NetworkUnreachable):
+            if self._is_renewed.is_set():
+                raise
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._is_renewed.wait(), REFRESH_TIME)
+        self._is_renewed.set()  # or the controller is silent: nobody waits for it again
+        return await self._resolve(host)
+
+    async def _resolve(self, host: str) -> tuple[IpAddress, ...]:
         found = await self._names.resolve(host)
         reachable = tuple(ip for ip in found if self._stack.source_for(ip) is not None)
         if not reachable:

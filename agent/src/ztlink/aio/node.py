@@ -242,7 +242,7 @@ class Node:
         return network
 
     def _open_network(self, network_id: NetworkId) -> Network:
-        now = read_clock()
+        cached = usable(self._store.load_network(network_id), read_clock())
         mac = member_mac(self._identity.address, network_id)
         stack = Stack(mac, mtu=DEFAULT_MTU, random_bytes=random_bytes)
         standing = Standing(network_id, self._identity.address)
@@ -254,10 +254,10 @@ class Node:
             standing,
             partial(self._leave, network_id),
             self._hosts,
+            cached,
         )
         self._networks[network_id] = network
         self._pump.add_stack(network_id, StackPort(stack, network.flows.take))
-        cached = usable(self._store.load_network(network_id), now)
         self._writer.keep_network(network_id, cached)
         # Submitted, as the stack is: the configuration must not come before it.
         self._pump.submit(partial(join, network_id, cached))

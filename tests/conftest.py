@@ -1,8 +1,10 @@
 """For all tests: who is skipped and why, how long Hypothesis looks, who may do I/O."""
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
@@ -12,6 +14,7 @@ from tests.rights import missing_for_image, missing_for_interop, missing_for_net
 from tests.scale import SOAK
 
 _HERE: Final = Path(__file__).parent
+_CONNECT: Final = sqlite3.connect
 
 # Repeatable by default: the same examples in every run, and nothing kept between them.
 settings.register_profile("ci", derandomize=True, max_examples=100, database=None, deadline=None)
@@ -45,3 +48,19 @@ def _guard(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """Refuse sockets and sleeps to the tests that are to do without."""
     if request.path.relative_to(_HERE).parts[0] in QUIET_DIRECTORIES:
         refuse_io(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _databases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the databases that a test leaves open, most of them in memory: 3.13 warns of each."""
+    opened: list[sqlite3.Connection] = []
+
+    def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - as it is
+        opened.append(_CONNECT(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    yield
+    for database in opened:
+        with suppress(sqlite3.ProgrammingError):  # of another thread
+            database.close()

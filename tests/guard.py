@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterable
 from typing import Final, NoReturn
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 QUIET_DIRECTORIES: Final = frozenset({"unit", "sim", "property", "vectors"})
 """Below these, tests use no sockets and do not sleep."""
 
-_SOCKET_METHODS: Final = ("bind", "connect", "connect_ex", "listen", "sendmsg", "sendto")
+_SOCKET_METHODS: Final = ("bind", "connect", "connect_ex", "listen", "sendto")
+_SENDMSG: Final = socket.socket.sendmsg
 
 
 class GuardError(AssertionError):
@@ -20,8 +22,16 @@ def refuse_io(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make sockets and sleeps fail; pipes of event loops (socket pairs) go on to work."""
     for name in _SOCKET_METHODS:
         monkeypatch.setattr(socket.socket, name, _refuse_socket)
+    monkeypatch.setattr(socket.socket, "sendmsg", _send_within_a_pair)
     monkeypatch.setattr(socket, "getaddrinfo", _refuse_socket)
     monkeypatch.setattr(time, "sleep", _refuse_sleep)
+
+
+def _send_within_a_pair(one: socket.socket, buffers: Iterable[bytes], *more: object) -> int:
+    """Send as asyncio does, since Python 3.12, what waits to be written."""
+    if one.family is not socket.AF_UNIX or more:
+        _refuse_socket()
+    return _SENDMSG(one, buffers)
 
 
 def _refuse_socket(*_args: object, **_options: object) -> NoReturn:

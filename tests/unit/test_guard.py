@@ -23,6 +23,14 @@ def test_a_unit_test_cannot_send_a_datagram() -> None:
         udp.sendto(b"", ("127.0.0.1", 9))
 
 
+def test_a_unit_test_cannot_send_a_datagram_in_pieces() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+        pytest.raises(GuardError, match="sockets"),
+    ):
+        udp.sendmsg([b""], [], 0, ("127.0.0.1", 9))
+
+
 def test_a_unit_test_cannot_look_up_a_name() -> None:
     with pytest.raises(GuardError, match="sockets"):
         socket.getaddrinfo("localhost", 9)
@@ -37,4 +45,5 @@ def test_a_socket_pair_still_works() -> None:
     left, right = socket.socketpair()
     with left, right:
         left.send(b"x")
-        assert right.recv(1) == b"x"
+        left.sendmsg([b"y", b"z"])
+        assert right.recv(3) == b"xyz"

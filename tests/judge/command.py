@@ -1,12 +1,21 @@
 """A program that runs beside the tests, with its input and output."""
 
 import asyncio
+import shutil
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
+import pytest
+
 PATIENCE: Final = 60.0
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    """Skip a test where a program is not here."""
+    reason = f"needs {program}: ci/packages test"
+    return pytest.mark.skipif(shutil.which(program) is None, reason=reason)
 
 
 class Command:

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from tests.aio.certificate import contexts
 from tests.aio.live import fetch_page, named_live
-from tests.judge.command import Command, run
+from tests.judge.command import Command, needs, run
 from tests.judge.field import VERSIONS, Field, Served
 from tests.judge.http2 import LARGE, Http2Server
 from tests.lab.pages import CHUNKS, EVENTS, MEGABYTE, Pages, md5
@@ -74,6 +74,7 @@ def names(count: int) -> list[str]:
 # -- the kernel asks -----------------------------------------------------------------------------
 
 
+@needs("curl")
 @FAMILIES
 async def test_curl_fetches_a_large_file(
     field: Field, ours: Served, version: int, tmp_path: Path, digest: str
@@ -83,6 +84,7 @@ async def test_curl_fetches_a_large_file(
     assert md5(got.read_bytes()) == digest
 
 
+@needs("curl")
 @FAMILIES
 async def test_curl_sends_a_large_file(
     field: Field, ours: Served, version: int, large: Path, digest: str
@@ -91,6 +93,7 @@ async def test_curl_sends_a_large_file(
     assert told == {"size": SIZE, "md5": digest, "chunked": False}
 
 
+@needs("curl")
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 async def test_curl_asks_again_and_again(field: Field, ours: Served, connection: str) -> None:
     """Each time on a new connection, or all on one."""
@@ -99,6 +102,7 @@ async def test_curl_asks_again_and_again(field: Field, ours: Served, connection:
     assert said.decode().splitlines() == names(IN_A_ROW)
 
 
+@needs("curl")
 async def test_curl_asks_for_many_pages_at_once(field: Field, ours: Served, tmp_path: Path) -> None:
     pages = ours.url(f"/?name=[1-{AT_ONCE}]")
     at_once = ("--parallel", "--parallel-immediate", "--parallel-max", str(AT_ONCE))
@@ -107,6 +111,7 @@ async def test_curl_asks_for_many_pages_at_once(field: Field, ours: Served, tmp_
     assert said == names(AT_ONCE)
 
 
+@needs("curl")
 async def test_curl_takes_chunks(field: Field, ours: Served) -> None:
     said = await curl(field, ours.url("/stream"), "-i")
     head, _, body = said.partition(b"\r\n\r\n")
@@ -114,12 +119,14 @@ async def test_curl_takes_chunks(field: Field, ours: Served) -> None:
     assert body.split() == [b"%d" % number for number in range(CHUNKS)]
 
 
+@needs("curl")
 async def test_curl_sends_chunks(field: Field, ours: Served) -> None:
     given = random_bytes(3 * MEGABYTE)
     told = json.loads(await curl(field, ours.url("/digest"), "-T", "-", given=given))
     assert told == {"size": len(given), "md5": md5(given), "chunked": True}
 
 
+@needs("curl")
 async def test_events_of_our_server_reach_curl_one_by_one(
     field: Field, ours: Served, pages: Pages
 ) -> None:
@@ -133,18 +140,24 @@ async def test_events_of_our_server_reach_curl_one_by_one(
 
 async def test_a_websocket_from_the_kernel_talks(field: Field, ours: Served) -> None:
     async with field.kernel_session() as session:
-        await talk(session, ours)
+        assert await talk(session, ours) == SHOUTED
 
 
-async def talk(session: aiohttp.ClientSession, served: Served) -> None:
-    """Say something short, something long, and bytes; each is shouted back."""
+SAID = ("hello", "long " * 100_000, b"bytes" * 10_000)
+SHOUTED = [text.upper() for text in SAID]
+
+
+async def talk(session: aiohttp.ClientSession, served: Served) -> list[str | bytes]:
+    """Say something short, something long, and bytes; return what was answered to each."""
+    answers: list[str | bytes] = []
     async with session.ws_connect(served.url("/talk")) as socket:
-        for text in ("hello", "long " * 100_000):
-            await socket.send_str(text)
-            assert await socket.receive_str() == text.upper()
-        await socket.send_bytes(b"bytes" * 10_000)
-        assert await socket.receive_bytes() == b"BYTES" * 10_000
-        await socket.ping()
+        for text in SAID:
+            if isinstance(text, str):
+                await socket.send_str(text)
+            else:
+                await socket.send_bytes(text)
+            answers.append((await socket.receive()).data)
+    return answers
 
 
 # -- we ask --------------------------------------------------------------------------------------
@@ -225,7 +238,7 @@ async def test_events_of_the_kernels_server_reach_us_one_by_one(
 
 async def test_a_websocket_to_the_kernel_talks(field: Field, theirs: Served) -> None:
     async with field.our_session() as session:
-        await talk(session, theirs)
+        assert await talk(session, theirs) == SHOUTED
 
 
 async def test_the_command_calls(
@@ -250,6 +263,7 @@ async def test_a_live_network_as_an_operator_names_it_is_reached(
 # -- HTTP/2 --------------------------------------------------------------------------------------
 
 
+@needs("curl")
 async def test_curl_speaks_http2_with_a_server_in_user_space(field: Field, tmp_path: Path) -> None:
     server = await field.network.create_server(Http2Server)
     page = Served(field.our_ip, server.port).url()
@@ -260,6 +274,7 @@ async def test_curl_speaks_http2_with_a_server_in_user_space(field: Field, tmp_p
     server.close()
 
 
+@needs("curl")
 async def test_curl_sends_by_http2_to_a_server_in_user_space(field: Field) -> None:
     server = await field.network.create_server(Http2Server)
     page = Served(field.our_ip, server.port).url()

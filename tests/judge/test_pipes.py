@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
-from tests.judge.command import run
+from tests.judge.command import needs, run
 from tests.judge.field import VERSIONS, Field
 from tests.lab.pages import MEGABYTE, Pages
 from ztlink.drivers.chance import random_bytes
@@ -48,6 +48,7 @@ def named_ip(told: str, version: int = 4) -> str:
 # -- nc ------------------------------------------------------------------------------------------
 
 
+@needs("nc")
 async def test_nc_that_has_said_all_gets_an_answer_that_comes_late(field: Field) -> None:
     server = await field.network.start_server(answer_late)
     nc = (*field.kernel.namespace.entry, "nc", "-N", field.our_ip(), str(server.port))
@@ -61,6 +62,7 @@ async def test_our_command_that_has_said_all_gets_an_answer_that_comes_late(fiel
         assert await run(*connect, given=b"question") == b"QUESTION"
 
 
+@needs("nc")
 async def test_nc_calls_our_command_that_listens(field: Field) -> None:
     content = random_bytes(MEGABYTE)
     async with field.on_shell("listen", "7000") as listening:
@@ -71,6 +73,7 @@ async def test_nc_calls_our_command_that_listens(field: Field) -> None:
             assert (await asyncio.gather(nc.end(content), listening.end()))[1] == content
 
 
+@needs("nc")
 async def test_our_command_calls_nc_that_listens(field: Field) -> None:
     content = random_bytes(MEGABYTE)
     async with field.on_kernel("nc", "-n", "-v", "-N", "-l", field.kernel_ip(), "7001") as nc:
@@ -81,6 +84,7 @@ async def test_our_command_calls_nc_that_listens(field: Field) -> None:
             assert (await asyncio.gather(calling.end(content), nc.end()))[1] == content
 
 
+@needs("curl")
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_curl_reaches_what_our_command_exposes(
     field: Field, tmp_path: Path, version: int
@@ -133,6 +137,7 @@ async def ssh_server(field: Field, keys: Path) -> AsyncIterator[int]:
     await server.wait_closed()
 
 
+@needs("ssh")
 async def test_ssh_connects_through_our_command(field: Field, tmp_path: Path) -> None:
     content = random_bytes(3 * MEGABYTE)
     options = {

@@ -29,6 +29,9 @@ class Waiting(FlowControl[bytes]):
     def get_write_buffer_size(self) -> int:
         return self.waiting
 
+    def _finish(self) -> None:
+        self._become_lost()
+
 
 async def test_a_protocol_pauses_above_the_high_mark() -> None:
     writer = Writer()

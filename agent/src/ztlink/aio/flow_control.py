@@ -5,6 +5,7 @@ The flow control of writers is asyncio's own, with types: what `loop.sendfile` i
 
 import asyncio
 import collections
+from abc import abstractmethod
 from asyncio import transports
 from typing import Any, Generic, TypeVar
 
@@ -52,9 +53,9 @@ class FlowControl(transports._FlowControlMixin, Generic[T]):  # noqa: SLF001 - a
         if not self._unwritten:
             self._finish()
 
+    @abstractmethod
     def _finish(self) -> None:
         """Close what the stack has of it, and lose that."""
-        raise NotImplementedError
 
     def _become_lost(self) -> bool:
         """Drop what waits; return whether this is the end, which comes once."""

@@ -9,7 +9,8 @@ from typing import Final, Self
 
 import pytest
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 240.0
+"""Seconds: a hundred megabytes take a while on a machine that does other things, too."""
 
 
 def needs(program: str) -> pytest.MarkDecorator:

@@ -11,15 +11,16 @@ from tests.unit.netstack.tcp.invariants import check_layer
 from ztlink.ids import Endpoint
 from ztlink.netstack.events import Accepted, ConnectionId
 from ztlink.netstack.tcp.settings import CongestionControl, TcpSettings
+from ztlink.netstack.tcp.state import State
 
 LIVES = scaled(1500)
+BAD = Path(rate=2e6, delay=0.01, loss=0.03, reordering=0.1, duplicates=0.02, queue=60_000)
 
 
 class Lives(World):
     """Hosts whose applications do anything at any time."""
 
-    def __init__(self, control: CongestionControl) -> None:
-        path = Path(rate=2e6, delay=0.01, loss=0.03, reordering=0.1, duplicates=0.02, queue=60_000)
+    def __init__(self, control: CongestionControl, path: Path = BAD) -> None:
         settings = TcpSettings(
             congestion_control=control, finish_timeout=5.0, user_timeout=20.0, connect_timeout=20.0
         )
@@ -79,3 +80,19 @@ def test_nothing_is_left_of_connections_that_ended(control: CongestionControl) -
         assert not host.layer.connections
         assert host.layer.memory.used == 0
         assert host.layer.get_timer() is None
+
+
+def test_a_port_serves_again_while_the_servers_end_is_in_time_wait() -> None:
+    world = Lives(CongestionControl.BBR, Path(delay=0.005))
+    client, server = world.client.layer, world.server.layer
+    local, remote = Endpoint(CLIENT_IP, 40_000), Endpoint(SERVER_IP, PORT)
+    for _ in range(20):
+        mine = client.connect(local, remote, world.clock())
+        world.wait(0.02)
+        assert client.state(mine) is State.ESTABLISHED
+        (its,) = server.connections
+        server.close(its, world.clock())
+        world.wait(0.01)
+        client.close(mine, world.clock())
+        world.wait(0.02)
+        assert server.connections[its].state is State.TIME_WAIT

@@ -27,6 +27,12 @@ def test_initial_numbers_move_every_four_microseconds() -> None:
     assert secrets.initial_sequence(FLOW, 5.000004) - secrets.initial_sequence(FLOW, 5.0) == 1
 
 
+def test_a_flow_has_one_clock_of_timestamps() -> None:
+    first, second = Secrets(chance(1)), Secrets(chance(2))
+    assert first.timestamp_offset(FLOW) == first.timestamp_offset(FLOW)
+    assert len({s.timestamp_offset(f) for s in (first, second) for f in (FLOW, OTHER)}) == 4
+
+
 def test_every_ephemeral_port_is_a_candidate_once() -> None:
     secrets = Secrets(chance(1))
     ports = {secrets.port(candidate) for candidate in secrets.port_candidates()}

@@ -88,6 +88,8 @@ class Connection:
     path_mtu: int
     initial: int
     """ISS."""
+    timestamp_offset: int
+    """Of our timestamp clock; the same for all connections that have this flow in turn."""
     now: InitVar[float]
     listener: Listener | None = None
     """Whom it is for, where the peer opened it."""
@@ -164,7 +166,6 @@ class Connection:
     # Options.
     has_sack: bool = False
     has_timestamps: bool = False
-    timestamp_offset: int = field(init=False)
     timestamp_recent: int = 0
     timestamp_recent_at: float = 0.0
     keep_alive: float = 0.0
@@ -201,7 +202,6 @@ class Connection:
         self.control = NewReno(MIN_MSS)  # until the handshake tells the segment size
         self.control_kind = settings.congestion_control
         self.inbox = ReceiveBuffer(0, settings.receive_buffer)
-        self.timestamp_offset = int.from_bytes(self.context.random_bytes(4), "big")
         self.user_timeout = settings.user_timeout
         self.timeout_from = now
         self.progress_at = now

@@ -222,7 +222,8 @@ class TcpLayer:
             initial = self._secrets.initial_sequence(flow, mono)
         mtu = self._mtu_for(remote)
         connection = ConnectionId(self._last_id)
-        c = Connection(self._context, connection, flow, local, remote, mtu, initial, mono)
+        numbers = initial, self._secrets.timestamp_offset(flow)
+        c = Connection(self._context, connection, flow, local, remote, mtu, *numbers, mono)
         self._connections[connection] = c
         self._flows[flow] = c
         return c

@@ -36,6 +36,14 @@ class Secrets:
         """Return an ISN: a clock, and a hash of who speaks to whom (RFC 6528)."""
         return int(now * _TICKS_PER_SECOND) + self._hash(b"isn", flow) & MASK
 
+    def timestamp_offset(self, flow: bytes) -> int:
+        """Return where the timestamp clock of a flow begins (RFC 7323 5.4).
+
+        Always the same: a peer whose end of the flow is still in TIME_WAIT lets a new connection
+        in only if its timestamps go on where the old ones were (RFC 6191).
+        """
+        return self._hash(b"stamp", flow)
+
     def port_candidates(self) -> range:
         """Return the ephemeral ports in a random order of start (RFC 6056 3.3.1)."""
         start = int.from_bytes(self._random_bytes(2), "big") % _PORTS

@@ -7,6 +7,7 @@ import pytest
 from tests.scale import SOAK
 from tests.sim.netstack.wire import Path
 from tests.sim.netstack.world import World, transfer
+from ztlink.netstack.segment import Outgoing
 from ztlink.netstack.tcp.settings import CongestionControl, TcpSettings
 
 FLOWS: Final = [1, 2, 4, 8, 16, 32, 64] if SOAK else [6]
@@ -52,3 +53,25 @@ def test_a_long_path_without_loss_is_filled() -> None:
     path = Path(rate=12.5e6, delay=0.025, queue=1 << 20)
     upload = transfer(World(path, mtu=2800), 20_000_000)
     assert 20e6 / (upload.finished_at - upload.started_at) >= 0.7 * 12.5e6
+
+
+def test_flows_over_a_short_path_share_it_in_large_segments() -> None:
+    rate = 50e6
+    world = World(Path(rate=rate, delay=0.00025, queue=1 << 20, gather=0.0002), mtu=2800)
+    sizes: list[int] = []
+    send = world.up.send
+
+    def counted(outgoing: Outgoing, now: float) -> None:
+        sizes.append(outgoing.size)
+        send(outgoing, now)
+
+    world.up.send = counted  # type: ignore[method-assign] # looks on
+    uploads = [world.upload(ENDLESS) for _ in range(8)]
+    world.wait(0.4)
+    before = [upload.received for upload in uploads]
+    sizes.clear()
+    world.wait(0.4)
+    shares = [upload.received - had for upload, had in zip(uploads, before, strict=True)]
+    assert jain(shares) >= 0.9
+    assert sum(shares) >= 0.9 * rate * 0.4
+    assert sum(sizes) / len(sizes) >= 20_000

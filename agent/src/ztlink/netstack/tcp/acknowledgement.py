@@ -111,6 +111,8 @@ def _sample_round_trip(c: Connection, options: Options, sample: Sample, now: flo
 def _advance(c: Connection, options: Options, number: int, now: float) -> None:
     """Move UNA: release what is acknowledged, FIN included."""
     c.progress_at = c.timeout_from = now
+    if not c.flight.records:
+        c.context.senders.discard(c.id)
     outbox = c.outbox
     upto = min(number, outbox.end)
     if upto > outbox.start:

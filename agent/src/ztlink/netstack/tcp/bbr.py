@@ -51,6 +51,10 @@ _MARGIN: Final = 0.99
 """Of the rate that is paced: a little less than the model says, so that no queue stays."""
 _QUANTUM_TIME: Final = 0.001
 _MAX_QUANTUM: Final = 60_000
+_SHORT: Final = 0.01
+"""Seconds of a round trip below which it is hosts, and not the path, that take the time. A
+super-segment has to be in flight then, for them to have something to do: else they handle
+smaller ones, slower, and the rate that comes of it would be taken for the path's."""
 
 
 class Phase(Enum):
@@ -70,6 +74,7 @@ class Bbr:
         "_cap",
         "_cycle_at",
         "_cycle_index",
+        "_cycle_round",
         "_filter",
         "_full_bandwidth",
         "_full_rounds",
@@ -123,6 +128,7 @@ class Bbr:
         self._least_at = now
         self._cycle_index = 0
         self._cycle_at = 0.0
+        self._cycle_round = 0
         self._had_loss = False
         self._probe_until = 0.0
         self._probe_round = 0
@@ -188,18 +194,21 @@ class Bbr:
         start = (self._seed * 5 + self._round) % (len(_CYCLE) - 1)
         self._cycle_index = start + 1 if start else 0
         self._cycle_at = now
+        self._cycle_round = self._round
         self._gain = _CYCLE[self._cycle_index]
 
     def _advance_cycle(self, sample: Sample) -> None:
         is_over = sample.now - self._cycle_at > self._least
         if self._gain > 1:
             target = self._product(self._gain)
-            is_over = is_over and (self._had_loss or sample.prior_in_flight >= target)
+            is_seen = self._round > self._cycle_round and sample.prior_in_flight >= target
+            is_over = is_over and (self._had_loss or is_seen)
         elif self._gain < 1:
             is_over = is_over or sample.in_flight <= self._product(1.0)
         if is_over:
             self._cycle_index = (self._cycle_index + 1) % len(_CYCLE)
             self._cycle_at = sample.now
+            self._cycle_round = self._round
             self._gain = _CYCLE[self._cycle_index]
             self._had_loss = False
 
@@ -253,7 +262,10 @@ class Bbr:
             return
         quantum = min(max(int(self.rate * _QUANTUM_TIME), 2 * self._mss), _MAX_QUANTUM)
         gain = _WINDOW_GAIN if self._is_full else _STARTUP_GAIN
-        target = self._product(gain) + 3 * quantum
+        aside = 3 * quantum
+        if self._least < _SHORT:
+            aside = max(aside, _MAX_QUANTUM)
+        target = self._product(gain) + aside
         if self._is_full:
             self.window = min(self.window + sample.acked, target)
         elif self.window < target or sample.delivered < initial_window(self._mss):

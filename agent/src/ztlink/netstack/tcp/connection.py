@@ -139,6 +139,8 @@ class Connection:
     """What a tail loss probe covers, until it is acknowledged; else -1."""
     send_at: float = 0.0
     """Before it, pacing lets nothing be sent."""
+    is_paced: bool = False
+    """Since it last could send, nothing but pacing kept it from it."""
     # Receiving.
     peer_initial: int = 0
     """IRS."""
@@ -221,6 +223,7 @@ class Connection:
         context.memory.used -= self.outbox.clear()
         context.memory.starving.pop(self.id, None)
         self.flight.records.clear()
+        context.senders.discard(self.id)
         self.loss_at = self.ack_at = self.life_at = inf
         self.send_at = 0.0
         if cause is Input.END or self.is_closed_by_us:

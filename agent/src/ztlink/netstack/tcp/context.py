@@ -76,6 +76,8 @@ class Context:
     challenges: ChallengeLimit
     ready: deque[ConnectionId] = field(default_factory=deque)
     """Connections that may have something to send, each once, in turn."""
+    senders: set[ConnectionId] = field(default_factory=set)
+    """Connections of which something is on its way; only counted."""
     strays: deque[Outgoing] = field(default_factory=deque)
     """Answers without a connection, or of one that is gone."""
     waiting: dict[ConnectionId, None] = field(default_factory=dict)

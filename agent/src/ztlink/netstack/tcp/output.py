@@ -19,12 +19,15 @@ from ztlink.netstack.tcp.state import State
 
 _MAX_WINDOW: Final = 0xFFFF
 _SLACK: Final = 0.002
-"""Seconds that pacing may be behind and make good: timers are late."""
+"""Seconds that pacing may be behind and make good, whatever kept it from sending."""
+_MAX_LATE: Final = 0.02
+"""The same where it was pacing itself that waited, for a timer that a busy host called late."""
 _EARLY: Final = 0.0001
 _MIN_QUANTUM: Final = 0.001
 _MAX_QUANTUM: Final = 0.005
 _QUANTA: Final = 16
-"""What pacing sends in one go: this part of a round trip, between one and five milliseconds."""
+"""What pacing sends in one go: this part of a round trip, or a millisecond for each connection that
+sends, up to five."""
 _BLOCKS: Final = 4
 _BLOCKS_BESIDE_TIMESTAMPS: Final = 3
 
@@ -82,6 +85,7 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
     flight, control = c.flight, c.control
     rate = control.rate
     if rate and c.send_at > now + _EARLY:
+        c.is_paced = True
         return None
     options = _options(c, now)
     segment_size = c.mss - len(options)
@@ -90,18 +94,35 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
     if room < segment_size and in_flight:
         may_go = c.is_repeat_due if flight.lost else room >= max(c.unsent, 1)
         if not may_go:
+            c.is_paced = False
             return None
-    limit = min(limit, c.context.settings.max_payload, room)
+    limit = min(limit, c.context.settings.max_payload)
     if rate:
-        quantum = min(max(c.rtt.least / _QUANTA, _MIN_QUANTUM), _MAX_QUANTUM)
-        limit = min(limit, max(int(rate * quantum), 2 * segment_size))
+        limit = min(limit, max(int(rate * _quantum(c, now)), 2 * segment_size))
+    if not flight.lost and _is_worth_waiting(c, room, limit):
+        c.is_paced = False
+        return None
+    limit = min(limit, room)
     limit = max(limit - limit % segment_size, segment_size)
     if flight.lost:
         return _repeat(c, limit, options, now)
-    if _is_worth_waiting(c, room):
-        return None
     size = _new_size(c, limit, segment_size, now)
     return _send_new(c, size, options, now) if size >= 0 else None
+
+
+def _quantum(c: Connection, now: float) -> float:
+    """Return for how many seconds pacing sends in one go.
+
+    What a super-segment costs hardly depends on its size. So what one connection may send each
+    millisecond, eight send every five; and who is called late sends all that it is behind with.
+    """
+    senders = max(len(c.context.senders), 1)
+    quantum = min(max(c.rtt.least / _QUANTA, _MIN_QUANTUM * senders), _MAX_QUANTUM)
+    return quantum + min(max(now - c.send_at, 0.0), _slack(c))
+
+
+def _slack(c: Connection) -> float:
+    return _MAX_LATE if c.is_paced else _SLACK
 
 
 def _new_size(c: Connection, limit: int, segment_size: int, now: float) -> int:
@@ -131,18 +152,22 @@ def _is_held_back(c: Connection) -> bool:
     return not (c.is_no_delay or c.is_finishing) and c.flight.in_flight > 0
 
 
-def _is_worth_waiting(c: Connection, room: int) -> bool:
+def _is_worth_waiting(c: Connection, room: int, limit: int) -> bool:
     """Tell whether more may be sent in one go soon: then the stack below is passed once for it.
 
-    Never where acknowledgements may not come: what is in flight is three quarters of the window.
+    Never where acknowledgements may not come: what is in flight is three quarters of the window,
+    or half of it where that is twice what the path holds, as it is with pacing.
     """
     flight = c.flight
     in_flight = flight.in_flight
-    if not in_flight or c.control.rate or flight.sacked or c.recovery_point >= 0:
+    if not in_flight or flight.sacked or c.recovery_point >= 0:
         return False
     offered = flight.una + c.send_window - flight.next
     room = min(room, offered)
-    enough = min((in_flight + room) >> 2, c.context.settings.max_payload >> 1)
+    if c.control.rate:
+        enough = min((in_flight + room) >> 1, limit)
+    else:
+        enough = min((in_flight + room) >> 2, c.context.settings.max_payload >> 1)
     return room < enough and room < c.outbox.end - flight.next
 
 
@@ -155,6 +180,7 @@ def _send_new(c: Connection, size: int, options: bytes, now: float) -> Outgoing:
         if now - c.timeout_from > c.rtt.current:
             c.control.on_idle(now)
         c.timeout_from = c.progress_at = now
+        c.context.senders.add(c.id)
     payload = outbox.pieces(start, size) if size else ()
     if end == outbox.end:
         flags |= FLAG_PSH if size else 0
@@ -163,8 +189,10 @@ def _send_new(c: Connection, size: int, options: bytes, now: float) -> Outgoing:
             end += 1
     flight.send(end, now)
     in_flight = flight.in_flight
-    if flight.next >= outbox.end and in_flight < c.control.window:
-        flight.app_limited_until = flight.delivered + in_flight
+    if flight.next >= outbox.end:
+        c.is_paced = False
+        if in_flight < c.control.window:
+            flight.app_limited_until = flight.delivered + in_flight
     return _sent(c, _make(c, start, flags, options, payload, size), now)
 
 
@@ -192,7 +220,7 @@ def _sent(c: Connection, outgoing: Outgoing, now: float) -> Outgoing:
     """Keep the pace and set the timer for what goes out."""
     rate = c.control.rate
     if rate:
-        c.send_at = max(c.send_at, now - _SLACK) + outgoing.size / rate
+        c.send_at = max(c.send_at, now - _slack(c)) + outgoing.size / rate
     if c.loss_timer is not LossTimer.REORDERING or c.loss_at == inf:
         arm(c, now, inf)
     return outgoing

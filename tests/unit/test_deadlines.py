@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
 from ztlink.clock import Now
-from ztlink.deadlines import LEAST_ENTRIES, DeadlineQueue, Timed
+from ztlink.deadlines import LEAST_ENTRIES, DeadlineQueue, Timed, earliest
 
 
 @dataclass(eq=False)
@@ -97,3 +97,8 @@ def test_what_is_in_force_outlives_the_removal_of_what_is_void() -> None:
             queue.schedule(owner, deadline)
     assert [queue.pop_due(10.0) for _ in owners] == owners
     assert queue.head() is None
+
+
+def test_the_earliest_of_deadlines_is_of_those_that_there_are() -> None:
+    assert earliest((None, 3.0, 0.5, None, 2.0)) == 0.5
+    assert earliest((None, None)) is None

@@ -7,9 +7,19 @@ fires. A deadline that moves ahead leaves its old entry behind; where such are t
 """
 
 import heapq
+from collections.abc import Iterable
 from typing import Final, Generic, Protocol, TypeVar
 
 from ztlink.clock import Now
+
+
+def earliest(deadlines: Iterable[float | None]) -> float | None:
+    """Return the earliest of the deadlines that there are."""
+    first = None
+    for deadline in deadlines:
+        if deadline is not None and (first is None or deadline < first):
+            first = deadline
+    return first
 
 
 class Timed(Protocol):

@@ -44,7 +44,8 @@ class Rig:
         self.ports.add(self.core, network_id, self.port, START)
 
     def turn(self) -> bool:
-        return self.ports.turn(self.core, START, take=lambda now: self.has_room)
+        has_room = self.has_room
+        return self.ports.turn(self.core, START, has_room=has_room, take=lambda now: has_room)
 
     def settle(self) -> None:
         while self.turn():

@@ -27,7 +27,7 @@ class Taker:
 
     def __init__(self) -> None:
         settings, counters = StackSettings(), Counters()
-        routes = RouteTable(US)
+        self.routes = routes = RouteTable(US)
         routes.set([ip_interface("10.0.0.1/24"), ip_interface("fd00::1/64")], ())
         egress = Egress(US, routes, PathMtus(2800), settings, counters, seeded())
         resolver = Resolver(
@@ -87,3 +87,31 @@ def test_only_what_this_machine_made_is_verified_already(
 ) -> None:
     packet = taker.take(v4(PROTOCOL, b"hello"), needs_checksum=needs_checksum)
     assert packet.is_verified == needs_checksum
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_who_has_been_heard_is_refused_with_an_address_that_became_ours(
+    taker: Taker, version: int
+) -> None:
+    frame = v4(PROTOCOL, b"hello") if version == 4 else v6(PROTOCOL, b"hello")
+    peer = ip_interface(f"{PEER_4 if version == 4 else PEER_6}/24")
+    taker.take(frame)
+    taker.routes.set((*taker.routes.interfaces[:-1], peer), ())
+    taker.ingress.receive(SuperFrame(memoryview(bytearray(frame))), START)
+    assert len(taker.got) == 1
+
+
+def test_who_has_been_heard_is_refused_in_a_frame_to_a_group(taker: Taker) -> None:
+    frame = bytearray(v4(PROTOCOL, b"hello"))
+    taker.take(bytes(frame))
+    frame[:6] = b"\xff" * 6
+    taker.ingress.receive(SuperFrame(memoryview(frame)), START)
+    assert len(taker.got) == 1
+
+
+def test_who_was_heard_and_forgotten_is_heard_again(taker: Taker) -> None:
+    sources = [f"10.1.{number >> 8}.{number & 255}" for number in range(1500)]
+    for source in [*sources, sources[0]]:
+        frame = v4(PROTOCOL, b"", source=source)
+        taker.ingress.receive(SuperFrame(memoryview(bytearray(frame))), START)
+    assert len(taker.got) == 1501

@@ -39,6 +39,9 @@ def dearmor(batch: PacketBatch, cipher: PeerCipher) -> bytearray:
     What is not authentic is undefined afterwards and must not be used.
     """
     buffer = batch.buffer
+    is_gmac_siv = CipherSuite.GMAC_SIV << SHIFT_SUITE
+    if all(buffer[start + OFFSET_FLAGS] & MASK_SUITE == is_gmac_siv for start in batch.starts):
+        return gmac_siv.unseal(buffer, batch.starts, batch.sizes, cipher)
     verdicts = bytearray(len(batch))
     by_suite: dict[int, list[int]] = {}
     for index, start in enumerate(batch.starts):

@@ -21,6 +21,8 @@ class PumpInLoop:
         self._pump = pump
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        """What the timer is set for."""
         self._soon: asyncio.Handle | None = None
         self._is_running = False
 
@@ -69,16 +71,16 @@ class PumpInLoop:
         deadline = self._pump.next_deadline()
         if deadline is None or self._soon is not None:
             return
+        if self._timer is not None and self._deadline <= deadline:
+            return
         wait = deadline - read_clock().mono
         if wait <= 0:
             self._soon = self._loop.call_soon(self._run)
             return
-        when = self._loop.time() + wait
         if self._timer is not None:
-            if self._timer.when() <= when:
-                return
             self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._fire)
+        self._deadline = deadline
+        self._timer = self._loop.call_later(wait, self._fire)
 
     def _disarm(self) -> None:
         for handle in (self._timer, self._soon):

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
+from ztlink.deadlines import earliest
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.stack_ports import StackPorts
 from ztlink.drivers.tap import Tap
@@ -113,6 +114,9 @@ class Pump:
         """A command was run by somebody who is being told something."""
         self._has_left = False
         """Stacks may have more to send than they had a turn for."""
+        self._deadline: float | None = None
+        self._is_deadline_known = False
+        """Nothing happened since the deadline was looked for."""
         self.on_drained: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._run, name="ztlink-pump", daemon=True)
         self.finished: Future[None] = Future()
@@ -132,8 +136,10 @@ class Pump:
         """Return the monotonic time at which `run_once` is due; the past where work is left."""
         if self._has_left and not self._unsent:
             return float("-inf")
-        deadlines = (self._core.get_timer(), self._stacks.get_timer())
-        return min((one for one in deadlines if one is not None), default=None)
+        if not self._is_deadline_known:
+            self._deadline = earliest((self._core.get_timer(), self._stacks.get_timer()))
+            self._is_deadline_known = True
+        return self._deadline
 
     def run_once(self, timeout: float = 0) -> None:
         """Do what there is to be done, after waiting for it no longer than `timeout` seconds.
@@ -340,11 +346,15 @@ class Pump:
             self._is_again = True
             return
         self._is_draining = True
+        self._is_deadline_known = False
+        self._is_again = True
         try:
             for _ in range(STACK_BUDGET):
+                if self._is_again:
+                    self._take(now)
                 self._is_again = False
-                self._take(now)
-                has_fed = self._stacks.turn(self._core, now, take=self._take)
+                has_room = not self._unsent
+                has_fed = self._stacks.turn(self._core, now, has_room=has_room, take=self._take)
                 if not has_fed and not self._is_again:
                     self._has_left = False
                     break

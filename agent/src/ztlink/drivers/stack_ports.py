@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
+from ztlink.deadlines import earliest
 from ztlink.ids import NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event, NetworkConfigured, NetworkJoined, NetworkLeft
@@ -65,25 +66,25 @@ class StackPorts:
         for port in list(self._ports.values()):
             port.tell()
 
-    def turn(self, core: Core, now: Now, *, take: Callable[[Now], bool]) -> bool:
+    def turn(self, core: Core, now: Now, *, has_room: bool, take: Callable[[Now], bool]) -> bool:
         """Give each stack its turn; False where none had anything for the core.
 
-        `take` drains the core; it returns whether more may be sent.
+        `take` drains the core, which is drained when this is called; it returns whether more may
+        be sent, as `has_room` says for now. Where the network is slower than a stack, what waits
+        stays there.
         """
         has_fed = False
-        for network_id, port in list(self._ports.items()):
+        for network_id, port in tuple(self._ports.items()):
             port.tell()
             if port.announce_groups(core, network_id, now):
                 has_fed = True
-            has_room = take(
-                now
-            )  # else the network is slower than the stack: what waits stays there
+                has_room = take(now)
             if not (has_room and port.stack.has_output()):
                 continue
             for frame in port.stack.transmits(QUANTUM, now):
                 has_fed = True
                 core.receive_frames(network_id, frame, now)
-                take(now)
+                has_room = take(now)
         return has_fed
 
     def handle_timer(self, now: Now) -> None:
@@ -95,5 +96,4 @@ class StackPorts:
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` is due."""
-        timers = (port.stack.get_timer() for port in self._ports.values())
-        return min((timer for timer in timers if timer is not None), default=None)
+        return earliest(port.stack.get_timer() for port in self._ports.values())

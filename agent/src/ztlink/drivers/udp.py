@@ -76,6 +76,8 @@ class UdpSocket:
         self._view = memoryview(bytearray(FILLING + MAX_RECEIVE))
         self._sources: dict[SocketAddress, Endpoint] = {}
         self._addresses: dict[Endpoint, SocketAddress] = {}
+        self._last: tuple[Endpoint | None, SocketAddress] = None, ("", 0)
+        """Where the last was sent: endpoints are slow to hash."""
         self._is_filtered = False
         self.device = 0
         """The index of the one it keeps to; 0 for any."""
@@ -251,13 +253,17 @@ class UdpSocket:
         return endpoint
 
     def _address(self, endpoint: Endpoint) -> SocketAddress:
-        address = self._addresses.get(endpoint)
-        if address is None:
-            address = _socket_address(endpoint)
+        last, address = self._last
+        if endpoint is last:
+            return address
+        known = self._addresses.get(endpoint)
+        if known is None:
+            known = _socket_address(endpoint)
             if len(self._addresses) >= MAX_KNOWN_SOURCES:
                 self._addresses.clear()
-            self._addresses[endpoint] = address
-        return address
+            self._addresses[endpoint] = known
+        self._last = endpoint, known
+        return known
 
 
 class UdpDriver:

@@ -43,6 +43,8 @@ _ADVERTISEMENT: Final = bytes([ICMPV6_NEIGHBOR_ADVERTISEMENT])
 _NO_MAC: Final = Mac(bytes(6))
 _GSO_OF_TCP: Final = frozenset((Gso.TCPV4, Gso.TCPV6))
 
+_MAX_KNOWN: Final = 1024
+
 Receiver = Callable[[Packet, int, Now], None]
 """Takes a packet, and the segment size of a super-frame (0 for one frame)."""
 
@@ -66,6 +68,9 @@ class Ingress:
         self._resolver = resolver
         self._icmp = icmp
         self._counters = counters
+        self._known: dict[bytes, tuple[IpAddress, IpAddress]] = {}
+        """Pairs of another's address and ours that have been found good, while we have the same."""
+        self._known_with = routes.own
         self.receivers: dict[int, Receiver] = {}
         """What takes packets, by protocol; set by the stack."""
         limits = settings.fragments_size, settings.fragments_timeout
@@ -106,9 +111,9 @@ class Ingress:
     ) -> None:
         is_own_work = frame.needs_checksum
         header = read_ipv4(frame.buffer[SIZE_ETHERNET:], is_verified=is_own_work)
-        destination = IPv4Address(header.destination)
-        self._check_source(IPv4Address(header.source), header.source, link_source)
-        is_group = self._is_group(destination, header.destination, is_to_group=is_to_group)
+        source, destination, is_group = self._addresses(
+            IPv4Address, header.source, header.destination, link_source, is_to_group=is_to_group
+        )
         payload, protocol, quote = header.payload, header.protocol, header.quote
         if header.is_fragment:
             whole = self.reassembly.add(*header.fragment(), now)
@@ -116,7 +121,7 @@ class Ingress:
                 return
             payload, protocol, quote = whole.payload, whole.protocol, whole.quote
         packet = Packet(
-            IPv4Address(header.source),
+            source,
             destination,
             protocol,
             header.ttl,
@@ -134,11 +139,14 @@ class Ingress:
         self, frame: SuperFrame, link_source: Mac, *, is_to_group: bool, now: Now
     ) -> None:
         header = read_ipv6(frame.buffer[SIZE_ETHERNET:])
-        destination = IPv6Address(header.destination)
-        source = IPv6Address(header.source)
-        if not _is_advertisement(header):  # which may tell that another has our address
-            self._check_source(source, header.source, link_source)
-        is_group = self._is_group(destination, header.destination, is_to_group=is_to_group)
+        source, destination, is_group = self._addresses(
+            IPv6Address,
+            header.source,
+            header.destination,
+            link_source,
+            is_to_group=is_to_group,
+            may_be_ours=_is_advertisement(header),  # it may tell that another has our address
+        )
         packet = Packet(
             source,
             destination,
@@ -181,6 +189,33 @@ class Ingress:
         return True
 
     # -- both --------------------------------------------------------------------------------
+
+    def _addresses(
+        self,
+        kind: type[IPv4Address] | type[IPv6Address],
+        source: bytes,
+        destination: bytes,
+        link_source: Mac,
+        *,
+        is_to_group: bool,
+        may_be_ours: bool = False,
+    ) -> tuple[IpAddress, IpAddress, bool]:
+        """Return source and destination, and whether that is a group of ours; or refuse them."""
+        if self._known_with is not self._routes.own:
+            self._known.clear()
+            self._known_with = self._routes.own
+        pair = None if is_to_group else self._known.get(source + destination)
+        if pair is not None:
+            return (*pair, False)
+        sender, receiver = kind(source), kind(destination)
+        if not may_be_ours:
+            self._check_source(sender, source, link_source)
+        is_group = self._is_group(receiver, destination, is_to_group=is_to_group)
+        if not (is_group or may_be_ours or source in self._routes.own):
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[source + destination] = sender, receiver
+        return sender, receiver, is_group
 
     def _check_source(self, source: IpAddress, packed: bytes, link_source: Mac) -> None:
         """Refuse what nobody can have sent: groups, all, and ourselves but from our own MAC."""

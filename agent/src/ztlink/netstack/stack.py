@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
+from ztlink.deadlines import earliest
 from ztlink.errors import StackError
 from ztlink.ids import Endpoint, IpAddress, IpInterface, Mac, MulticastGroup, SocketId
 from ztlink.inet.ip import PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP
@@ -167,14 +168,15 @@ class Stack:
 
     def get_timer(self) -> float | None:
         """Return the monotonic time at which `handle_timer` is due."""
-        deadlines = (
-            self._resolver.cache.get_timer(),
-            self._ingress.reassembly.get_timer(),
-            self._pinger.get_timer(),
-            self._mtus.get_timer(),
-            self._tcp.layer.get_timer(),
+        return earliest(
+            (
+                self._resolver.cache.get_timer(),
+                self._ingress.reassembly.get_timer(),
+                self._pinger.get_timer(),
+                self._mtus.get_timer(),
+                self._tcp.layer.get_timer(),
+            )
         )
-        return min((one for one in deadlines if one is not None), default=None)
 
     def groups(self) -> frozenset[MulticastGroup]:
         """Return the groups that the network is to carry to us; one object until they change."""

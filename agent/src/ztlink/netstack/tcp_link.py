@@ -108,7 +108,7 @@ class TcpLink:
 
     def _frame(self, outgoing: Outgoing, now: Now) -> SuperFrame | None:
         local, remote = outgoing.local, outgoing.remote
-        way = self._routes.way(remote.ip, local.ip)
+        way = self._routes.way(remote.ip)
         if way is None or not self._routes.is_own(local.ip):
             self._counters.discard(Discard.NO_ROUTE)
             self._lost(outgoing, Reason.NETWORK_UNREACHABLE, now)

@@ -1,4 +1,4 @@
-"""A root, which is a controller too, as a process on the machine's loopback."""
+"""A root, which is a controller too, as a process of this machine, on its loopback unless said."""
 
 import os
 import signal
@@ -29,8 +29,10 @@ CONTROLLER: Final = 0
 class Overlay:
     """The process, its world, and homes for nodes in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, ip: str = "127.0.0.1") -> None:
         self.directory = directory
+        self.ip = ip
+        """Of this machine, for the root and for nodes."""
         self.planet = directory / "planet"
         self.home = directory / "controller"
         self._port = free_port(socket.SOCK_DGRAM)
@@ -41,7 +43,7 @@ class Overlay:
         secret = identity(CONTROLLER)
         self.home.mkdir(parents=True)
         Store(self.home).save_identity(secret)
-        where = Endpoint(IPv4Address("127.0.0.1"), self._port)
+        where = Endpoint(IPv4Address(self.ip), self._port)
         root = Root(secret.public, (where,))
         world = make_world(WorldType.PLANET, 77, time.time_ns() // 1_000_000, (root,), secret)
         self.planet.write_bytes(world.to_bytes())
@@ -61,7 +63,7 @@ class Overlay:
         with (self.directory / "controller.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *(*ZTLINK, "controller", "--allow-loopback", "--bind", "127.0.0.1"),
+                    *(*ZTLINK, "controller", "--allow-loopback", "--bind", self.ip),
                     *("--home", str(self.home), "--planet", str(self.planet)),
                     *("--port", str(self._port)),
                 ],
@@ -128,7 +130,7 @@ class Overlay:
     def node(self, number: int, **options: Any) -> Node:
         """Return a node in user space, yet to be entered."""
         options = {
-            "bind": ("127.0.0.1",),
+            "bind": (self.ip,),
             "allow_loopback": True,
             "engine": os.environ.get("ZTLINK_ENGINE", "portable"),
             **options,

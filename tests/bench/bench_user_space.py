@@ -1,241 +1,281 @@
-"""User space at both ends beside asyncio over the kernel's own loopback, in one run.
+"""User space at both ends, beside nodes with TAP devices and a relay of asyncio's, in one run.
 
-Two processes of this machine, each a node in user space, on a root of their own. Every figure is
-taken for the overlay and for bare asyncio in turn; medians, and nothing is asserted.
+Two programs of this machine, each a node in user space, on a root of their own. Every figure is
+the median of some fresh runs, and those of all sides take turns. Nothing is asserted: the machine
+is what it is, so compare within a row.
 
-    python tests/bench/bench_user_space.py [--rounds 5] [--megabytes 64]
+    python tests/bench/bench_user_space.py [--rounds 5] [--megabytes 64] [--engines portable,jit]
+
+ZEROTIER_ONE names the original for the nodes; without it they are ours. Rows of nodes and of long
+paths need root, for namespaces.
 """
 
 import argparse
 import asyncio
-import json
+import math
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import aiohttp
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.aio.overlay import Overlay
-from tests.bench.user_space_server import CHUNK, usage
-from ztlink.aio.network import Network
-from ztlink.proxy.relay import Stream
+from tests.bench import user_space_long
+from tests.bench.user_space_ends import (
+    Far,
+    Over,
+    Process,
+    Relayed,
+    Way,
+    download,
+    ping_pong,
+    ping_pong_beside,
+    requests,
+    upload,
+)
+from tests.bench.user_space_kernels import HOMES, make_homes, make_image
+from tests.bench.user_space_node import NodePair, node_pair
+from tests.bench.user_space_server import usage
 
-Open = Callable[[str], Awaitable[Stream]]
-OVERLAY: Final = "overlay"
-KERNEL: Final = "kernel"
-
-
-class Far:
-    """The process at the far end."""
-
-    def __init__(self, overlay: Overlay, network_id: str) -> None:
-        arguments = (str(overlay.make_home(2)), str(overlay.planet), network_id)
-        self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "tests.bench.user_space_server", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        told = self._read()
-        self.ip: str = told["ip"]
-        self.ports: dict[str, dict[str, int]] = told["ports"]
-
-    def _read(self) -> Any:  # noqa: ANN401 - it is JSON
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())
-
-    def usage(self) -> Any:  # noqa: ANN401 - it is JSON
-        """Return the CPU seconds and the resident memory of that process."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("usage\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
+SUITE: Final = "GMAC-SIV"
+CONNECTIONS: Final = 1000
+NAN: Final = float("nan")
+_LOADED: Final = (
+    "import atexit, sys; atexit.register(lambda: print(*(name for name in "
+    "('pyroute2', 'prometheus_client') if name in sys.modules), file=sys.stderr)); "
+    "from ztlink.__main__ import main; main()"
+)
 
 
-class Bench:
-    """One side's way to the far end: over the overlay, or over the kernel's loopback."""
+@dataclass
+class Table:
+    """Rows of one engine."""
 
-    def __init__(self, far: Far, network: Network, side: str) -> None:
-        self.far = far
-        self.side = side
-        self._network = network
-        self._host = far.ip if side == OVERLAY else "127.0.0.1"
+    engine: str
+    node: str
 
-    async def open(self, what: str) -> Stream:
-        port = self.far.ports[self.side][what]
-        if self.side == OVERLAY:
-            return await self._network.open_connection(self._host, port, limit=1 << 20)
-        return Stream(*await asyncio.open_connection(self._host, port, limit=1 << 20))
+    def head(self) -> None:
+        """Print the names of the columns."""
+        print(f"{'':<46}{'engine':>9} {'suite':<9}{'user space':>11} {'unit':<8}", end="")
+        print(f"{self.node:>13}{'ratio':>7}{'relay':>10}{'ratio':>7}")
 
-    async def download(self, size: int) -> float:
-        """Return the seconds that so many bytes take to come."""
-        reader, writer = await self.open("source")
-        began = time.perf_counter()
-        writer.write(b"%d\n" % size)
-        while size > 0:
-            size -= len(await reader.read(1 << 20))
-        writer.close()
-        return time.perf_counter() - began
-
-    async def upload(self, size: int) -> float:
-        """Return the seconds that so many bytes take to go, all of them taken."""
-        reader, writer = await self.open("sink")
-        began = time.perf_counter()
-        for _ in range(size // len(CHUNK)):
-            writer.write(CHUNK)
-            await writer.drain()
-        writer.write_eof()
-        assert int(await reader.readline()) == size // len(CHUNK) * len(CHUNK)
-        writer.close()
-        return time.perf_counter() - began
-
-    async def ping_pong(self, count: int) -> list[float]:
-        """Return milliseconds of round trips of one byte."""
-        reader, writer = await self.open("echo")
-        times = []
-        for _ in range(count):
-            began = time.perf_counter()
-            writer.write(b"x")
-            await reader.readexactly(1)
-            times.append((time.perf_counter() - began) * 1000)
-        writer.close()
-        return times
-
-    async def requests(self, count: int, *, keep: bool) -> float:
-        """Return requests per second, fifty at once."""
-        url = f"http://{self._host}:{self.far.ports[self.side]['http']}/"
-        connector = (
-            self._network.connector(limit=50, force_close=not keep)
-            if self.side == OVERLAY
-            else aiohttp.TCPConnector(limit=50, force_close=not keep)
-        )
-        left = count
-
-        async def ask(session: aiohttp.ClientSession) -> None:
-            nonlocal left
-            while left > 0:
-                left -= 1
-                async with session.get(url) as response:
-                    await response.read()
-
-        async with aiohttp.ClientSession(connector=connector) as session:
-            began = time.perf_counter()
-            await asyncio.gather(*(ask(session) for _ in range(50)))
-            return count / (time.perf_counter() - began)
-
-
-def row(name: str, unit: str, overlay: float, kernel: float) -> None:
-    """Print a figure of both sides, and their ratio."""
-    print(f"{name:<44}{overlay:>10.2f}{kernel:>12.2f} {unit:<10}{overlay / kernel:>8.3f}")
+    def row(
+        self, name: str, unit: str, value: float, node: float = NAN, relay: float = NAN
+    ) -> None:
+        """Print a figure, and what it is times that of others."""
+        print(f"{name:<46}{self.engine:>9} {SUITE:<9}{value:>11.2f} {unit:<8}", end="")
+        for other, width in ((node, 13), (relay, 10)):
+            if math.isnan(other):
+                print(f"{'-':>{width}}{'-':>7}", end="")
+            else:
+                print(f"{other:>{width}.2f}{value / other:>7.2f}", end="")
+        print(flush=True)
 
 
 def percentile(times: list[float], share: float) -> float:
     """Return the value that so many percent stay below."""
+    if not times:
+        return NAN
     return sorted(times)[min(int(len(times) * share / 100), len(times) - 1)]
 
 
-async def compare(
-    sides: list[Bench], rounds: int, measure: Callable[[Bench], Awaitable[float]]
-) -> tuple[list[float], list[float]]:
-    """Measure both sides in turn, some times."""
-    found: dict[str, list[float]] = {OVERLAY: [], KERNEL: []}
-    for _ in range(rounds):
-        for bench in sides:
-            found[bench.side].append(await measure(bench))
-    return found[OVERLAY], found[KERNEL]
+def median(values: list[float]) -> float:
+    """Return the median; NaN of nothing."""
+    return statistics.median(values) if values else NAN
 
 
-async def measure(sides: list[Bench], rounds: int, size: int) -> None:
-    """Measure everything and print it."""
-    far = sides[0].far
-    print(f"{'':<44}{'overlay':>10}{'loopback':>12} {'':<10}{'ratio':>8}")
-    for name, work in (("1 stream down", Bench.download), ("1 stream up", Bench.upload)):
-        before = usage()["cpu"] + far.usage()["cpu"]
-        over, kernel = await compare(sides, rounds, lambda bench, w=work: w(bench, size))  # type: ignore[misc]
-        spent = usage()["cpu"] + far.usage()["cpu"] - before
-        rates = [size * 8 / 1e6 / seconds for seconds in over]
-        row(name, "Mbit/s", statistics.median(rates), size * 8e-6 / statistics.median(kernel))
-        print(f"  worst / median {min(rates) / statistics.median(rates):.2f}; ", end="")
-        print(f"CPU of both ends, both sides together {spent / (size * rounds / 1e9):.1f} s/GB")
+class Bench:
+    """All rows of one engine."""
 
-    async def eight(bench: Bench) -> float:
-        seconds = await asyncio.gather(*(bench.download(size // 8) for _ in range(8)))
-        fairness.append(min(seconds) / max(seconds))
-        return max(seconds)
+    def __init__(
+        self, table: Table, far: Far, over: Way, relayed: Way, node: NodePair | None, rounds: int
+    ) -> None:
+        self._table = table
+        self._far = far
+        self._over = over
+        self._relayed = relayed
+        self._node = node
+        self._rounds = rounds
 
-    fairness: list[float] = []
-    over, kernel = await compare(sides, rounds, eight)
-    median = statistics.median
-    row("8 streams down, sum", "Mbit/s", size * 8e-6 / median(over), size * 8e-6 / median(kernel))
-    print(f"  slowest / fastest {median(fairness[::2]):.2f}")
-    idle = {bench.side: await bench.ping_pong(2000) for bench in sides}
-    for share in (50, 99):
-        pair = (percentile(idle[OVERLAY], share), percentile(idle[KERNEL], share))
-        row(f"ping-pong idle, p{share}", "ms", *pair)
-    for bench in sides:
-        bulk = asyncio.ensure_future(bench.download(size * 4))
-        await asyncio.sleep(0.2)
-        idle[bench.side] = await bench.ping_pong(200)
-        await bulk
-    for share in (50, 99):
-        pair = (percentile(idle[OVERLAY], share), percentile(idle[KERNEL], share))
-        row(f"ping-pong during bulk, p{share}", "ms", *pair)
-    for keep in (False, True):
-        count = 5000 if keep else 1500
-        over, kernel = await compare(
-            sides,
-            3,
-            lambda bench, k=keep, c=count: bench.requests(c, keep=k),  # type: ignore[misc]
-        )
-        kind = "keep-alive" if keep else "new connections"
-        row(f"aiohttp requests, 50 at once, {kind}", "1/s", median(over), median(kernel))
-    over_first = sides[0]
-    before_rss = usage()["rss"]
-    streams = [await over_first.open("echo") for _ in range(1000)]
-    per_connection = (usage()["rss"] - before_rss) * 1024 / len(streams)
-    for _, writer in streams:
-        writer.transport.abort()
-    print(f"memory of an idle connection {per_connection:.1f} KiB; resident after all ", end="")
-    print(f"{usage()['rss']:.0f} and {far.usage()['rss']:.0f} MiB")
+    def _cpu(self) -> float:
+        return usage()["cpu"] + float(self._far.usage()["cpu"])
+
+    async def memory(self) -> None:
+        """Weigh idle connections, before anything else has taken memory."""
+        await ping_pong(self._over, 10)
+        before = usage()["rss"], self._far.usage()["rss"]
+        streams = [await self._over.open("echo") for _ in range(CONNECTIONS)]
+        after = usage()["rss"], self._far.usage()["rss"]
+        for name, grown in zip(("ours", "theirs"), after, strict=True):
+            base = before[0] if name == "ours" else before[1]
+            weight = (grown - base) * 1024 / CONNECTIONS
+            self._table.row(f"memory of an idle connection, {name}", "KiB", weight)
+        for _, writer in streams:
+            writer.transport.abort()
+        await asyncio.sleep(0.5)
+
+    async def streams(self, size: int) -> None:
+        """Measure one stream each way, and eight."""
+        for name, work in (("down", download), ("up", upload)):
+            mine: list[float] = []
+            spent: list[float] = []
+            node: list[tuple[float, float]] = []
+            relay: list[float] = []
+            for _ in range(self._rounds):
+                before = self._cpu()
+                mine.append(size * 8e-6 / await work(self._over, size))
+                spent.append((self._cpu() - before) / (size / 1e9))
+                node += self._node_stream(is_down=name == "down", count=1)
+                relay.append(size * 8e-6 / await work(self._relayed, size))
+            theirs = median([one[0] for one in node])
+            self._table.row(f"1 stream {name}", "Mbit/s", median(mine), theirs, median(relay))
+            self._table.row(f"1 stream {name}, worst run / median", "", min(mine) / median(mine))
+            cpu = median([one[1] for one in node])
+            self._table.row(f"1 stream {name}, CPU of both ends", "s/GB", median(spent), cpu)
+        await self._eight(size)
+
+    async def _eight(self, size: int) -> None:
+        sums: list[float] = []
+        fairness: list[float] = []
+        node: list[tuple[float, float]] = []
+        relay: list[float] = []
+        for _ in range(self._rounds):
+            for way, rates in ((self._over, sums), (self._relayed, relay)):
+                times = await asyncio.gather(*(download(way, size // 8) for _ in range(8)))
+                rates.append(size * 8e-6 / max(times))
+                if way is self._over:
+                    fairness.append(min(times) / max(times))
+            node += self._node_stream(is_down=True, count=8)
+        theirs = median([one[0] for one in node])
+        self._table.row("8 streams down, sum", "Mbit/s", median(sums), theirs, median(relay))
+        self._table.row("8 streams down, slowest / fastest", "", median(fairness))
+
+    def _node_stream(self, *, is_down: bool, count: int) -> list[tuple[float, float]]:
+        if self._node is None:
+            return []
+        return [self._node.stream(is_down=is_down, count=count)]
+
+    async def ping_pongs(self, size: int) -> None:
+        """Measure round trips, alone and beside a stream."""
+        sides: dict[str, list[float]] = {"mine": [], "node": [], "relay": []}
+        for _ in range(self._rounds):
+            sides["mine"] += await ping_pong(self._over, 500)
+            sides["relay"] += await ping_pong(self._relayed, 500)
+            if self._node is not None:
+                sides["node"] += await asyncio.to_thread(self._node.ping_pong, 500)
+        self._round_trips("idle", sides)
+        sides = {"mine": [], "node": [], "relay": []}
+        for _ in range(self._rounds):
+            sides["mine"] += await ping_pong_beside(self._over, 2 * size, 100)
+            sides["relay"] += await ping_pong_beside(self._relayed, 50 * size, 100)
+        if self._node is not None:
+            sides["node"] += await asyncio.to_thread(self._node.ping_pong_beside, 500)
+        self._round_trips("during bulk", sides)
+
+    def _round_trips(self, when: str, sides: dict[str, list[float]]) -> None:
+        for share in (50, 99):
+            values = (percentile(sides[name], share) for name in ("mine", "node", "relay"))
+            self._table.row(f"ping-pong {when}, p{share}", "ms", *values)
+
+    async def http(self) -> None:
+        """Measure requests, each over a new connection, and over those that are kept."""
+        for name, keep, count in (("new connections", False, 600), ("keep-alive", True, 3000)):
+            rates: dict[str, list[float]] = {"mine": [], "relay": []}
+            for _ in range(self._rounds):
+                rates["mine"].append(await requests(self._over, count, keep=keep))
+                rates["relay"].append(await requests(self._relayed, count, keep=keep))
+            mine, relay = median(rates["mine"]), median(rates["relay"])
+            self._table.row(f"aiohttp requests, 50 at once, {name}", "1/s", mine, NAN, relay)
+
+    def resident(self) -> None:
+        """Tell what is resident after all loads."""
+        self._table.row("resident after all loads, ours", "MiB", usage()["rss"])
+        self._table.row("resident after all loads, theirs", "MiB", self._far.usage()["rss"])
 
 
-async def first_byte(overlay: Overlay, far: Far, network_id: str) -> None:
+async def first_byte(
+    table: Table, overlay: Overlay, far: Far, network_id: str, rounds: int
+) -> None:
     """Measure from `Node()` to the first byte, without and with a configuration kept."""
-    for what in ("not kept", "kept"):
-        began = time.perf_counter()
-        async with overlay.node(7) as node:
-            network = await node.join(network_id)
-            reader, writer = await network.open_connection(far.ip, far.ports[OVERLAY]["echo"])
-            writer.write(b"x")
-            await reader.readexactly(1)
-            print(f"Node() to first byte, config {what}: {time.perf_counter() - began:.3f} s")
-            writer.close()
+    networks = overlay.make_home(HOMES[2]) / "networks.d"
+    times: dict[str, list[float]] = {"not kept": [], "kept": []}
+    for _ in range(rounds):
+        for name, found in times.items():
+            if name == "not kept":
+                for kept in networks.glob("*.conf"):
+                    kept.unlink()
+            began = time.perf_counter()
+            async with overlay.node(HOMES[2], engine=table.engine) as node:
+                way = Over(far, await node.join(network_id))
+                await ping_pong(way, 1)
+                found.append(time.perf_counter() - began)
+    for name, found in times.items():
+        table.row(f"Node() to first byte, configuration {name}", "s", median(found))
 
 
-async def run(overlay: Overlay, rounds: int, size: int) -> None:
+def call(table: Table, overlay: Overlay, far: Far, network_id: str, rounds: int) -> None:
+    """Measure from a process's start until the far end hears of its `ztlink call`."""
+    home = overlay.make_home(HOMES[2])
+    command = [sys.executable, "-c", _LOADED, "call", "--allow-loopback", "--network", network_id]
+    command += ["--home", str(home), "--planet", str(overlay.planet), f"http://{far.ip}/"]
+    times: list[float] = []
+    loaded: set[str] = set()
+    for _ in range(rounds):
+        began = time.monotonic()
+        done = subprocess.run(  # noqa: S603 - ourselves
+            command, capture_output=True, check=True, text=True, timeout=60
+        )
+        times.append(far.usage()["asked_at"] - began)
+        loaded.update(done.stderr.split())
+    name = "start of `ztlink call` until it is heard"
+    table.row(name, "s", median(times))
+    unwanted = loaded & {"pyroute2", "prometheus_client"}
+    print(
+        f"  it loaded {' and '.join(sorted(unwanted)) or 'neither pyroute2 nor prometheus_client'}"
+    )
+
+
+def long_paths(table: Table, rounds: int) -> None:
+    """Measure over a round trip of 50 ms."""
+    if os.geteuid() != 0:
+        print("no long path: namespaces need root")
+        return
+    for loss in (0.0, 0.01):
+        found = user_space_long.rates(table.engine, loss, rounds)
+        table.row(f"50 ms round trip, {loss:.0%} loss", "Mbit/s", median(found))
+
+
+async def run(table: Table, node: NodePair | None, rounds: int, size: int) -> None:
     """Bring up both ends and measure."""
-    network_id = overlay.make_network()
-    far = Far(overlay, network_id)
-    try:
-        async with overlay.node(1) as node:
-            network = await node.join(network_id)
-            sides = [Bench(far, network, side) for side in (OVERLAY, KERNEL)]
-            await measure(sides, rounds, size)
-        await first_byte(overlay, far, network_id)
-    finally:
-        far.close()
+    with tempfile.TemporaryDirectory() as directory, Overlay(Path(directory)) as overlay:
+        make_homes(overlay, table.engine)
+        network_id = overlay.make_network()
+        with Far(overlay, network_id, table.engine) as far:
+            kernel = [str(port) for port in far.ports["kernel"].values()]
+            with Process("tests.bench.user_space_relay", *kernel) as relay:
+                async with overlay.node(HOMES[0], engine=table.engine) as mine:
+                    assert mine.view().engine == table.engine
+                    over = Over(far, await mine.join(network_id))
+                    bench = Bench(table, far, over, Relayed(far, relay), node, rounds)
+                    measures: list[Callable[[], Awaitable[None]]] = [
+                        bench.memory,
+                        lambda: bench.streams(size),
+                        lambda: bench.ping_pongs(size),
+                        bench.http,
+                    ]
+                    for measure in measures:
+                        await measure()
+                    bench.resident()
+                await first_byte(table, overlay, far, network_id, rounds)
+                await asyncio.to_thread(call, table, overlay, far, network_id, rounds)
+    await asyncio.to_thread(long_paths, table, rounds)
 
 
 def main() -> None:
@@ -243,9 +283,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=64)
+    parser.add_argument("--engines", default="portable,jit")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, Overlay(Path(directory)) as overlay:
-        asyncio.run(run(overlay, options.rounds, options.megabytes << 20))
+    engines = options.engines.split(",")
+    if "jit" in engines and (obstacle := make_image()):
+        print(f"no rows of engine jit: {obstacle}")
+        engines.remove("jit")
+    with node_pair() as node:
+        for engine in engines:
+            table = Table(engine, "-" if node is None else node.name)
+            table.head()
+            asyncio.run(run(table, node, options.rounds, options.megabytes << 20))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The far end of bench_user_space: serves on the overlay, and the same on the kernel's loopback.
 
-Started with a home, a planet and a network; it prints one line of JSON with its address and ports,
-and answers on its input: `usage` with its CPU seconds and its resident memory.
+Started with a home, a planet, a network, an engine and an address to bind; it prints one line of
+JSON with its address and ports, and answers on its input: `usage` with its CPU seconds, its
+resident memory, and when it was last asked for its page.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import contextlib
 import json
 import resource
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,11 +27,12 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 async def source(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Send as many bytes as are asked for."""
     left = int(await reader.readline())
-    while left > 0:
-        writer.write(CHUNK[: min(left, len(CHUNK))])
-        left -= len(CHUNK)
-        await writer.drain()
-    writer.close()
+    with contextlib.suppress(ConnectionError):  # the bench stops some
+        while left > 0:
+            writer.write(CHUNK[: min(left, len(CHUNK))])
+            left -= len(CHUNK)
+            await writer.drain()
+        writer.close()
 
 
 async def sink(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,9 +52,16 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.close()
 
 
-async def hello(_: web.Request) -> web.Response:
-    """Answer a request."""
-    return web.Response(text="hello")
+class Page:
+    """A page, and when it was last asked for."""
+
+    def __init__(self) -> None:
+        self.asked_at = 0.0
+
+    async def get(self, _: web.Request) -> web.Response:
+        """Answer a request."""
+        self.asked_at = time.monotonic()
+        return web.Response(text="hello")
 
 
 def usage() -> dict[str, float]:
@@ -64,9 +74,10 @@ def usage() -> dict[str, float]:
     }
 
 
-async def main(home: str, planet: str, network_id: str) -> None:
+async def main(home: str, planet: str, network_id: str, engine: str, ip: str) -> None:
     """Serve until the input ends."""
-    async with Node(home, planet=planet, bind=("127.0.0.1",), allow_loopback=True) as node:
+    page = Page()
+    async with Node(home, planet=planet, bind=(ip,), allow_loopback=True, engine=engine) as node:
         network = await node.join(network_id)
         ports: dict[str, dict[str, int]] = {"overlay": {}, "kernel": {}}
         serving: dict[str, Serve] = {"source": source, "sink": sink, "echo": echo}
@@ -78,7 +89,7 @@ async def main(home: str, planet: str, network_id: str) -> None:
             ports["overlay"][name] = over.port
             ports["kernel"][name] = plain.sockets[0].getsockname()[1]
         app = web.Application()
-        app.router.add_get("/", hello)
+        app.router.add_get("/", page.get)
         runner = web.AppRunner(app)
         await runner.setup()
         site = network.site(runner, port=80)
@@ -88,7 +99,7 @@ async def main(home: str, planet: str, network_id: str) -> None:
         ports["overlay"]["http"], ports["kernel"]["http"] = 80, plain_site.port
         print(json.dumps({"ip": ip_of(network), "ports": ports}), flush=True)
         while (await asyncio.to_thread(sys.stdin.readline)).strip() == "usage":
-            print(json.dumps(usage()), flush=True)
+            print(json.dumps({**usage(), "asked_at": page.asked_at}), flush=True)
         await runner.cleanup()
 
 

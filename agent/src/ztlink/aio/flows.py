@@ -5,11 +5,13 @@ the stack, and `flush`, once per turn of the loop, has the pump carry what came 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Protocol
 
 from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
+from ztlink.errors import LocalProtocolError
 from ztlink.netstack.events import (
     Accepted,
     AddressConflict,
@@ -96,8 +98,15 @@ class Flows:
 
     def close_connection(self, connection: ConnectionId) -> None:
         """Have a connection end by itself, once all that was written has arrived."""
-        self._lingering.add(connection)
-        self.stack.tcp.close(connection, self.now)
+        with contextlib.suppress(LocalProtocolError):  # it has ended, which is still to be told
+            self.stack.tcp.close(connection, self.now)
+            self._lingering.add(connection)
+        self.flush()
+
+    def abort_connection(self, connection: ConnectionId) -> None:
+        """Have a connection end at once."""
+        with contextlib.suppress(LocalProtocolError):
+            self.stack.tcp.abort(connection, self.now)
         self.flush()
 
     @property

@@ -3,9 +3,14 @@
 What the application writes goes to the stack at once; what the stack does not take waits here, and
 above the high-water mark the protocol is told to pause. Reading is the same the other way round:
 what a paused protocol does not take stays in the stack, whose window closes.
+
+The stack tells of things one after the other. What it tells of a connection may come when the peer
+has reset it since, and so may a verb of the application: the stack refuses what is done with it
+then, which is passed over, because the reset is still to be told.
 """
 
 import asyncio
+import contextlib
 import logging
 from asyncio import constants
 from collections.abc import Callable, Iterable
@@ -14,6 +19,7 @@ from typing import Final
 from ztlink.aio.flow_control import FlowControl
 from ztlink.aio.flows import Flows
 from ztlink.aio.reasons import os_error
+from ztlink.errors import LocalProtocolError
 from ztlink.ids import Endpoint
 from ztlink.netstack.events import (
     Connected,
@@ -128,7 +134,10 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
             return
         tcp, now = self._flows.stack.tcp, self._flows.now
         while not (self._is_paused or self._is_closing):
-            data = tcp.read(self._connection, MAX_READ, now)
+            try:
+                data = tcp.read(self._connection, MAX_READ, now)
+            except LocalProtocolError:  # its end is still to be told
+                return
             if not data:
                 self._tell_eof()
                 if self._is_over and not self._is_lost:
@@ -216,7 +225,10 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
         view = memoryview(data).cast("B")
         taken = 0
         if not self._unwritten:
-            taken = self._flows.stack.tcp.write(self._connection, view, self._flows.now)
+            try:
+                taken = self._flows.stack.tcp.write(self._connection, view, self._flows.now)
+            except LocalProtocolError:  # its end is still to be told
+                return
             self._flows.flush()
         if taken < len(view):
             self._unwritten.append(memoryview(bytes(view[taken:])))  # it is the application's
@@ -243,7 +255,10 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
         tcp, now = self._flows.stack.tcp, self._flows.now
         while self._unwritten:
             view = self._unwritten[0]
-            taken = tcp.write(self._connection, view, now)
+            try:
+                taken = tcp.write(self._connection, view, now)
+            except LocalProtocolError:  # its end is still to be told
+                return
             self._unwritten_size -= taken
             if taken < len(view):
                 self._unwritten[0] = view[taken:]
@@ -258,7 +273,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
                 self._shutdown()
 
     def _shutdown(self) -> None:
-        self._flows.stack.tcp.shutdown(self._connection, self._flows.now)
+        with contextlib.suppress(LocalProtocolError):  # its end is still to be told
+            self._flows.stack.tcp.shutdown(self._connection, self._flows.now)
         self._flows.flush()
 
     # -- from the application: the end -------------------------------------------------------
@@ -277,8 +293,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
     def _force_close(self, error: Exception | None) -> None:
         """Close at once because of an error: what asyncio's SSL protocol calls."""
         if not self._is_lost:
-            self._flows.stack.tcp.abort(self._connection, self._flows.now)
-            self._flows.flush()
+            self._flows.abort_connection(self._connection)
             self.lose(error)
 
     def shut(self, error: Exception) -> None:
@@ -318,6 +333,8 @@ class Connecting:
             case Connected():
                 try:
                     self._outcome.set_result(self._make())
+                except LocalProtocolError:
+                    pass  # its end is still to be told
                 except BaseException as error:
                     if not isinstance(error, Exception):
                         raise
@@ -348,5 +365,4 @@ class Connecting:
 
     def _give_up(self) -> None:
         self._flows.remove("tcp", self._connection)
-        self._flows.stack.tcp.abort(self._connection, self._flows.now)
-        self._flows.flush()
+        self._flows.abort_connection(self._connection)

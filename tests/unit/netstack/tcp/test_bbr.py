@@ -77,6 +77,14 @@ def test_draining_ends_when_the_queue_is_gone() -> None:
     assert path.round(in_flight=PRODUCT).phase is Phase.PROBE_BW
 
 
+def test_a_queue_that_others_keep_does_not_keep_it_draining() -> None:
+    path = Path()
+    for _ in range(5):
+        path.round(in_flight=4 * PRODUCT)
+    phases = [path.round(in_flight=4 * PRODUCT).phase for _ in range(4)]
+    assert (phases[0], phases[-1]) == (Phase.DRAIN, Phase.PROBE_BW)
+
+
 def test_the_pace_is_about_the_rate_of_the_path() -> None:
     path = Path()
     path.settle()

@@ -7,7 +7,7 @@ congestion here; loss while the round trip is longer than it need be is: then, a
 manner of Reno is a limit, too, until it has grown beyond what the model wants.
 
     STARTUP    the rate doubles each round trip, until it grows no more in three of them
-    DRAIN      the queue that this made is let go
+    DRAIN      the queue that this made is let go, in no more than four round trips
     PROBE_BW   the rate, in phases of a round trip: a bit more, a bit less, and six times as it is
     PROBE_RTT  every ten seconds without a new least round trip: the queue is emptied to measure it
 
@@ -30,6 +30,8 @@ _CYCLE: Final = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 _RATE_ROUNDS: Final = 10
 _FULL_GROWTH: Final = 1.25
 _FULL_ROUNDS: Final = 3
+_DRAIN_ROUNDS: Final = 3
+"""In which all of a queue of our own is gone."""
 _LEAST_WINDOW: Final = 10.0
 """Seconds for which a least round trip is believed."""
 _LOSSY: Final = 0.03
@@ -54,7 +56,8 @@ _MAX_QUANTUM: Final = 60_000
 _SHORT: Final = 0.01
 """Seconds of a round trip below which it is hosts, and not the path, that take the time. A
 super-segment has to be in flight then, for them to have something to do: else they handle
-smaller ones, slower, and the rate that comes of it would be taken for the path's."""
+smaller ones, slower, and the rate that comes of it would be taken for the path's. More than one
+would only wait before the receiver, and others' packets behind it."""
 
 
 class Phase(Enum):
@@ -185,8 +188,11 @@ class Bbr:
         if self.phase is Phase.STARTUP and self._is_full:
             self.phase = Phase.DRAIN
             self._gain = 1 / _STARTUP_GAIN
-        if self.phase is Phase.DRAIN and sample.in_flight <= self._product(1.0):
-            self._begin_cycle(sample.now)
+            self._cycle_round = self._round
+        if self.phase is Phase.DRAIN:
+            is_over = self._round > self._cycle_round + _DRAIN_ROUNDS  # the queue is others'
+            if is_over or sample.in_flight <= self._product(1.0):
+                self._begin_cycle(sample.now)
 
     def _begin_cycle(self, now: float) -> None:
         """Enter PROBE_BW, anywhere but where the rate is to fall."""
@@ -262,9 +268,7 @@ class Bbr:
             return
         quantum = min(max(int(self.rate * _QUANTUM_TIME), 2 * self._mss), _MAX_QUANTUM)
         gain = _WINDOW_GAIN if self._is_full else _STARTUP_GAIN
-        aside = 3 * quantum
-        if self._least < _SHORT:
-            aside = max(aside, _MAX_QUANTUM)
+        aside = _MAX_QUANTUM if self._least < _SHORT else 3 * quantum
         target = self._product(gain) + aside
         if self._is_full:
             self.window = min(self.window + sample.acked, target)

@@ -130,7 +130,7 @@ def test_writable_places_are_the_state_and_tmp(case: str, render: Render) -> Non
     [
         ["--set", "logLevel=DEBUG"],
         ["--set", "agent.port=9999"],
-        ["--set", "agent.health.port=9999"],
+        ["--set", "agent.http.port=9999"],
         ["--set-string", "networks[0].id=8056c2e21c000002"],
         ["--set", "networks[0].required=false"],
         ["--set-string", "networkSecret.networkId=8056c2e21c000002"],

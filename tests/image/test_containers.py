@@ -164,7 +164,7 @@ def test_a_node_ends_within_five_seconds_of_sigterm_with_status_0(mesh: Mesh) ->
 
 
 def test_sigterm_is_heard_while_a_node_still_makes_its_identity(image: Image, lab: Lab) -> None:
-    container = make_container(image, lab, lab.host("late"), "node", {"health": {"enabled": False}})
+    container = make_container(image, lab, lab.host("late"), "node", {"http": {"enabled": False}})
     process = container.start()
     try:
         wait_until(

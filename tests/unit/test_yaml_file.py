@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field
 
 from ztlink.errors import ConfigError
-from ztlink.yaml_file import AbsolutePath, Model, read_word, read_yaml
+from ztlink.yaml_file import AbsolutePath, Model, read_yaml
 
 
 class Wheel(Model):
@@ -110,13 +110,3 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: No such file"):
         read_yaml(tmp_path / "nowhere.yaml", Bicycle)
-
-
-def test_a_word_is_read_without_its_line_end(tmp_path: Path) -> None:
-    (tmp_path / "word").write_text("112972485d000001\n")
-    assert read_word(tmp_path / "word") == "112972485d000001"
-
-
-def test_a_word_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="networkId: No such file"):
-        read_word(tmp_path / "networkId")

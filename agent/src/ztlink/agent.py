@@ -6,13 +6,14 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING, Final, TypeVarTuple
 
+from ztlink import logs
 from ztlink.drivers.clock import read_clock
-from ztlink.drivers.home import PID
+from ztlink.drivers.home import PID, HeldError
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import (
     PORT,
@@ -23,7 +24,7 @@ from ztlink.drivers.validator import Validator
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError
 from ztlink.ids import NetworkId, format_address
-from ztlink.memberships import settle
+from ztlink.memberships import declare, settle
 from ztlink.node.events import (
     Event,
     NetworkConfigured,
@@ -36,6 +37,7 @@ from ztlink.opening import (
     choose_engine,
     failure_of,
     join,
+    leave,
     make_core,
     open_identity,
     open_planet,
@@ -46,9 +48,14 @@ from ztlink.underlay import Underlay
 from ztlink.wire.identity import SecretIdentity
 
 if TYPE_CHECKING:
+    from ztlink.config.follow import Follower
     from ztlink.services import Services
 
 logger = logging.getLogger(__name__)
+
+HOME_PATIENCE: Final = 30.0
+"""Seconds that an agent waits for the one before it to let go of the home."""
+HOME_INTERVAL: Final = 0.05
 
 Ts = TypeVarTuple("Ts")
 
@@ -56,9 +63,12 @@ Ts = TypeVarTuple("Ts")
 class Agent:
     """One running node."""
 
-    def __init__(self, settings: Settings, say: Callable[[str], None]) -> None:
-        """Make it; `say` tells a person what is going on."""
+    def __init__(
+        self, settings: Settings, say: Callable[[str], None], follower: "Follower | None" = None
+    ) -> None:
+        """Make it; `say` tells a person what is going on, `follower` what the file says later."""
         self._settings = settings
+        self._follower = follower
         self._say = say
         self._started = read_clock().mono
         self._store = Store(settings.home)
@@ -71,7 +81,7 @@ class Agent:
 
     async def run(self) -> None:
         """Run until told to stop; raises ConfigError or HostError where it cannot."""
-        self._store.open()
+        await self._open_home()
         try:
             self._writer.start()
             await self._run()
@@ -79,6 +89,21 @@ class Agent:
             self._keep_rest()
             self._writer.stop()
             self._store.close()
+
+    async def _open_home(self) -> None:
+        """Take the home; one that follows a file follows another process, too, and waits for it."""
+        try:
+            async with asyncio.timeout(HOME_PATIENCE if self._follower is not None else None):
+                while True:
+                    try:
+                        return self._store.open()
+                    except HeldError as error:
+                        if self._follower is None:
+                            raise
+                        held = error
+                    await asyncio.sleep(HOME_INTERVAL)
+        except TimeoutError:
+            raise held from None
 
     async def _run(self) -> None:
         underlay = Underlay(self._settings, self._store)
@@ -100,9 +125,9 @@ class Agent:
         services: Services | None = None
         pump.start()
         try:
-            self._join(pump)
+            joined = self._join(pump)
             services = self._services(pump, underlay, identity)
-            await services.start()
+            await services.start(joined)
             # What was loaded stays: the collector, off until now, need never look through it.
             gc.freeze()
             gc.enable()
@@ -117,12 +142,13 @@ class Agent:
                 services.close()
             self._store.write(PID, None)
 
-    def _join(self, pump: Pump) -> None:
+    def _join(self, pump: Pump) -> Collection[NetworkId]:
         """Join what was joined before, and what the configuration names."""
         networks = settle(self._store, self._settings)
         self._kept = set(self._store.load_networks())
         for network_id, cached in networks.items():
             pump.submit(partial(join, network_id, cached))
+        return networks.keys()
 
     def _services(self, pump: Pump, underlay: Underlay, identity: SecretIdentity) -> "Services":
         """Make what the roots need not wait for: its modules are loaded while the pump runs."""
@@ -137,6 +163,7 @@ class Agent:
             bound=lambda: underlay.bound,
             started=self._started,
             say=self._say,
+            reloads=self._follower.book if self._follower is not None else None,
         )
 
     async def _serve(
@@ -154,9 +181,13 @@ class Agent:
                 tasks.create_task(underlay.follow_conf(pump, services.use_conf), name="conf"),
                 tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(services.follow_groups(), name="groups"),
+                tasks.create_task(services.follow_held(), name="held"),
                 tasks.create_task(choose_engine(self._settings, pump), name="engine"),
                 tasks.create_task(failure_of(pump), name="pump"),
             ]
+            if self._follower is not None:
+                use = partial(self._use, pump=pump, services=services)
+                running.append(tasks.create_task(self._follower.follow(use), name="config"))
             await self._stopping.wait()
             for task in running:
                 task.cancel()
@@ -169,6 +200,21 @@ class Agent:
             _call(loop, self._events.put_nowait, event)
 
     # -- tasks -------------------------------------------------------------------------------
+
+    async def _use(self, wanted: Settings, *, pump: Pump, services: "Services") -> None:
+        """Put other settings into force: the log, what services see to, networks."""
+        former, self._settings = self._settings, replace(wanted, port=self._settings.port)
+        if former.log != wanted.log:
+            logs.configure(wanted.log)
+        await services.use(self._settings)
+        before = {one.network_id for one in former.memberships}
+        now = {one.network_id: None for one in wanted.memberships}
+        if before != now.keys():
+            declare(self._store, now)
+        for network_id in sorted(before - now.keys()):
+            await asyncio.wrap_future(pump.submit(partial(leave, network_id)))
+        for network_id in (one for one in now if one not in before):
+            await asyncio.wrap_future(pump.submit(partial(join, network_id, None)))
 
     async def _follow_events(self, underlay: Underlay, services: "Services") -> None:
         while True:
@@ -203,14 +249,10 @@ def _call(
         loop.call_soon_threadsafe(function, *arguments)
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> None:
-    """Run a node until it is told to stop."""
-    logging.basicConfig(
-        level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    for talkative in ("asyncio", "pyroute2"):  # every message of the kernel, at DEBUG
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+def run(settings: Settings, say: Callable[[str], None], follower: "Follower | None" = None) -> None:
+    """Run a node until it is told to stop; with a follower, its file may change meanwhile."""
+    logs.configure(settings.log)
     try:
-        asyncio.run(Agent(settings, say).run())
+        asyncio.run(Agent(settings, say, follower).run())
     except* (ConfigError, HostError) as group:
         raise group.exceptions[0] from None

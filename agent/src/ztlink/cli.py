@@ -15,7 +15,8 @@ EXIT_CONFIG: Final = 78
 
 
 _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
-    "cli_run": ("node", "root", "controller"),
+    "cli_run": ("agent", "node", "root", "controller"),
+    "cli_config": ("config",),
     "cli_node": ("join", "leave", "status", "peers", "networks"),
     "cli_network": ("set", "orbit", "deorbit", "moons"),
     "cli_controller": ("network", "member"),

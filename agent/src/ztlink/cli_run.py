@@ -1,5 +1,6 @@
-"""`ztlink node`, `root` and `controller`: the commands that run."""
+"""`ztlink agent`, `node`, `root` and `controller`: the commands that run."""
 
+import os
 import re
 import signal
 import sys
@@ -18,13 +19,14 @@ from ztlink import cli_records
 from ztlink.cli_options import home_option, network_id_argument
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
-from ztlink.settings import DEFAULT_PORT, ENGINES, Membership, Role, Settings
+from ztlink.settings import DEFAULT_PORT, ENGINES, LogSettings, Membership, Role, Settings
 
 Command = Callable[..., Any]
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 PROTOCOL_OF_SUITE: Final = {"aes": 12, "salsa": 11}
 _PACKAGES: Final = ("aiohttp", "prometheus_client", "pyroute2")
 """What a node imports when it runs already."""
+_AGENT_PACKAGES: Final = ("pydantic", "structlog", "yaml")
 _DEVICE_NAME: Final = re.compile(r"[^\s/:%]{1,15}")
 """What the kernel takes."""
 
@@ -112,11 +114,21 @@ def _settings(options: Options, **of_command: Any) -> Settings:  # noqa: ANN401 
     if options["config"] is not None:
         from ztlink.config.file import read_settings
 
-        settings = read_settings(options["config"])
-    return replace(settings, **_given(options), **of_command)
+        settings = read_settings(options["config"], _environment(of_command))
+    return replace(settings, **_given(options, settings.log), **of_command)
 
 
-def _given(options: Options) -> dict[str, Any]:
+def _environment(of_command: Mapping[str, object]) -> Mapping[str, str]:
+    """Return the environment; a root or a controller joins none of the networks that it names."""
+    is_node = of_command.get("role", Role.NODE) is Role.NODE
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if is_node or not name.startswith("ZEROTIER_NETWORK_ID")
+    }
+
+
+def _given(options: Options, log: LogSettings) -> dict[str, Any]:
     """Return the settings that were named by the command line or the environment."""
     read: Mapping[str, Callable[[], dict[str, Any]]] = {
         "home": lambda: {"home": options["home"]},
@@ -127,7 +139,7 @@ def _given(options: Options) -> dict[str, Any]:
         "suite": lambda: {"protocol": PROTOCOL_OF_SUITE[options["suite"]]},
         "engine": lambda: {"engine": options["engine"]},
         "allow_loopback": lambda: {"allow_loopback": options["allow_loopback"]},
-        "log_level": lambda: {"log_level": options["log_level"].upper()},
+        "log_level": lambda: {"log": replace(log, level=options["log_level"].upper())},
     }
     context = click.get_current_context()
     silent = (None, ParameterSource.DEFAULT)
@@ -159,18 +171,26 @@ def _names(texts: tuple[str, ...]) -> dict[NetworkId, str]:
 
 
 def _run(settings: Settings) -> None:
+    _check_controller(settings)
+    with _ended_by_sigterm():
+        run = _load()
+        run(settings, _say)
+
+
+def _check_controller(settings: Settings) -> None:
     if (settings.declared or settings.auto_authorize) and not settings.has_controller:
         raise ConfigError(
             "controller: this is no controller: run 'ztlink controller', or add --controller"
         )
-    with _ended_by_sigterm():
-        run = _load()
-        run(settings, lambda text: click.echo(text, err=True))
 
 
-def _load() -> Callable[[Settings, Callable[[str], None]], None]:
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _load(*further: str) -> Callable[..., None]:
     """Load a node; what it needs later on is looked for first, before anything was made."""
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *further):
         if find_spec(name) is None:
             raise MissingPackageError(
                 f"a running node needs the package {name}, which is not installed: "
@@ -196,6 +216,25 @@ def _joined(settings: Settings, network_ids: tuple[str, ...]) -> tuple[Membershi
     known = {membership.network_id for membership in settings.memberships}
     named = dict.fromkeys(parse_network_id(text) for text in network_ids)
     return settings.memberships + tuple(Membership(one) for one in named if one not in known)
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="The YAML file; it is followed while the agent runs.",
+)
+def agent(config: Path) -> None:
+    """Run the agent of a machine: a node that a file configures, also while it runs."""
+    with _ended_by_sigterm():
+        run = _load(*_AGENT_PACKAGES)
+        from ztlink.config.follow import Follower
+        from ztlink.drivers.clock import read_clock
+
+        follower = Follower(config, lambda: read_clock().unix_ms / 1000)
+        _check_controller(follower.settings)
+        run(follower.settings, _say, follower)
 
 
 @click.command()
@@ -257,4 +296,4 @@ def controller(context: click.Context, **options: Unpack[Options]) -> None:
 for _command in cli_records.COMMANDS:
     controller.add_command(_command)
 
-COMMANDS: Final = (node, root, controller)
+COMMANDS: Final = (agent, node, root, controller)

@@ -1,5 +1,6 @@
 """Which networks a node is in when it starts: the configuration's, and those joined by hand."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from ztlink.drivers.store import Store, local_settings_key, network_key
@@ -25,9 +26,14 @@ def settle(store: Store, settings: Settings) -> dict[NetworkId, NetworkConfig | 
         store.write(local_settings_key(network_id), None)
         kept.pop(network_id, None)
     if before != set(wanted):
-        lines = "".join(f"{format_network_id(network_id)}\n" for network_id in wanted)
-        store.write(DECLARED, lines.encode() or None, 0o644)
+        declare(store, wanted)
     return {**dict.fromkeys(wanted), **kept}
+
+
+def declare(store: Store, network_ids: Iterable[NetworkId]) -> None:
+    """Remember what the configuration names now."""
+    lines = "".join(f"{format_network_id(network_id)}\n" for network_id in network_ids)
+    store.write(DECLARED, lines.encode() or None, 0o644)
 
 
 def _read(store: Store) -> set[NetworkId]:

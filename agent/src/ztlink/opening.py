@@ -93,6 +93,11 @@ def join(network_id: NetworkId, cached: NetworkConfig | None, core: Core, now: N
     core.join(network_id, now, cached)
 
 
+def leave(network_id: NetworkId, core: Core, now: Now) -> None:
+    """Leave a network: a command for the pump."""
+    core.leave(network_id, now)
+
+
 def _use_engine(engine: Engine, core: Core, now: Now) -> None:
     core.engine = engine
 

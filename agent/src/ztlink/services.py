@@ -6,11 +6,15 @@ and the roots need not wait for it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
 
 from ztlink.api.app import LocalApi
 from ztlink.api.home import ApiHome
+from ztlink.api.observe import News, Observer
+from ztlink.conditions import Condition
 from ztlink.controller.adopt import DIRECTORY as ORIGINALS
 from ztlink.controller.adopt import adopt
 from ztlink.controller.backup import DATABASE, rename_first
@@ -20,13 +24,14 @@ from ztlink.controller.store import ControllerStore
 from ztlink.drivers.binder import Bound
 from ztlink.drivers.chance import random_bytes
 from ztlink.drivers.clock import read_clock
+from ztlink.drivers.handover import Handover
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import LOCAL_CONF, Store, local_settings_key
 from ztlink.drivers.writer import StateWriter
-from ztlink.errors import ConfigError
+from ztlink.errors import ConfigError, HostError
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
-from ztlink.ids import format_address, format_network_id
+from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.local_conf import LocalConf
 from ztlink.node.events import (
     ConfigRequested,
@@ -43,7 +48,8 @@ from ztlink.node.events import (
     StateChanged,
     UserMessageReceived,
 )
-from ztlink.settings import Settings
+from ztlink.reloads import ReloadBook
+from ztlink.settings import HttpSettings, OnStop, Settings
 from ztlink.wire.identity import SecretIdentity
 
 if TYPE_CHECKING:
@@ -69,9 +75,13 @@ class Services:
         bound: Callable[[], Bound],
         started: float,
         say: Callable[[str], None],
+        reloads: ReloadBook | None = None,
     ) -> None:
         """Make them for a pump that runs; `started` is when the node did."""
         self._settings = settings
+        self._reloads = reloads
+        self._started = started
+        self._address = identity.address
         self._store = store
         self._pump = pump
         self._say = say
@@ -89,21 +99,42 @@ class Services:
                 self._policies,
                 settings.interface_names,
                 wishes=store.load_device_names(),
+                keeps=settings.on_stop is OnStop.KEEP,
             )
         self._controller = self._open_controller(identity) if settings.has_controller else None
         self._api = LocalApi(
             pump, self._api_home(), settings, read_clock, self._ports, self._controller
         )
+        self._handover = Handover(store)
+        self._observer = Observer(
+            pump, self._ports, self._policies, self._controller, settings, bound, self._news
+        )
         self._metrics: Metrics | None = None
         self._health: HealthServer | None = None
-        if settings.health is not None:
-            self._make_health(started)
 
-    async def start(self) -> None:
-        """Serve; HostError where a port is taken."""
+    async def start(self, joined: Collection[NetworkId]) -> None:
+        """Serve, and clear away what was kept for networks that are `joined` no more.
+
+        HostError where a port is taken.
+        """
         await self._api.start(self._settings.port)
-        if self._health is not None and self._settings.health is not None:
-            await self._health.start(self._settings.health)
+        await self._serve_health(self._settings.http)
+        await self._with_ports(lambda ports: ports.sweep(self._address, joined))
+
+    async def use(self, settings: Settings) -> None:
+        """Follow other settings; HostError where they cannot be, after all that can is done."""
+        former, self._settings = self._settings, settings
+        self._observer.settings = settings
+        known = {one.network_id: one.policy for one in former.memberships}
+        for one in settings.memberships:
+            if known.get(one.network_id) != one.policy:
+                self._policies.set(one.network_id, one.policy)
+                await self._with_ports(partial(PortManager.allowed, network_id=one.network_id))
+        await self._with_ports(lambda ports: ports.rename(settings.interface_names))
+        await self._with_ports(lambda ports: ports.keep(settings.on_stop is OnStop.KEEP))
+        # Routes and the firewall: `use` of their managers, a line each.
+        if former.http != settings.http:
+            await self._move_health(former.http, settings.http)
 
     async def use_conf(self, conf: LocalConf) -> None:
         """Follow what local.conf says now."""
@@ -114,8 +145,10 @@ class Services:
         if self._health is not None:
             await self._health.stop()
         await self._api.stop()
+        # Routes and the firewall: `close` of their managers, a line each, before the devices go.
         if self._ports is not None:
             await self._ports.close()
+        self._handover.ended(is_kept=self._settings.on_stop is OnStop.KEEP)
 
     def close(self) -> None:
         """Close the controller's records, when the pump has ended."""
@@ -165,22 +198,41 @@ class Services:
             write_conf=lambda text: self._store.write(LOCAL_CONF, text),
         )
 
-    def _make_health(self, started: float) -> None:
+    async def _serve_health(self, where: HttpSettings | None) -> None:
+        if where is None:
+            return
         # Here, as few nodes have it outside of a cluster, and prometheus_client takes its time.
         from ztlink.api.health import HealthServer
         from ztlink.api.link_metrics import Metrics
-        from ztlink.api.observe import Observer
 
-        self._metrics = Metrics(started)
-        observer = Observer(
-            self._pump,
-            self._ports,
-            self._policies,
-            self._controller,
-            self._settings,
-            self._bound,
+        if self._metrics is None:
+            self._metrics = Metrics(self._started)
+        self._health = HealthServer(self._observer, self._metrics)
+        await self._health.start(where)
+
+    async def _move_health(self, former: HttpSettings | None, where: HttpSettings | None) -> None:
+        """Serve elsewhere; where that cannot be, where it was."""
+        if self._health is not None:
+            await self._health.stop()
+            self._health = None
+        try:
+            await self._serve_health(where)
+        except HostError:
+            self._settings = self._observer.settings = replace(self._settings, http=former)
+            await self._serve_health(former)
+            raise
+
+    def _news(self) -> News:
+        """Return what the rest of the agent tells: its conditions, a source a line."""
+        conditions: list[Condition] = []
+        if self._reloads is not None:
+            conditions.append(self._reloads.condition)
+        adopted = self._ports.adopted_mono if self._ports is not None else None
+        return News(
+            tuple(conditions),
+            self._reloads.tally if self._reloads is not None else None,
+            self._handover.gap(adopted),
         )
-        self._health = HealthServer(observer, self._metrics)
 
     # -- the node's events -------------------------------------------------------------------
 
@@ -245,6 +297,10 @@ class Services:
         while True:
             await asyncio.sleep(GROUP_SCAN_INTERVAL)
             await self.scan_groups()
+
+    async def follow_held(self) -> None:
+        """Take over devices that the process before us still holds."""
+        await self._with_ports(PortManager.follow_held)
 
     async def _with_ports(self, work: Callable[[PortManager], Awaitable[None]]) -> None:
         if self._ports is not None:

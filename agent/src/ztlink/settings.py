@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +12,7 @@ from ztlink.ids import Endpoint, IpAddress, NetworkId
 from ztlink.wire.verbs import PROTOCOL_VERSION
 
 DEFAULT_PORT: Final = 9993
-DEFAULT_HEALTH_PORT: Final = 9994
+DEFAULT_HTTP_PORT: Final = 9994
 LOOPBACK: Final = IPv4Address("127.0.0.1")
 DEFAULT_HOME: Final = Path("/var/lib/zerotier-one")
 ENGINES: Final = ("auto", "jit", "portable", "plain")
@@ -55,12 +55,54 @@ class Membership:
     policy: Policy = field(default_factory=Policy)
 
 
+class Expose(StrEnum):
+    """What of the agent's HTTP others than this machine may see."""
+
+    HEALTH = "health"
+    """Health, probes and metrics."""
+    ALL = "all"
+    """The page and the whole status, too."""
+
+
+class LogFormat(StrEnum):
+    """How lines of the log are written."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class OnStop(StrEnum):
+    """What an agent that ends does with devices, addresses, routes and tables."""
+
+    REMOVE = "remove"
+    KEEP = "keep"
+    """They stay for the next process, and connections through the overlay with them."""
+
+
 @dataclass(frozen=True, slots=True)
-class HealthSettings:
+class HttpSettings:
     """Where health and metrics are served."""
 
     ip: IpAddress = LOOPBACK
-    port: int = DEFAULT_HEALTH_PORT
+    port: int = DEFAULT_HTTP_PORT
+    expose: Expose = Expose.HEALTH
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """Which series are made beside those that all nodes have."""
+
+    per_peer: bool = False
+    has_original: bool = False
+    """Those of the original, by their own names."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is logged, and how."""
+
+    level: str = "INFO"
+    format: LogFormat = LogFormat.CONSOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +137,17 @@ class Settings:
     engine: str = "auto"
     """The data lane's: one of `ENGINES`."""
     interface_names: Mapping[NetworkId, str] = field(default_factory=dict)
-    log_level: str = "INFO"
+    log: LogSettings = field(default_factory=LogSettings)
     identity: Path | None = None
     """A secret identity to be used in place of the home's; it is not copied there."""
     memberships: tuple[Membership, ...] = ()
-    health: HealthSettings | None = None
+    http: HttpSettings | None = None
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    apply_dns: bool = False
+    """Networks that may (`Policy.allow_dns`) change the machine's name servers."""
+    on_stop: OnStop = OnStop.REMOVE
+    node_name: str = ""
+    """The machine's, as its cluster knows it."""
     declared: tuple[DeclaredNetwork, ...] = ()
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demonstrations on one machine."""

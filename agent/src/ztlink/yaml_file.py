@@ -5,13 +5,14 @@ number, 1 is no truth), and what is not known is refused.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Final, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from ztlink.errors import ConfigError
@@ -37,7 +38,9 @@ def _absolute(value: object) -> Path:
     return Path(value)
 
 
-AbsolutePath = Annotated[Path, BeforeValidator(_absolute)]
+AbsolutePath = Annotated[
+    Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
 
 M = TypeVar("M", bound=Model)
 
@@ -59,24 +62,37 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(file: Path, model: type[M]) -> M:
     """Return what a file says; ConfigError names all that is wrong in it."""
+    return check(load_yaml(file), model, file)
+
+
+def load_yaml(file: Path) -> dict[str, Any]:
+    """Return the keys and values of a file, which nothing has checked."""
     content = _load(file)
     if not isinstance(content, dict):
         raise ConfigError(f"{file}: should hold keys and values, such as 'port: 9993'")
+    return content
+
+
+def check(
+    content: dict[str, Any],
+    model: type[M],
+    file: Path,
+    origins: Mapping[str, str] = MappingProxyType({}),
+) -> M:
+    """Return what keys and values mean; ConfigError names all that is wrong in them.
+
+    `origins` says of the paths that are not from the file where they are from.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        mistakes = [_describe(model, mistake) for mistake in error.errors(include_url=False)]
-        raise ConfigError("\n  ".join([f"{file}:", *mistakes])) from None
+        mistakes = [_describe(model, one, origins) for one in error.errors(include_url=False)]
+        raise mistaken(file, mistakes) from None
 
 
-def read_word(file: Path) -> str:
-    """Return the one word that a file holds."""
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is not text") from error
+def mistaken(file: Path, mistakes: Iterable[str]) -> ConfigError:
+    """Return the error of a file with mistakes: all of them, a line each."""
+    return ConfigError("\n  ".join([f"{file}:", *mistakes]))
 
 
 def _load(file: Path) -> object:
@@ -97,10 +113,15 @@ def _where(error: Exception) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
 
 
-def _describe(model: type[Model], mistake: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+def _describe(
+    model: type[Model],
+    mistake: Any,  # noqa: ANN401 - pydantic's ErrorDetails
+    origins: Mapping[str, str],
+) -> str:
     """Say a mistake: the path of the key, the value, and what would be right."""
     location, kind = mistake["loc"], mistake["type"]
     path = _path(location)
+    path += f" ({origins[path]})" if path in origins else ""
     if kind == "extra_forbidden":
         return f"{path}: is not a key here{_known(model, location)}"
     if kind == "missing":

@@ -20,8 +20,8 @@ networks:
 {{- range $networks }}
   - {{ toJson . }}
 {{- end }}
-health:
-  {{- toYaml .Values.agent.health | nindent 2 }}
+http:
+  {{- toYaml .Values.agent.http | nindent 2 }}
 logLevel: {{ .Values.logLevel }}
 {{- end }}
 
@@ -30,8 +30,8 @@ home: /var/lib/zerotier-k8s-link
 port: {{ .Values.controller.port }}
 planet: /etc/zerotier-k8s-link-world/planet
 identity: /etc/zerotier-k8s-link-identity/identity.secret
-health:
-  {{- toYaml .Values.controller.health | nindent 2 }}
+http:
+  {{- toYaml .Values.controller.http | nindent 2 }}
 logLevel: {{ .Values.logLevel }}
 controller:
   autoAuthorize: {{ .Values.controller.autoAuthorize }}

@@ -120,22 +120,22 @@ ports:
     containerPort: {{ .port }}
     hostPort: {{ .port }}
     protocol: UDP
-  {{- if .health.enabled }}
+  {{- if .http.enabled }}
   - name: health
-    containerPort: {{ .health.port }}
-    hostPort: {{ .health.port }}
+    containerPort: {{ .http.port }}
+    hostPort: {{ .http.port }}
     protocol: TCP
   {{- end }}
 {{- end }}
 
 {{- define "zerotier-k8s-link.probes" -}}
-{{- if .health.enabled }}
+{{- if .http.enabled }}
 {{- $component := . }}
 {{- range $probe, $path := dict "startupProbe" "startup" "livenessProbe" "live" "readinessProbe" "ready" }}
 {{ $probe }}:
   httpGet:
-    {{- if and $component.health.address (not (has $component.health.address (list "0.0.0.0" "::"))) }}
-    host: {{ $component.health.address | quote }}
+    {{- if and $component.http.address (not (has $component.http.address (list "0.0.0.0" "::"))) }}
+    host: {{ $component.http.address | quote }}
     {{- end }}
     path: /zerotier/health/{{ $path }}
     port: health

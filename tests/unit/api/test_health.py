@@ -92,9 +92,9 @@ def test_health_tells_each_network_with_its_device() -> None:
     }
 
 
-def test_health_tells_the_machine_of_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NODE_NAME", "worker-1")
-    assert health_json(JOINED, REQUIRED)["node"] == "worker-1"
+def test_health_tells_the_machine_of_the_cluster() -> None:
+    settings = replace(REQUIRED, node_name="worker-1")
+    assert health_json(JOINED, settings)["node"] == "worker-1"
 
 
 # -- over HTTP -------------------------------------------------------------------------------------

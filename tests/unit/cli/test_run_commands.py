@@ -1,5 +1,6 @@
 """node, root, controller: arguments become settings, and what cannot run is said."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from tests.unit.vl1.mesh import identity, planet
 from ztlink import agent, opening
 from ztlink.errors import HostError
 from ztlink.ids import NetworkId
-from ztlink.settings import Membership, Role, Settings
+from ztlink.settings import LogSettings, Membership, Role, Settings
 from ztlink.wire.default_planet import DEFAULT_PLANET
 from ztlink.wire.world import WorldType
 
@@ -126,7 +127,7 @@ def test_further_options_are_settings(started: list[Settings], tmp_path: Path) -
         planet,
         (ip_address("10.0.0.1"), ip_address("fd00::1")),
     )
-    assert (settings.interface_names, settings.protocol, settings.log_level) == (
+    assert (settings.interface_names, settings.protocol, settings.log.level) == (
         {NetworkId(int(ID, 16)): "zt0"},
         11,
         "DEBUG",
@@ -228,7 +229,7 @@ def file(tmp_path: Path) -> Path:
     """A configuration as the chart makes it."""
     made = tmp_path / "config.yaml"
     made.write_text(
-        f"home: {tmp_path}/home\nport: 19993\nlogLevel: DEBUG\nhealth: {{enabled: false}}\n"
+        f"home: {tmp_path}/home\nport: 19993\nlogLevel: DEBUG\nhttp: {{enabled: false}}\n"
         f'networks: [{{id: "{ID}", interfaceName: mesh0}}]\n'
     )
     return made
@@ -242,7 +243,8 @@ def test_a_file_says_how_a_node_runs(started: list[Settings], file: Path) -> Non
             home=file.parent / "home",
             port=19993,
             is_port_given=True,
-            log_level="DEBUG",
+            log=LogSettings("DEBUG"),
+            node_name=os.uname().nodename,
             memberships=(Membership(network_id),),
             interface_names={network_id: "mesh0"},
         )
@@ -251,7 +253,7 @@ def test_a_file_says_how_a_node_runs(started: list[Settings], file: Path) -> Non
 
 def test_options_that_are_given_win_over_the_file(started: list[Settings], file: Path) -> None:
     run("node", "--config", str(file), "--port", "9993", "--interface", f"{ID}=other0")
-    assert (started[0].port, started[0].log_level) == (9993, "DEBUG")
+    assert (started[0].port, started[0].log.level) == (9993, "DEBUG")
     assert started[0].interface_names == {NetworkId(int(ID, 16)): "other0"}
 
 

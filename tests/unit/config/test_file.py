@@ -10,7 +10,7 @@ from ztlink.config.file import read_settings
 from ztlink.errors import ConfigError
 from ztlink.host.desired import Policy
 from ztlink.ids import NetworkId
-from ztlink.settings import DeclaredNetwork, HealthSettings, Membership, Settings
+from ztlink.settings import DeclaredNetwork, HttpSettings, LogSettings, Membership, Settings
 
 ID = "112972485d000001"
 NUMBER = NetworkId(0x112972485D000001)
@@ -19,7 +19,7 @@ NUMBER = NetworkId(0x112972485D000001)
 def read(tmp_path: Path, text: str, environment: Mapping[str, str] | None = None) -> Settings:
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    return read_settings(file, environment or {})
+    return read_settings(file, {"NODE_NAME": "worker-1", **(environment or {})})
 
 
 def refusal(tmp_path: Path, text: str, environment: Mapping[str, str] | None = None) -> str:
@@ -29,7 +29,7 @@ def refusal(tmp_path: Path, text: str, environment: Mapping[str, str] | None = N
 
 
 def test_an_empty_file_means_the_defaults_with_health(tmp_path: Path) -> None:
-    assert read(tmp_path, "") == Settings(health=HealthSettings())
+    assert read(tmp_path, "") == Settings(http=HttpSettings(), node_name="worker-1")
 
 
 def test_all_of_a_node_can_be_said(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_all_of_a_node_can_be_said(tmp_path: Path) -> None:
             allowGlobal: true
             allowDefault: true
             allowDNS: true
-        health: {{enabled: true, port: 19994, address: 192.0.2.1}}
+        http: {{enabled: true, port: 19994, address: 192.0.2.1}}
         logLevel: DEBUG
         engine: portable
     """
@@ -58,9 +58,10 @@ def test_all_of_a_node_can_be_said(tmp_path: Path) -> None:
         identity=Path("/etc/identity/identity.secret"),
         memberships=(Membership(NUMBER, False, Policy(False, True, True, True)),),
         interface_names={NUMBER: "mesh0"},
-        health=HealthSettings(ip_address("192.0.2.1"), 19994),
-        log_level="DEBUG",
+        http=HttpSettings(ip_address("192.0.2.1"), 19994),
+        log=LogSettings("DEBUG"),
         engine="portable",
+        node_name="worker-1",
     )
 
 
@@ -82,14 +83,14 @@ def test_an_id_may_be_in_a_file(tmp_path: Path) -> None:
 def test_an_id_in_a_file_is_checked(tmp_path: Path) -> None:
     (tmp_path / "networkId").write_text("12\n")
     said = refusal(tmp_path, f"networks: [{{idFile: {tmp_path}/networkId}}]")
-    assert "networkId: network id: '12' is not 16 hex digits" in said
+    assert "networks[0].idFile: " in said
+    assert "networkId: 2 characters that are no network's id, which is 16 hex digits" in said
 
 
 @pytest.mark.parametrize("entry", ["{}", f'{{id: "{ID}", idFile: /etc/networkId}}'])
 def test_an_id_is_said_once(tmp_path: Path, entry: str) -> None:
-    assert "networks[0]: should have either id or idFile" in refusal(
-        tmp_path, f"networks: [{entry}]"
-    )
+    said = refusal(tmp_path, f"networks: [{entry}]")
+    assert "networks[0]: should have either id or idFile" in said
 
 
 def test_an_id_that_yaml_takes_for_a_number_is_to_be_quoted(tmp_path: Path) -> None:
@@ -105,16 +106,16 @@ def test_a_device_has_a_name_that_the_kernel_takes(tmp_path: Path, name: str) ->
 
 def test_health_is_served_on_the_machine_s_address(tmp_path: Path) -> None:
     settings = read(tmp_path, "", {"HOST_IP": "2001:db8::5"})
-    assert settings.health == HealthSettings(ip_address("2001:db8::5"))
+    assert settings.http == HttpSettings(ip_address("2001:db8::5"))
 
 
 def test_an_address_in_the_file_wins_over_the_machine_s(tmp_path: Path) -> None:
-    settings = read(tmp_path, "health: {address: 192.0.2.1}", {"HOST_IP": "192.0.2.9"})
-    assert settings.health == HealthSettings(ip_address("192.0.2.1"))
+    settings = read(tmp_path, "http: {address: 192.0.2.1}", {"HOST_IP": "192.0.2.9"})
+    assert settings.http == HttpSettings(ip_address("192.0.2.1"))
 
 
 def test_health_may_be_switched_off(tmp_path: Path) -> None:
-    assert read(tmp_path, "health: {enabled: false}").health is None
+    assert read(tmp_path, "http: {enabled: false}").http is None
 
 
 def test_a_machine_s_address_that_is_none_is_said(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ nothing secret is said.
 """
 
 import asyncio
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,10 +17,11 @@ from ztlink.api.connection import Connection, Door
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.observe import Membership, Observation, Observer
 from ztlink.api.runner import make_runner
+from ztlink.conditions import Condition, Status
 from ztlink.errors import HostError
 from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.node.events import NetworkStatus
-from ztlink.settings import HealthSettings, Settings
+from ztlink.settings import HttpSettings, Settings
 from ztlink.wire.verbs import SOFTWARE_VERSION
 
 Json = dict[str, Any]
@@ -59,6 +59,11 @@ def faults_of(seen: Observation, settings: Settings) -> tuple[Fault, ...]:
     required = [m.network_id for m in settings.memberships if m.is_required]
     return (
         *_socket_faults(seen, settings),
+        *(
+            Fault(" ".join(one.key).strip(), one.cause, one.remedy)
+            for one in seen.news.conditions
+            if one.is_required and one.status is not Status.OK
+        ),
         *(
             fault
             for network_id in required
@@ -111,7 +116,7 @@ def health_json(seen: Observation, settings: Settings) -> Json:
         "started": bool(seen.sockets),
         "role": settings.role.value,
         "address": format_address(seen.node.identity.address),
-        "node": os.environ.get("NODE_NAME", ""),
+        "node": settings.node_name,
         "version": ".".join(str(part) for part in SOFTWARE_VERSION),
         "online": seen.node.online,
         "engine": seen.node.engine,
@@ -121,7 +126,20 @@ def health_json(seen: Observation, settings: Settings) -> Json:
         },
         "networks": [_network_json(one, settings) for one in seen.memberships],
         "faults": [asdict(fault) for fault in faults],
+        "conditions": [_condition_json(one, seen) for one in seen.news.conditions],
         "clock": seen.now.unix_ms,
+    }
+
+
+def _condition_json(condition: Condition, seen: Observation) -> Json:
+    return {
+        "kind": condition.kind,
+        "subject": condition.subject,
+        "status": condition.status.value,
+        "cause": condition.cause,
+        "remedy": condition.remedy,
+        "required": condition.is_required,
+        "since": seen.since.get(condition.key),
     }
 
 
@@ -159,7 +177,7 @@ class HealthServer:
             ]
         )
 
-    async def start(self, where: HealthSettings) -> None:
+    async def start(self, where: HttpSettings) -> None:
         """Listen; HostError where the port is taken or the address is not the machine's."""
         self._runner = make_runner(self.application)
         await self._runner.setup()
@@ -172,7 +190,7 @@ class HealthServer:
             raise HostError(
                 error.errno,
                 f"cannot bind TCP {where.ip}:{where.port} for health and metrics "
-                f"({error.strerror}): choose another health.port or health.address",
+                f"({error.strerror}): choose another http.port or http.address",
             ) from error
 
     async def stop(self) -> None:

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ztlink.api.observe import Members, Membership, Observation
+from ztlink.api.observe import Members, Membership, News, Observation
 from ztlink.host.device import COUNTED
 from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.node.events import NetworkStatus
@@ -85,6 +85,7 @@ def families(seen: Observation) -> Iterator[Metric]:
     yield from _traffic(seen)
     yield from _networks(seen)
     yield from _devices(seen.memberships)
+    yield from _agent(seen.news)
     if seen.controlled is not None:
         yield _members(seen.controlled)
 
@@ -114,6 +115,26 @@ def _node(seen: Observation) -> Iterator[Metric]:
     sockets = _gauge("sockets", "UDP sockets that are open.")
     sockets.add_metric((), len(seen.sockets))
     yield sockets
+
+
+def _agent(news: News) -> Iterator[Metric]:
+    if news.reloads is not None:
+        reloads = _counter("config_reloads", "Readings of the changed configuration.", "result")
+        reloads.add_metric(("success",), news.reloads.successes)
+        reloads.add_metric(("failure",), news.reloads.failures)
+        yield reloads
+        current = _gauge("config_current", "Whether all that the file says now is in force.")
+        current.add_metric((), news.reloads.is_current)
+        yield current
+        when = _gauge(
+            "config_last_success_timestamp_seconds", "When the file was last read without mistake."
+        )
+        when.add_metric((), news.reloads.success_unix)
+        yield when
+    if news.handover_gap is not None:
+        gap = _gauge("handover_gap_seconds", "How long the devices taken over had no process.")
+        gap.add_metric((), news.handover_gap)
+        yield gap
 
 
 def _peers(seen: Observation) -> Iterator[Metric]:

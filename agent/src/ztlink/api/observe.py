@@ -1,11 +1,12 @@
 """One look at the whole node: what health and metrics are made of."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from ztlink.clock import Now
+from ztlink.conditions import Condition, ConditionBook
 from ztlink.controller.service import ControllerService
 from ztlink.drivers.binder import Bound
 from ztlink.drivers.loop import Pump
@@ -17,6 +18,7 @@ from ztlink.host.ports import PortManager
 from ztlink.ids import Endpoint, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.status import NetworkView, NodeView, PeerView
+from ztlink.reloads import ReloadTally
 from ztlink.settings import Settings
 from ztlink.stats import Stats
 
@@ -78,6 +80,17 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
+class News:
+    """What the agent around the node tells."""
+
+    conditions: tuple[Condition, ...] = ()
+    reloads: ReloadTally | None = None
+    """None where no file is followed."""
+    handover_gap: float | None = None
+    """Seconds for which devices that were taken over had no process; None where none was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """A node at one moment."""
 
@@ -91,6 +104,9 @@ class Observation:
     """None where the node is no controller."""
     deafness: Deafness | None = None
     """Why there is no socket, where there is none."""
+    news: News = field(default_factory=News)
+    since: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """Since when each of the conditions in `news` has its status, in Unix seconds, by its key."""
 
 
 class Observer:
@@ -104,7 +120,10 @@ class Observer:
         controller: ControllerService | None,
         settings: Settings,
         bound: Callable[[], Bound] = Bound,
+        news: Callable[[], News] = News,
     ) -> None:
+        self._news = news
+        self._book = ConditionBook()
         self._pump = pump
         self._bound = bound
         self._ports = ports
@@ -136,6 +155,7 @@ class Observer:
     async def _look(self) -> Observation:
         looking = asyncio.wrap_future(self._pump.submit(_look))
         observation, networks = await asyncio.wait_for(looking, PATIENCE)
+        news = self._news()
         return Observation(
             observation.now,
             observation.node,
@@ -145,6 +165,8 @@ class Observer:
             tuple([await self._membership(view) for view in networks]),
             None if self._controller is None else _members(self._controller),
             self._bound().deafness,
+            news,
+            self._book.note(news.conditions, observation.now.unix_ms / 1000),
         )
 
     async def _membership(self, view: NetworkView) -> Membership:

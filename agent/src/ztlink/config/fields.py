@@ -4,11 +4,12 @@ import re
 from ipaddress import ip_address
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from ztlink.config.environment import read_ids
 from ztlink.errors import ConfigError
 from ztlink.ids import NetworkId, parse_network_id
-from ztlink.yaml_file import AbsolutePath, Model, read_word
+from ztlink.yaml_file import AbsolutePath, Model
 
 _DEVICE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/:%]{1,15}")
 """What the kernel takes."""
@@ -29,13 +30,33 @@ def _device_name(value: str) -> str:
 
 
 def _ip_or_nothing(value: str) -> str:
-    return value and str(ip_address(value))
+    try:
+        return value and str(ip_address(value))
+    except ValueError:
+        raise ValueError("should be an IP address such as 192.0.2.1, or empty") from None
 
 
-NetworkIdField = Annotated[int, BeforeValidator(_network_id)]
-DeviceName = Annotated[str, AfterValidator(_device_name)]
+NetworkIdField = Annotated[
+    int,
+    BeforeValidator(_network_id),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
+]
+DeviceName = Annotated[
+    str,
+    AfterValidator(_device_name),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\s/:%]{0,15}$"}),
+]
 """Empty for one that is derived from the network's id."""
-IpOrNothing = Annotated[str, AfterValidator(_ip_or_nothing)]
+IpOrNothing = Annotated[
+    str,
+    AfterValidator(_ip_or_nothing),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"const": ""}, {"format": "ipv4"}, {"format": "ipv6"}],
+        }
+    ),
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -48,7 +69,10 @@ class Named(Model):
     @model_validator(mode="after")
     def _is_named_once(self) -> Self:
         if (self.id is None) == (self.id_file is None):
-            raise ValueError("should have either id or idFile")
+            raise ValueError(
+                "should have either id or idFile; one entry may do without where "
+                "ZEROTIER_NETWORK_ID of the environment names its network"
+            )
         return self
 
     def network_id(self) -> NetworkId:
@@ -56,7 +80,7 @@ class Named(Model):
         if self.id is not None:
             return NetworkId(self.id)
         assert self.id_file is not None
-        try:
-            return parse_network_id(read_word(self.id_file))
-        except ValueError as error:
-            raise ConfigError(f"{self.id_file}: {error}") from error
+        found = read_ids(self.id_file, "idFile")
+        if len(found) > 1:
+            raise ConfigError(f"idFile: {self.id_file} holds {len(found)} ids: it should hold one")
+        return parse_network_id(found[0])

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 DEVICES: Final = (Path("/dev/net/tun"), Path("/dev/tun"))
 TUNSETIFF: Final = 0x400454CA
+TUNSETPERSIST: Final = 0x400454CB
 TUNSETOFFLOAD: Final = 0x400454D0
 TUNSETVNETHDRSZ: Final = 0x400454D8
 IFF_TAP: Final = 0x0002
@@ -42,7 +43,10 @@ _NO_HEADER: Final = bytes(VNET_HEADER.size)
 
 
 class Tap:
-    """One TAP device; gone when closed."""
+    """One TAP device; gone when closed, unless it was told to persist.
+
+    One that persists and that nobody holds is taken over by its name, with all that is on it.
+    """
 
     def __init__(self, name: str, *, has_offload: bool = True) -> None:
         """Make the device; without offload it carries frames one by one."""
@@ -69,8 +73,19 @@ class Tap:
         """Return the descriptor."""
         return self._fd
 
+    def persist(self, persists: bool) -> None:
+        """Say whether the device outlives this process, however that ends."""
+        if self.is_gone:
+            return
+        try:
+            fcntl.ioctl(self._fd, TUNSETPERSIST, int(persists))
+        except OSError as error:
+            raise HostError(
+                error.errno, f"cannot keep the TAP {self.name}: {error.strerror}"
+            ) from error
+
     def close(self) -> None:
-        """Remove the device."""
+        """Let go of the device; one that does not persist is gone then."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

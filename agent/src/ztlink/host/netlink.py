@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from functools import partial
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Final
 
 from pyroute2 import IPRoute
@@ -27,6 +27,9 @@ ROUTE_PROTOCOL: Final = 0x5A
 GSO_MAX_SIZE: Final = 60_522
 """22 full frames: 44 datagrams, which leave in one train."""
 IFA_F_NODAD: Final = 0x02
+RT_SCOPE_LINK: Final = 253
+IP6_METRIC: Final = 1024
+"""What the kernel takes for IPv6 where none is said."""
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL})
 
 
@@ -57,6 +60,46 @@ class Netlink:
         except (NetlinkError, TypeError, KeyError, ValueError) as error:
             logger.debug("no cap on super-frames device=%s error=%s", name, error)
         self._link(f"take {name} up", index, state="up")
+
+    def mark(self, name: str, mark: str) -> None:
+        """Write on a device what it is for, for whoever finds it."""
+        self._link(f"mark {name}", self.index(name), IFLA_IFALIAS=mark)
+
+    def marked(self, prefix: str) -> dict[str, tuple[str, Mac]]:
+        """Return the devices with marks that begin so: their names and MACs by the mark."""
+        links = self._do("look at all devices", self._ipr.get_links)
+        return {
+            mark: (link.get_attr("IFLA_IFNAME"), Mac(bytes.fromhex(mac.replace(":", ""))))
+            for link in links
+            if (mark := link.get_attr("IFLA_IFALIAS") or "").startswith(prefix)
+            and (mac := link.get_attr("IFLA_ADDRESS"))
+        }
+
+    def take_up(self, name: str) -> None:
+        """Take a device up that is not."""
+        self._link(f"take {name} up", self.index(name), state="up")
+
+    def remove(self, name: str) -> None:
+        """Remove a device that nobody holds."""
+        with _gone_is_fine():
+            self._do(f"remove {name}", self._ipr.link, "del", index=self.index(name))
+
+    def found(self, name: str, mac: Mac) -> Desired:
+        """Return what is on a device of ours: its MTU, addresses that it was given, our routes."""
+        index = self.index(name)
+        link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
+        addresses = tuple(
+            ip_interface(f"{_address_of(message)}/{message['prefixlen']}")
+            for message in self._ipr.get_addr(index=index)
+            if message["scope"] != RT_SCOPE_LINK
+        )
+        routes = tuple(
+            _host_route(message)
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for message in self._ipr.get_routes(family=family, proto=ROUTE_PROTOCOL, oif=index)
+            if message["proto"] == ROUTE_PROTOCOL and message.get_attr("RTA_OIF") == index
+        )
+        return Desired(mac, link.get_attr("IFLA_MTU"), addresses, routes)
 
     def apply(self, name: str, plan: Plan) -> None:
         """Carry out a plan on a device; what fails holds up nothing else, the first is raised."""
@@ -194,6 +237,21 @@ def _route_options(index: int, route: HostRoute) -> dict[str, Any]:
     if route.metric:
         options["priority"] = route.metric
     return options
+
+
+def _host_route(message: Any) -> HostRoute:
+    """Return a route as it was asked for."""
+    is_ip4 = message["family"] == socket.AF_INET
+    nowhere = "0.0.0.0" if is_ip4 else "::"  # noqa: S104 - a default route
+    target = ip_network(f"{message.get_attr('RTA_DST') or nowhere}/{message['dst_len']}")
+    gateway, source = message.get_attr("RTA_GATEWAY"), message.get_attr("RTA_PREFSRC")
+    metric = message.get_attr("RTA_PRIORITY") or 0
+    return HostRoute(
+        target,
+        ip_address(gateway) if gateway else None,
+        ip_address(source) if source and not gateway else None,
+        0 if metric == IP6_METRIC and not is_ip4 else metric,
+    )
 
 
 @contextlib.contextmanager

@@ -1,15 +1,18 @@
-"""A TAP for every network: made, configured, kept current, and taken away."""
+"""A TAP for every network: made, configured, kept current, and taken away or left for the next."""
 
 import asyncio
+import contextlib
+import errno
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from ztlink.derive import interface_names
+from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
@@ -19,7 +22,15 @@ from ztlink.host.device import DeviceState
 from ztlink.host.groups import groups_of
 from ztlink.host.plan import plan
 from ztlink.host.policies import Policies
-from ztlink.ids import Mac, MulticastGroup, NetworkId, format_network_id
+from ztlink.ids import (
+    Address,
+    Mac,
+    MulticastGroup,
+    NetworkId,
+    format_network_id,
+    member_mac,
+    parse_network_id,
+)
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
 
 if TYPE_CHECKING:
@@ -27,8 +38,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MARK: Final = "ztlink "
+"""How the aliases of our devices begin; the network's id follows."""
+HELD_INTERVAL: Final = 0.05
+"""Seconds between tries to take over a device that the process before us still holds."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class HeldError(HostError):
+    """A device of ours has another process still, which is about to end."""
 
 
 @dataclass(slots=True)
@@ -39,6 +59,8 @@ class Port:
     applied: Desired
     is_sure: bool = True
     """Whether all of it was applied."""
+    is_adopted: bool = False
+    """A process before us made it."""
     groups: frozenset[MulticastGroup] = frozenset()
 
 
@@ -52,16 +74,26 @@ class PortManager:
         names: Mapping[NetworkId, str],
         *,
         wishes: Mapping[NetworkId, str] | None = None,
+        keeps: bool = False,
     ) -> None:
-        """Make it; a device has its network's name, else its wish if that is free."""
+        """Make it; a device has its network's name, else its wish if that is free.
+
+        Where it `keeps` devices, they outlive the process, and the next takes them over.
+        """
         self._pump = pump
         self._policies = policies
         self._names = dict(names)
         self._wishes = dict(wishes or {})
+        self._keeps = keeps
         self._is_online = False
         self._configs: dict[NetworkId, NetworkConfig] = {}
         self.ports: dict[NetworkId, Port] = {}
+        self.adopted_mono: float | None = None
+        """When the last device was taken over from a process before us."""
         self._macs: dict[NetworkId, Mac] = {}
+        self._held = asyncio.Event()
+        self._holders: dict[NetworkId, Mac] = {}
+        """Networks whose devices the process before us holds."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-netlink")
         self._netlink: Netlink | None = None
         self._lock = asyncio.Lock()
@@ -113,6 +145,50 @@ class PortManager:
             self._configs.pop(network_id, None)
             await self._remove(network_id)
 
+    async def keep(self, keeps: bool) -> None:
+        """Say whether devices outlive this process."""
+        async with self._lock:
+            self._keeps = keeps
+            for port in self.ports.values():
+                port.tap.persist(keeps)
+
+    async def rename(self, names: Mapping[NetworkId, str]) -> None:
+        """Name devices otherwise: those that are there are made again."""
+        async with self._lock:
+            former, self._names = self._names, dict(names)
+            for network_id, port in list(self.ports.items()):
+                name = self._names.get(network_id)
+                if name != former.get(network_id) and port.tap.name != name:
+                    await self._make_again(network_id, port.applied)
+
+    async def sweep(self, node: Address, joined: Collection[NetworkId]) -> None:
+        """Remove what this node's former processes kept for networks that it is in no more."""
+        async with self._lock:
+            for name in await self._run(self._orphans, node, frozenset(joined)):
+                logger.info("device=%s belongs to no network any more: removed", name)
+                await self._run(self._link().remove, name)
+
+    def _orphans(self, node: Address, joined: frozenset[NetworkId]) -> list[str]:
+        found = []
+        for mark, (name, mac) in self._link().marked(MARK).items():
+            with contextlib.suppress(ValueError):
+                network_id = parse_network_id(mark.removeprefix(MARK))
+                if network_id not in joined and member_mac(node, network_id) == mac:
+                    found.append(name)
+        return found
+
+    async def follow_held(self) -> None:
+        """Take over devices as soon as the process before us lets go of them."""
+        while await self._held.wait():
+            await asyncio.sleep(HELD_INTERVAL)
+            async with self._lock:
+                self._held.clear()
+                for network_id, mac in list(self._holders.items()):
+                    if self._macs.get(network_id) != mac:
+                        del self._holders[network_id]  # it was left meanwhile
+                    elif await self._make(network_id, mac) and network_id in self._configs:
+                        await self._configure(network_id, self._desired(network_id))
+
     async def scan_groups(self) -> None:
         """Look at what every device listens to; what others took away is made again."""
         async with self._lock:
@@ -148,10 +224,10 @@ class PortManager:
         return DeviceState(name, fault, counters)
 
     async def close(self) -> None:
-        """Take all devices away."""
+        """Let go of all devices: they are gone then, unless they are to be kept."""
         async with self._lock:
             for network_id in list(self.ports):
-                await self._remove(network_id)
+                await self._remove(network_id, keeps=self._keeps)
             if self._netlink is not None:
                 await self._run(self._netlink.close)
                 self._netlink = None
@@ -160,14 +236,28 @@ class PortManager:
     async def _make(self, network_id: NetworkId, mac: Mac) -> bool:
         try:
             port = await self._run(self._open, network_id, mac)
+        except HeldError as error:
+            if network_id not in self._holders:
+                logger.info("network=%s %s: waiting", format_network_id(network_id), error.strerror)
+            self._holders[network_id] = mac
+            self._held.set()
+            return False
         except HostError as error:
             reason = str(error.strerror or error)
             logger.warning("network=%s port error=%s", format_network_id(network_id), reason)
             await self._report(network_id, reason)
             return False
         self.ports[network_id] = port
+        self._holders.pop(network_id, None)
         await asyncio.wrap_future(self._pump.add_port(network_id, port.tap))
-        logger.info("network=%s device=%s", format_network_id(network_id), port.tap.name)
+        if port.is_adopted:
+            self.adopted_mono = read_clock().mono
+        logger.info(
+            "network=%s device=%s adopted=%s",
+            format_network_id(network_id),
+            port.tap.name,
+            port.is_adopted,
+        )
         return True
 
     async def _make_again(self, network_id: NetworkId, wanted: Desired) -> None:
@@ -188,13 +278,46 @@ class PortManager:
         await self._scan(network_id, port)
 
     def _open(self, network_id: NetworkId, mac: Mac) -> Port:
+        mark = f"{MARK}{format_network_id(network_id)}"
+        kept = self._kept(network_id, mark, mac)
+        if kept is not None:
+            return self._adopt(kept, mac)
         tap = Tap(self._names.get(network_id) or self._free_name(network_id))
         try:
             self._link().bring_up(tap.name, mac, DEFAULT_MTU)
+            self._link().mark(tap.name, mark)
+            tap.persist(self._keeps)
         except HostError:
             tap.close()
             raise
         return Port(tap, Desired(mac, DEFAULT_MTU))
+
+    def _kept(self, network_id: NetworkId, mark: str, mac: Mac) -> str | None:
+        """Return the device that a process before us made for a network, if it is to be taken."""
+        name, found = self._link().marked(mark).get(mark, (None, None))
+        wanted = self._names.get(network_id)
+        if name is None or found != mac:
+            return None  # none, or that of another node of this machine
+        if wanted and wanted != name:
+            self._link().remove(name)
+            return None
+        return name
+
+    def _adopt(self, name: str, mac: Mac) -> Port:
+        """Take a device over as it is: what connections rely on is not touched."""
+        try:
+            tap = Tap(name)
+        except HostError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            raise HeldError(errno.EBUSY, f"device {name} is held by another process") from error
+        try:
+            tap.persist(self._keeps)
+            self._link().take_up(name)
+            return Port(tap, self._link().found(name, mac), is_sure=False, is_adopted=True)
+        except HostError:
+            tap.close()
+            raise
 
     def _free_name(self, network_id: NetworkId) -> str:
         wish = self._wishes.get(network_id)
@@ -227,7 +350,7 @@ class PortManager:
         addresses = [ip for device, ip in local_addresses() if device == name]
         return groups_of(name, addresses)
 
-    async def _remove(self, network_id: NetworkId) -> None:
+    async def _remove(self, network_id: NetworkId, *, keeps: bool = False) -> None:
         port = self.ports.pop(network_id, None)
         if port is None:
             return
@@ -235,6 +358,8 @@ class PortManager:
             if not self._pump.finished.done():
                 await asyncio.wrap_future(self._pump.remove_port(network_id))
         finally:
+            with contextlib.suppress(HostError):  # somebody else took it away
+                port.tap.persist(keeps)
             port.tap.close()
 
     async def _report(self, network_id: NetworkId, reason: str | None) -> None:

@@ -1,0 +1,73 @@
+"""The log of a process: a line for each change of state, for people or as JSON.
+
+All of ztlink logs by the standard library, in messages made of `key=value`; structlog lays them
+out. What a message names so is a field of its JSON, too (decisions/0014).
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from ztlink.settings import LogFormat, LogSettings
+
+TALKATIVE: Final = ("asyncio", "pyroute2")
+"""They log every message of the kernel, at DEBUG."""
+PLAIN: Final = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_PLACE: Final = re.compile(r"(?:(?P<key>[a-z_][a-z_0-9]*)=)?%[-+ #0-9.]*(?P<kind>[a-z%])", re.I)
+_RESERVED: Final = frozenset({"event", "level", "logger", "timestamp", "exception"})
+_Event = MutableMapping[str, Any]
+
+
+def configure(settings: LogSettings) -> None:
+    """Log as is said from now on; may be called again."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.format is LogFormat.JSON:
+        handler.setFormatter(_json_formatter())
+    else:
+        handler.setFormatter(logging.Formatter(PLAIN))
+    logging.basicConfig(level=settings.level, handlers=[handler], force=True)
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _json_formatter() -> logging.Formatter:
+    # Here: where lines are for people it is not needed.
+    from structlog import processors, stdlib
+
+    # Without what structlog can tell of an exception beyond its traceback: locals hold keys.
+    return stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            stdlib.add_log_level,
+            stdlib.add_logger_name,
+            processors.TimeStamper(fmt="iso", utc=True),
+            processors.format_exc_info,
+        ],
+        processors=[
+            _add_fields,
+            stdlib.ProcessorFormatter.remove_processors_meta,
+            processors.JSONRenderer(default=str),
+        ],
+    )
+
+
+def _add_fields(logger: object, method: str, event: _Event) -> _Event:
+    """Add what a message names by `key=%s`."""
+    return {**fields_of(event["_record"]), **event}
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """Return the values that a message of the standard library has names for."""
+    if not isinstance(record.msg, str) or not isinstance(record.args, tuple):
+        return {}
+    places = [place for place in _PLACE.finditer(record.msg) if place["kind"] != "%"]
+    return {
+        place["key"]: _plain(value)
+        for place, value in zip(places, record.args, strict=False)
+        if place["key"] and place["key"] not in _RESERVED
+    }
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, bool | int | float | str | None) else str(value)

@@ -1,0 +1,132 @@
+"""An agent that ends and comes again: what it kept carries on, what it removed is gone."""
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.host import transfer
+from tests.host.agents import Agent, make_agents
+from tests.lab.fixtures import NewLab, new_lab
+from tests.lab.process import Process
+from tests.lab.wait import wait_until
+
+pytestmark = pytest.mark.netadmin
+
+__all__ = ["new_lab"]
+
+SIZE = 8_000_000
+RATE = 1_000_000.0
+LONGEST_PAUSE = 15.0
+"""Seconds; on a loaded machine the start alone may take five."""
+PROGRAM = str(Path(transfer.__file__))
+
+
+@pytest.fixture(scope="module")
+def pair(new_lab: NewLab) -> Iterator[tuple[Agent, Agent]]:
+    """Two agents that are ready, under one root."""
+    with new_lab() as lab:
+        _, (one, other), _ = make_agents(lab, "one", "other")
+        for agent in (one, other):
+            agent.start()
+        for agent in (one, other):
+            agent.wait_ready()
+        yield one, other
+
+
+def begin_transfer(sender: Agent, receiver: Agent) -> tuple[Process, Process]:
+    """Send from one to the other through the overlay."""
+    where = (receiver.address(), "5001", str(SIZE))
+    receiving = receiver.lab.start(
+        receiver.host, sys.executable, PROGRAM, "receive", *where, log="receive"
+    )
+    wait_until(
+        lambda: "5001" in receiver.host.namespace.run("ss", "-Hltn"), timeout=10, what="a listener"
+    )
+    sending = sender.lab.start(
+        sender.host, sys.executable, PROGRAM, "send", *where, str(RATE), log="send"
+    )
+    return sending, receiving
+
+
+def received(agent: Agent) -> int:
+    """Return how many bytes the kernel has counted on an agent's device."""
+    (link,) = json.loads(agent.host.namespace.ip("-json", "-s", "link", "show", agent.device()))
+    return int(link["stats64"]["rx"]["bytes"])
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["ended", "killed"])
+def test_a_transfer_goes_on_across_a_restart_of_the_agent_at_one_end(
+    pair: tuple[Agent, Agent], end: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = pair
+    before = received(other)
+    sending, receiving = begin_transfer(one, other)
+    wait_until(lambda: received(other) > before + SIZE // 4, timeout=30, what="a quarter of it")
+    assert one.process is not None
+    one.process.signal(end)
+    one.process.wait(10)
+    one.start()
+    assert receiving.wait(120) == 0, receiving.output
+    assert sending.wait(10) == 0, sending.output
+    told = json.loads(receiving.output)
+    with capsys.disabled():
+        print(f"\n{end.name}: longest pause of the transfer {told['pause']:.2f} s")
+    assert (told["bytes"], told["digest"]) == (SIZE, transfer.digest(SIZE))
+    assert told["pause"] < LONGEST_PAUSE
+
+
+def test_the_gap_between_two_processes_is_a_metric(pair: tuple[Agent, Agent]) -> None:
+    one, _ = pair
+    assert one.process is not None
+    assert one.process.stop() == 0
+    one.start()
+    one.wait_ready()
+    assert 0 < one.metric("handover_gap_seconds") < LONGEST_PAUSE
+
+
+def test_an_agent_that_keeps_leaves_device_addresses_and_routes(pair: tuple[Agent, Agent]) -> None:
+    one, _ = pair
+    one.wait_ready()
+    name = one.device()
+    run = one.host.namespace.ip
+    look = (("-o", "address", "show", name), ("route", "show", "dev", name))
+    before = [run(*what).replace("linkdown ", "") for what in look]
+    assert one.process is not None
+    assert one.process.stop() == 0
+    after = [run(*what).replace("linkdown ", "") for what in look]
+    one.start()
+    one.wait_ready()
+    assert before == after
+
+
+def test_a_network_that_is_named_no_more_while_nobody_runs_loses_its_device(
+    pair: tuple[Agent, Agent],
+) -> None:
+    one, _ = pair
+    one.wait_ready()
+    name, networks = one.device(), one.content["networks"]
+    assert one.process is not None
+    assert one.process.stop() == 0
+    one.change(networks=[])
+    one.start()
+    wait_until(one.is_ready, timeout=30, what="ready without networks")
+    wait_until(
+        lambda: name not in [link["ifname"] for link in one.links()], timeout=10, what="it is gone"
+    )
+    one.change(networks=networks)
+    wait_until(lambda: bool(one.health()["networks"]), timeout=10, what="it is named again")
+    one.wait_ready()
+
+
+def test_an_agent_that_is_told_to_remove_leaves_nothing(pair: tuple[Agent, Agent]) -> None:
+    one, _ = pair
+    one.wait_ready()
+    name = one.device()
+    one.change_and_wait(onStop="remove")
+    assert one.process is not None
+    assert one.process.stop() == 0
+    assert name not in [link["ifname"] for link in one.links()]

@@ -127,5 +127,3 @@ def make_agents(lab: Lab, *names: str) -> tuple[Pod, list[Agent], str]:
         lambda: root.probe.status("/zerotier/health/ready") == 200, timeout=TIMEOUT, what="root"
     )
     return root, agents, network_id
-
-

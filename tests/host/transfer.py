@@ -1,7 +1,7 @@
 """Sends and receives bytes over TCP, as a program of its own; tells its longest pause.
 
-    python transfer.py receive IP PORT BYTES    prints JSON: bytes, digest, pause
-    python transfer.py send IP PORT BYTES RATE
+python transfer.py receive IP PORT BYTES    prints JSON: bytes, digest, pause
+python transfer.py send IP PORT BYTES RATE
 """
 
 import hashlib

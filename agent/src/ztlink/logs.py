@@ -49,22 +49,24 @@ def _json_formatter() -> logging.Formatter:
             stdlib.ProcessorFormatter.remove_processors_meta,
             processors.JSONRenderer(default=str),
         ],
+        pass_foreign_args=True,
     )
 
 
 def _add_fields(logger: object, method: str, event: _Event) -> _Event:
     """Add what a message names by `key=%s`."""
-    return {**fields_of(event["_record"]), **event}
+    arguments = event.pop("positional_args", ())
+    return {**fields_of(event["_record"].msg, arguments), **event}
 
 
-def fields_of(record: logging.LogRecord) -> dict[str, object]:
+def fields_of(message: object, arguments: object) -> dict[str, object]:
     """Return the values that a message of the standard library has names for."""
-    if not isinstance(record.msg, str) or not isinstance(record.args, tuple):
+    if not isinstance(message, str) or not isinstance(arguments, tuple):
         return {}
-    places = [place for place in _PLACE.finditer(record.msg) if place["kind"] != "%"]
+    places = [place for place in _PLACE.finditer(message) if place["kind"] != "%"]
     return {
         place["key"]: _plain(value)
-        for place, value in zip(places, record.args, strict=False)
+        for place, value in zip(places, arguments, strict=False)
         if place["key"] and place["key"] not in _RESERVED
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
@@ -28,6 +28,8 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, extra="forbid", frozen=True, strict=True, validate_by_name=True
     )
+    former_keys: ClassVar[Mapping[str, str]] = {}
+    """What keys were named before, and are named now."""
 
 
 def _absolute(value: object) -> Path:
@@ -153,7 +155,9 @@ def _known(model: type[Model], location: tuple[int | str, ...]) -> str:
     if inner is None:
         return ""
     keys = [field.alias or name for name, field in inner.model_fields.items()]
-    close = get_close_matches(str(location[-1]), keys, n=1)
+    unknown = str(location[-1])
+    close = [inner.former_keys.get(unknown, ""), *get_close_matches(unknown, keys, n=1)]
+    close = [key for key in close if key]
     return f": did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(keys))}"
 
 

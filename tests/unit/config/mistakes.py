@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 ID: Final = "112972485d000001"
+OTHER: Final = "8056c2e21c000001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,13 @@ MISTAKES: Final = (
     ),
     Mistake("http to some", "http: {expose: page}", "http.expose", "'page'", "'health' or 'all'"),
     Mistake("http on by word", "http: {enabled: 'no'}", "http.enabled", "'no'", "valid boolean"),
-    Mistake("health of old", "health: {port: 9994}", "health", "", "did you mean"),
+    Mistake("health of old", "health: {port: 9994}", "health", "", "did you mean http?"),
     Mistake(
         "series by word", "metrics: {perPeer: full}", "metrics.perPeer", "'full'", "valid boolean"
     ),
     Mistake("other names", "metrics: {compat: x}", "metrics.compat", "'x'", "'' or 'zt'"),
     Mistake("dns by word", "dns: {apply: resolved}", "dns.apply", "'resolved'", "valid boolean"),
-    Mistake("networks by key", f"networks: {{{ID}: {{}}}}", "networks", "", "should be a valid list"),
+    Mistake("networks by key", "networks: {a: {}}", "networks", "", "should be a valid list"),
     Mistake("network as word", f'networks: ["{ID}"]', "networks[0]", f"'{ID}'", "valid dictionary"),
     Mistake(
         "id as number",
@@ -104,7 +105,7 @@ MISTAKES: Final = (
     ),
     Mistake(
         "device twice",
-        f'networks: [{{id: "{ID}", interfaceName: a}}, {{id: "8056c2e21c000001", interfaceName: a}}]',
+        f'networks: [{{id: "{ID}", interfaceName: a}}, {{id: "{OTHER}", interfaceName: a}}]',
         "interfaceName",
         "a",
         "each should be there once",
@@ -142,7 +143,7 @@ MISTAKES: Final = (
         "it should hold a network's id",
     ),
     Mistake("key twice", "port: 9993\nport: 9994", "port", "", "is there twice"),
-    Mistake("a list", "- port: 9993", "file", "", "should hold keys and values"),
+    Mistake("a list", "- port: 9993", "config.yaml", "", "should hold keys and values"),
     Mistake("a tab", "http:\n\tport: 1", "line 2", "", "is not YAML"),
     Mistake("a brace", "http: {port: 9994", "line", "", "is not YAML"),
 )

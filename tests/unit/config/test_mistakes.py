@@ -21,7 +21,8 @@ def refusal(tmp_path: Path, text: str, **environment: str) -> str:
 def test_a_mistake_is_told_by_key_value_and_remedy(mistake: Mistake, tmp_path: Path) -> None:
     said = refusal(tmp_path, mistake.text)
     assert str(tmp_path / "config.yaml") in said
-    assert [part for part in (mistake.key, mistake.value, mistake.remedy) if part not in said] == []
+    wanted = (mistake.key, mistake.value, mistake.remedy)
+    assert [part for part in wanted if part not in said] == []
 
 
 def test_there_are_forty() -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -50,6 +50,7 @@ def _each_once(entries: list[NetworkEntry]) -> list[NetworkEntry]:
 class NodeFile(Model):
     """All that such a file may say."""
 
+    former_keys: ClassVar[Mapping[str, str]] = {"health": "http"}
     home: AbsolutePath = DEFAULT_HOME
     port: Port = DEFAULT_PORT
     planet: AbsolutePath | None = None

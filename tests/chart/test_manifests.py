@@ -128,19 +128,32 @@ def test_writable_places_are_the_state_and_tmp(case: str, render: Render) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        ["--set", "logLevel=DEBUG"],
         ["--set", "agent.port=9999"],
-        ["--set", "agent.http.port=9999"],
-        ["--set-string", "networks[0].id=8056c2e21c000002"],
-        ["--set", "networks[0].required=false"],
-        ["--set-string", "networkSecret.networkId=8056c2e21c000002"],
-        ["--set", "networkSecret.existingSecret=mine"],
         ["--set", "world.planet=AQAAAAA="],
         ["--set", "world.existingConfigMap=mine"],
     ],
 )
-def test_agents_start_anew_when_what_they_read_changes(change: list[str], render: Render) -> None:
+def test_agents_start_anew_when_what_they_read_once_changes(
+    change: list[str], render: Render
+) -> None:
     assert checksum(render(NETWORK, *change)) != checksum(render(NETWORK))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["--set", "logLevel=DEBUG"],
+        ["--set", "agent.onStop=keep"],
+        ["--set-string", "networks[0].id=8056c2e21c000002"],
+        ["--set", "networks[0].required=false"],
+        ["--set", "agent.http.expose=all"],
+    ],
+)
+def test_agents_follow_what_else_changes_and_are_not_replaced(
+    change: list[str], render: Render
+) -> None:
+    before, after = (find(render(NETWORK, *more), "DaemonSet") for more in ([], change))
+    assert before["spec"]["template"] == after["spec"]["template"]
 
 
 def test_agents_do_not_start_anew_for_a_label_of_an_object(render: Render) -> None:

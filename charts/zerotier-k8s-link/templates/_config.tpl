@@ -22,7 +22,15 @@ networks:
 {{- end }}
 http:
   {{- toYaml .Values.agent.http | nindent 2 }}
-logLevel: {{ .Values.logLevel }}
+log:
+  level: {{ .Values.logLevel }}
+  format: {{ .Values.logFormat }}
+onStop: {{ .Values.agent.onStop }}
+{{- end }}
+
+{{- /* What an agent reads once; all else it follows while it runs. */}}
+{{- define "zerotier-k8s-link.agentChecksum" -}}
+{{- list .Values.agent.port .Values.world .Values.controller.endpoints | toJson | sha256sum }}
 {{- end }}
 
 {{- define "zerotier-k8s-link.controllerConfig" -}}
@@ -32,7 +40,9 @@ planet: /etc/zerotier-k8s-link-world/planet
 identity: /etc/zerotier-k8s-link-identity/identity.secret
 http:
   {{- toYaml .Values.controller.http | nindent 2 }}
-logLevel: {{ .Values.logLevel }}
+log:
+  level: {{ .Values.logLevel }}
+  format: {{ .Values.logFormat }}
 controller:
   autoAuthorize: {{ .Values.controller.autoAuthorize }}
   networks:

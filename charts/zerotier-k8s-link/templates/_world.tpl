@@ -27,8 +27,8 @@
 {{- end }}
 {{- end }}
 
-{{/* Changes with all that a pod reads when it starts and that an upgrade may change. */}}
+{{/* Changes with all that the controller reads when it starts and that an upgrade may change. */}}
 {{- define "zerotier-k8s-link.checksum" -}}
 {{- $values := .root.Values }}
-{{- list .config $values.world $values.networkSecret $values.controller.endpoints | toJson | sha256sum }}
+{{- list .config $values.world $values.controller.endpoints | toJson | sha256sum }}
 {{- end }}

@@ -1,4 +1,4 @@
-"""Agents with a root that lets them in, each configured by a file in a folder as a kubelet has it."""
+"""Agents under a root that lets them in, each with a file in a folder as a kubelet mounts it."""
 
 import json
 import re
@@ -52,6 +52,7 @@ class Agent(Pod):
             "planet": str(planet),
             "networks": [{"id": network_id}],
             "onStop": "keep",
+            "engine": "portable",
             "log": {"format": "json"},
         }
 
@@ -87,7 +88,7 @@ class Agent(Pod):
 
     def condition(self) -> dict[str, Any]:
         """Return what is told of the configuration."""
-        told: list[dict[str, Any]] = self.health()["conditions"]  # type: ignore[assignment]
+        told: list[dict[str, Any]] = self.health()["conditions"]
         return next(one for one in told if one["kind"] == "config")
 
     def metric(self, name: str) -> float:

@@ -92,18 +92,15 @@ class Agent:
 
     async def _open_home(self) -> None:
         """Take the home; one that follows a file follows another process, too, and waits for it."""
-        try:
-            async with asyncio.timeout(HOME_PATIENCE if self._follower is not None else None):
-                while True:
-                    try:
-                        return self._store.open()
-                    except HeldError as error:
-                        if self._follower is None:
-                            raise
-                        held = error
-                    await asyncio.sleep(HOME_INTERVAL)
-        except TimeoutError:
-            raise held from None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (HOME_PATIENCE if self._follower is not None else 0)
+        while True:
+            try:
+                return self._store.open()
+            except HeldError:
+                if loop.time() >= deadline:
+                    raise
+            await asyncio.sleep(HOME_INTERVAL)
 
     async def _run(self) -> None:
         underlay = Underlay(self._settings, self._store)

@@ -65,15 +65,14 @@ class Netlink:
         """Write on a device what it is for, for whoever finds it."""
         self._link(f"mark {name}", self.index(name), IFLA_IFALIAS=mark)
 
-    def marked(self, prefix: str) -> dict[str, tuple[str, Mac]]:
-        """Return the devices with marks that begin so: their names and MACs by the mark."""
-        links = self._do("look at all devices", self._ipr.get_links)
-        return {
-            mark: (link.get_attr("IFLA_IFNAME"), Mac(bytes.fromhex(mac.replace(":", ""))))
-            for link in links
+    def marked(self, prefix: str) -> list[tuple[str, str, Mac]]:
+        """Return the marks that begin so, with names and MACs of their devices."""
+        return [
+            (mark, link.get_attr("IFLA_IFNAME"), Mac(bytes.fromhex(mac.replace(":", ""))))
+            for link in self._do("look at all devices", self._ipr.get_links)
             if (mark := link.get_attr("IFLA_IFALIAS") or "").startswith(prefix)
             and (mac := link.get_attr("IFLA_ADDRESS"))
-        }
+        ]
 
     def take_up(self, name: str) -> None:
         """Take a device up that is not."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 from collections.abc import Callable, Collection, Mapping
@@ -17,20 +16,13 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.addresses import local_addresses
+from ztlink.host.adoption import HeldError, adopt, find_kept, mark_of, orphans
 from ztlink.host.desired import Desired, desire
 from ztlink.host.device import DeviceState
 from ztlink.host.groups import groups_of
 from ztlink.host.plan import plan
 from ztlink.host.policies import Policies
-from ztlink.ids import (
-    Address,
-    Mac,
-    MulticastGroup,
-    NetworkId,
-    format_network_id,
-    member_mac,
-    parse_network_id,
-)
+from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, format_network_id
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
 
 if TYPE_CHECKING:
@@ -38,17 +30,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MARK: Final = "ztlink "
-"""How the aliases of our devices begin; the network's id follows."""
 HELD_INTERVAL: Final = 0.05
 """Seconds between tries to take over a device that the process before us still holds."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class HeldError(HostError):
-    """A device of ours has another process still, which is about to end."""
 
 
 @dataclass(slots=True)
@@ -164,18 +150,9 @@ class PortManager:
     async def sweep(self, node: Address, joined: Collection[NetworkId]) -> None:
         """Remove what this node's former processes kept for networks that it is in no more."""
         async with self._lock:
-            for name in await self._run(self._orphans, node, frozenset(joined)):
+            for name in await self._run(self._orphans, node, joined):
                 logger.info("device=%s belongs to no network any more: removed", name)
                 await self._run(self._link().remove, name)
-
-    def _orphans(self, node: Address, joined: frozenset[NetworkId]) -> list[str]:
-        found = []
-        for mark, (name, mac) in self._link().marked(MARK).items():
-            with contextlib.suppress(ValueError):
-                network_id = parse_network_id(mark.removeprefix(MARK))
-                if network_id not in joined and member_mac(node, network_id) == mac:
-                    found.append(name)
-        return found
 
     async def follow_held(self) -> None:
         """Take over devices as soon as the process before us lets go of them."""
@@ -278,46 +255,25 @@ class PortManager:
         await self._scan(network_id, port)
 
     def _open(self, network_id: NetworkId, mac: Mac) -> Port:
-        mark = f"{MARK}{format_network_id(network_id)}"
-        kept = self._kept(network_id, mark, mac)
+        wanted = self._names.get(network_id)
+        kept = find_kept(self._link(), network_id, mac)
+        if kept is not None and wanted in (None, kept):
+            tap, found = adopt(self._link(), kept, mac, keeps=self._keeps)
+            return Port(tap, found, is_sure=False, is_adopted=True)
         if kept is not None:
-            return self._adopt(kept, mac)
-        tap = Tap(self._names.get(network_id) or self._free_name(network_id))
+            self._link().remove(kept)
+        tap = Tap(wanted or self._free_name(network_id))
         try:
             self._link().bring_up(tap.name, mac, DEFAULT_MTU)
-            self._link().mark(tap.name, mark)
+            self._link().mark(tap.name, mark_of(network_id))
             tap.persist(self._keeps)
         except HostError:
             tap.close()
             raise
         return Port(tap, Desired(mac, DEFAULT_MTU))
 
-    def _kept(self, network_id: NetworkId, mark: str, mac: Mac) -> str | None:
-        """Return the device that a process before us made for a network, if it is to be taken."""
-        name, found = self._link().marked(mark).get(mark, (None, None))
-        wanted = self._names.get(network_id)
-        if name is None or found != mac:
-            return None  # none, or that of another node of this machine
-        if wanted and wanted != name:
-            self._link().remove(name)
-            return None
-        return name
-
-    def _adopt(self, name: str, mac: Mac) -> Port:
-        """Take a device over as it is: what connections rely on is not touched."""
-        try:
-            tap = Tap(name)
-        except HostError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            raise HeldError(errno.EBUSY, f"device {name} is held by another process") from error
-        try:
-            tap.persist(self._keeps)
-            self._link().take_up(name)
-            return Port(tap, self._link().found(name, mac), is_sure=False, is_adopted=True)
-        except HostError:
-            tap.close()
-            raise
+    def _orphans(self, node: Address, joined: Collection[NetworkId]) -> list[str]:
+        return orphans(self._link(), node, joined)
 
     def _free_name(self, network_id: NetworkId) -> str:
         wish = self._wishes.get(network_id)

@@ -10,7 +10,7 @@ KIND: Final = "config"
 
 
 @dataclass(frozen=True, slots=True)
-class ReloadTally:
+class ReloadCounts:
     """Readings of the configuration while the process runs."""
 
     successes: int = 0
@@ -22,17 +22,30 @@ class ReloadTally:
 
 
 class ReloadBook:
-    """What there is to be said of the configuration: a condition, and numbers."""
+    """What there is to be said of the configuration: a condition, and numbers.
+
+    It reports as managers of routes or of a firewall do, and has nothing to list.
+    """
+
+    tally: None = None
 
     def __init__(self, unix: float) -> None:
         """Begin with the reading of the start; `unix` in seconds."""
-        self.tally = ReloadTally(success_unix=unix)
+        self.counts = ReloadCounts(success_unix=unix)
         self.condition = Condition(KIND, Status.OK, is_required=False)
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Judge it."""
+        return (self.condition,)
+
+    def rows(self) -> tuple[()]:
+        """List what is managed: nothing."""
+        return ()
 
     def succeeded(self, unix: float, held_back: Sequence[str] = ()) -> None:
         """Note that a file is in force, but for keys that wait for the next start."""
-        old = self.tally
-        self.tally = replace(
+        old = self.counts
+        self.counts = replace(
             old, successes=old.successes + 1, is_current=not held_back, success_unix=unix
         )
         self.condition = Condition(KIND, Status.OK, is_required=False)
@@ -47,8 +60,8 @@ class ReloadBook:
 
     def failed(self, reason: str) -> None:
         """Note that a file is not in force, and why: what was said before stays so."""
-        old = self.tally
-        self.tally = replace(old, failures=old.failures + 1, is_current=False)
+        old = self.counts
+        self.counts = replace(old, failures=old.failures + 1, is_current=False)
         self.condition = Condition(
             KIND,
             Status.FAULT,

@@ -226,11 +226,11 @@ class Services:
         """Return what the rest of the agent tells: its conditions, a source a line."""
         conditions: list[Condition] = []
         if self._reloads is not None:
-            conditions.append(self._reloads.condition)
+            conditions += self._reloads.conditions()
         adopted = self._ports.adopted_mono if self._ports is not None else None
         return News(
             tuple(conditions),
-            self._reloads.tally if self._reloads is not None else None,
+            self._reloads.counts if self._reloads is not None else None,
             self._handover.gap(adopted),
         )
 

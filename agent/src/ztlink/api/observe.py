@@ -18,7 +18,7 @@ from ztlink.host.ports import PortManager
 from ztlink.ids import Endpoint, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.status import NetworkView, NodeView, PeerView
-from ztlink.reloads import ReloadTally
+from ztlink.reloads import ReloadCounts
 from ztlink.settings import Settings
 from ztlink.stats import Stats
 
@@ -84,7 +84,7 @@ class News:
     """What the agent around the node tells."""
 
     conditions: tuple[Condition, ...] = ()
-    reloads: ReloadTally | None = None
+    reloads: ReloadCounts | None = None
     """None where no file is followed."""
     handover_gap: float | None = None
     """Seconds for which devices that were taken over had no process; None where none was."""

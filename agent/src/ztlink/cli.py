@@ -17,6 +17,7 @@ EXIT_CONFIG: Final = 78
 _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli_run": ("agent", "node", "root", "controller"),
     "cli_config": ("config",),
+    "cli_doctor": ("doctor",),
     "cli_node": ("join", "leave", "status", "peers", "networks"),
     "cli_network": ("set", "orbit", "deorbit", "moons"),
     "cli_controller": ("network", "member"),

@@ -40,13 +40,16 @@ class Pod:
         self.config = self.directory / "config.yaml"
         self.probe = Probe(host, HEALTH_PORT)
         self.process: Process | None = None
+        self.wrapper: tuple[str, ...] = ()
+        """What it is started through."""
 
     def configure(self, **content: object) -> None:
         """Write the configuration: JSON is YAML."""
         self.config.write_text(json.dumps({"home": str(self.home), **content}))
 
     def start(self) -> Process:
-        argv = (sys.executable, "-m", "ztlink", self.role, "--config", str(self.config))
+        program = (sys.executable, "-m", "ztlink", self.role, "--config", str(self.config))
+        argv = (*self.wrapper, *program)
         environment = ("env", f"HOST_IP={self.host.v4.ip}")
         self.process = self.lab.start(self.host, *environment, *argv, log="ztlink")
         return self.process

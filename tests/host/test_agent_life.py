@@ -1,6 +1,7 @@
 """An agent that ends and comes again: what it kept carries on, what it removed is gone."""
 
 import json
+import random
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from tests.host.agents import Agent, make_agents
 from tests.lab.fixtures import NewLab, new_lab
 from tests.lab.process import Process
 from tests.lab.wait import wait_until
+from tests.scale import scaled
 
 pytestmark = pytest.mark.netadmin
 
@@ -23,6 +25,9 @@ SIZE = 4_000_000
 RATE = 1_000_000.0
 LONGEST_PAUSE = 60.0
 """Seconds; two or three on a machine that has little else to do."""
+KILLS = scaled(100)
+LONGEST_LIFE = 2.0
+"""Seconds: an agent that has little else to do is ready after one."""
 PROGRAM = str(Path(transfer.__file__))
 
 
@@ -109,6 +114,33 @@ def test_an_agent_that_starts_before_the_last_has_ended_waits_for_it(
     assert former.stop() == 0
     one.wait_ready()
     assert successor.exit_status is None
+
+
+def test_an_agent_that_is_killed_at_any_moment_has_all_that_it_had(
+    pair: tuple[Agent, Agent],
+) -> None:
+    one, _ = pair
+    one.wait_ready()
+    before = seen(one)
+    moments = random.Random(7)  # noqa: S311 - moments, not secrets
+    for _ in range(KILLS):
+        assert one.process is not None
+        one.process.kill()
+        one.start()
+        time.sleep(moments.uniform(0.0, LONGEST_LIFE))
+    one.wait_ready()
+    assert seen(one) == before
+
+
+def seen(agent: Agent) -> list[object]:
+    """Return what is on a machine: devices, addresses, routes of ours."""
+    run = agent.host.namespace.ip
+    return [
+        sorted((link["ifname"], link["ifindex"], link["mtu"]) for link in agent.links()),
+        sorted(one["local"] for link in agent.links() for one in link["addr_info"]),
+        run("route", "show", "proto", "90"),
+        run("-6", "route", "show", "proto", "90"),
+    ]
 
 
 def test_an_agent_that_keeps_leaves_device_addresses_and_routes(pair: tuple[Agent, Agent]) -> None:

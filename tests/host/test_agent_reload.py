@@ -23,6 +23,7 @@ BAD = MISTAKES[::10]
 def agent(new_lab: NewLab) -> Iterator[Agent]:
     with new_lab() as lab:
         _, (made,), _ = make_agents(lab, "one")
+        made.change(log={"level": "DEBUG", "format": "json"})
         made.start()
         made.wait_ready()
         yield made
@@ -109,11 +110,14 @@ def test_a_port_that_others_have_leaves_health_where_it_was(agent: Agent) -> Non
     wait_until(
         lambda: "9998" in agent.host.namespace.run("ss", "-Hltn"), timeout=TIMEOUT, what="it holds"
     )
-    agent.change(http={"port": 9998})
+    networks = agent.content["networks"]
+    agent.change(http={"port": 9998}, networks=[*networks, {"id": ADHOC, "required": False}])
     wait_until(lambda: is_refused(agent), timeout=TIMEOUT, what="it is told")
     assert "choose another http.port" in str(agent.condition()["cause"])
+    assert ADHOC in joined(agent)
     squatter.kill()
-    agent.change_and_wait(http={})
+    agent.change_and_wait(http={}, networks=networks)
+    wait_until(lambda: ADHOC not in joined(agent), timeout=TIMEOUT, what="it is left again")
 
 
 def is_refused(agent: Agent) -> bool:

@@ -199,11 +199,14 @@ class Agent:
     # -- tasks -------------------------------------------------------------------------------
 
     async def _use(self, wanted: Settings, *, pump: Pump, services: "Services") -> None:
-        """Put other settings into force: the log, what services see to, networks."""
+        """Put other settings into force: the log, networks, what services see to.
+
+        HostError where something of it cannot be, when all else is done.
+        """
         former, self._settings = self._settings, replace(wanted, port=self._settings.port)
         if former.log != wanted.log:
             logs.configure(wanted.log)
-        await services.use(self._settings)
+        await services.use_networks(wanted)
         before = {one.network_id for one in former.memberships}
         now = {one.network_id: None for one in wanted.memberships}
         if before != now.keys():
@@ -212,6 +215,7 @@ class Agent:
             await asyncio.wrap_future(pump.submit(partial(leave, network_id)))
         for network_id in (one for one in now if one not in before):
             await asyncio.wrap_future(pump.submit(partial(join, network_id, None)))
+        await services.use(self._settings)
 
     async def _follow_events(self, underlay: Underlay, services: "Services") -> None:
         while True:

@@ -119,18 +119,22 @@ class Services:
         """
         await self._api.start(self._settings.port)
         await self._serve_health(self._settings.http)
-        await self._with_ports(lambda ports: ports.sweep(self._address, joined))
+        if self._reloads is not None or self._settings.on_stop is OnStop.KEEP:
+            await self._with_ports(lambda ports: ports.sweep(self._address, joined))
 
-    async def use(self, settings: Settings) -> None:
-        """Follow other settings; HostError where they cannot be, after all that can is done."""
-        former, self._settings = self._settings, settings
-        self._observer.settings = settings
-        known = {one.network_id: one.policy for one in former.memberships}
+    async def use_networks(self, settings: Settings) -> None:
+        """Follow what is said of networks, before any is joined."""
+        known = {one.network_id: one.policy for one in self._settings.memberships}
         for one in settings.memberships:
             if known.get(one.network_id) != one.policy:
                 self._policies.set(one.network_id, one.policy)
                 await self._with_ports(partial(PortManager.allowed, network_id=one.network_id))
         await self._with_ports(lambda ports: ports.rename(settings.interface_names))
+
+    async def use(self, settings: Settings) -> None:
+        """Follow all else; HostError where it cannot be, after all that can is done."""
+        former, self._settings = self._settings, settings
+        self._observer.settings = settings
         await self._with_ports(lambda ports: ports.keep(settings.on_stop is OnStop.KEEP))
         # Routes and the firewall: `use` of their managers, a line each.
         if former.http != settings.http:

@@ -94,6 +94,15 @@ async def test_what_the_machine_refuses_is_told_and_tried_again(file: Path) -> N
     assert made.book.condition.status is Status.OK
 
 
+async def test_what_was_refused_in_part_is_taken_back_with_the_file(file: Path) -> None:
+    made, used = follower(file), Used()
+    say(file, "onStop: keep")
+    await made.look(Used(HostError(98, "the port is taken")))
+    say(file, "onStop: remove")
+    await made.look(used)
+    assert [one.on_stop for one in used.seen] == [OnStop.REMOVE]
+
+
 async def test_a_key_that_waits_for_the_next_start_is_not_applied(file: Path) -> None:
     made, used = follower(file), Used()
     say(file, "onStop: keep\nport: 5")

@@ -44,6 +44,7 @@ class Follower:
         self._unix_seconds = unix_seconds
         self._stamps: dict[Path, Stamp] = {}
         self._complaint = ""
+        self._is_applied = True
         self._running = self._read().settings
         self.book = ReloadBook(unix_seconds())
 
@@ -91,9 +92,10 @@ class Follower:
     async def _apply(self, wanted: Settings, use: Use) -> None:
         waiting = held_back(self._running, wanted)
         wanted = applicable(self._running, wanted)
-        if wanted != self._running:
+        if wanted != self._running or not self._is_applied:
+            self._is_applied = False  # of what is refused, a part may be in force
             await use(wanted)
-            self._running = wanted
+            self._running, self._is_applied = wanted, True
         self._complaint = ""
         self.book.succeeded(self._unix_seconds(), waiting)
         logger.info("config=%s was read again", self._file)

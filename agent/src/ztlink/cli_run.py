@@ -1,5 +1,6 @@
 """`ztlink agent`, `node`, `root` and `controller`: the commands that run."""
 
+import logging
 import os
 import re
 import signal
@@ -19,7 +20,17 @@ from ztlink import cli_records
 from ztlink.cli_options import home_option, network_id_argument
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
-from ztlink.settings import DEFAULT_PORT, ENGINES, LogSettings, Membership, Role, Settings
+from ztlink.settings import (
+    DEFAULT_PORT,
+    ENGINES,
+    LogFormat,
+    LogSettings,
+    Membership,
+    Role,
+    Settings,
+)
+
+logger = logging.getLogger(__name__)
 
 Command = Callable[..., Any]
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -188,6 +199,11 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
+def _log(text: str) -> None:
+    """Say it where every line is for programs."""
+    logger.info("%s", text)
+
+
 def _load(*further: str) -> Callable[..., None]:
     """Load a node; what it needs later on is looked for first, before anything was made."""
     for name in (*_PACKAGES, *further):
@@ -234,7 +250,8 @@ def agent(config: Path) -> None:
 
         follower = Follower(config, lambda: read_clock().unix_ms / 1000)
         _check_controller(follower.settings)
-        run(follower.settings, _say, follower)
+        is_json = follower.settings.log.format is LogFormat.JSON
+        run(follower.settings, _log if is_json else _say, follower)
 
 
 @click.command()

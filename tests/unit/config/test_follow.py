@@ -68,6 +68,18 @@ async def test_a_wrong_file_is_not_applied_and_told(file: Path) -> None:
     assert made.settings.on_stop is OnStop.REMOVE
 
 
+async def test_all_mistakes_of_a_file_are_one_line_of_the_log(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = follower(file)
+    say(file, "onStop: later\nport: 0")
+    await made.look(Used())
+    (message,) = caplog.messages
+    assert "\n" not in message
+    assert "port: 0: " in message
+    assert "onStop: 'later': " in message
+
+
 async def test_the_same_mistake_is_counted_once(file: Path) -> None:
     made, used = follower(file), Used()
     say(file, "onStop: later")

@@ -107,7 +107,8 @@ class Follower:
             return  # it was only looked at again
         self._complaint = reason
         self.book.failed(reason)
-        logger.warning("config=%s is not in force, the former one is: %s", self._file, reason)
+        in_a_line = "; ".join(line.strip() for line in reason.splitlines())
+        logger.warning("config=%s is not in force, the former one is: %s", self._file, in_a_line)
 
 
 def _stamps(paths: Iterable[Path]) -> dict[Path, Stamp]:

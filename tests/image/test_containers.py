@@ -1,4 +1,4 @@
-"""The image as a root with a controller and as a node, in containers that may do little."""
+"""The image as a root with a controller and as an agent, in containers that may do little."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def make_container(
     (directory / "config" / "config.yaml").write_text(json.dumps({"home": HOME, **content}))
     binds = {HOME: directory / "home", f"{CONFIG}:ro": directory / "config"}
     arguments = (role, "--config", f"{CONFIG}/config.yaml")
-    capabilities = CAPABILITIES if role == "node" else ()
+    capabilities = CAPABILITIES if role == "agent" else ()
     return Container(
         image,
         host,
@@ -95,7 +95,7 @@ def mesh(image: Image, new_lab: NewLab) -> Iterator[Mesh]:
             },
         )
         node = make_container(
-            image, lab, hosts[1], "node", {**common, "networks": [{"id": network_id}]}
+            image, lab, hosts[1], "agent", {**common, "networks": [{"id": network_id}]}
         )
         for container in (root, node):
             (container.binds[f"{CONFIG}:ro"] / "planet").write_bytes(planet)
@@ -164,7 +164,7 @@ def test_a_node_ends_within_five_seconds_of_sigterm_with_status_0(mesh: Mesh) ->
 
 
 def test_sigterm_is_heard_while_a_node_still_makes_its_identity(image: Image, lab: Lab) -> None:
-    container = make_container(image, lab, lab.host("late"), "node", {"http": {"enabled": False}})
+    container = make_container(image, lab, lab.host("late"), "agent", {"http": {"enabled": False}})
     process = container.start()
     try:
         wait_until(
@@ -178,7 +178,7 @@ def test_sigterm_is_heard_while_a_node_still_makes_its_identity(image: Image, la
 
 
 def test_a_mistake_in_the_configuration_ends_it_with_status_78(image: Image, lab: Lab) -> None:
-    container = make_container(image, lab, lab.host("wrong"), "node", {"prot": 9993})
+    container = make_container(image, lab, lab.host("wrong"), "agent", {"prot": 9993})
     try:
         done = container.run()
     finally:

@@ -18,6 +18,7 @@ from click.core import ParameterSource
 
 from ztlink import cli_records
 from ztlink.cli_options import home_option, network_id_argument
+from ztlink.config.environment import named_networks
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
 from ztlink.settings import (
@@ -276,10 +277,11 @@ def node(
 ) -> None:
     """Run a node that joins networks."""
     settings = _settings(options, has_taps=not no_tap, has_controller=controller)
+    named = network or tuple(named_networks(os.environ).ids)
     _run(
         replace(
             settings,
-            memberships=_joined(settings, network),
+            memberships=_joined(settings, named),
             interface_names={**settings.interface_names, **_names(interface)},
         )
     )

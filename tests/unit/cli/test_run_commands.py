@@ -273,6 +273,27 @@ def test_a_network_may_be_named_by_the_environment(
     assert started[0].memberships == (Membership(NetworkId(int(ID, 16))),)
 
 
+def test_a_network_may_be_named_by_a_file_of_the_environment(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "networkId").write_text(f"{ID}\n")
+    monkeypatch.setenv("ZEROTIER_NETWORK_ID_FILE", str(tmp_path / "networkId"))
+    run("node")
+    run("node", "--network", "112972485d000001")
+    names = [[one.network_id for one in settings.memberships] for settings in started]
+    assert names == [[int(ID, 16)], [0x112972485D000001]]
+
+
+@pytest.mark.parametrize("command", ["root", "controller"])
+def test_a_root_or_a_controller_joins_no_network_of_the_environment(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch, file: Path, command: str
+) -> None:
+    file.write_text("port: 19993\n")
+    monkeypatch.setenv("ZEROTIER_NETWORK_ID", ID)
+    run(command, "--config", str(file))
+    assert [settings.memberships for settings in started] == [()]
+
+
 def test_a_network_that_the_file_names_is_not_named_twice(
     started: list[Settings], file: Path
 ) -> None:

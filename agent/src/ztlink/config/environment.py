@@ -62,14 +62,25 @@ def _put(made: Overlaid, path: tuple[str, ...], value: str, variable: str) -> No
     made.origins[".".join(path)] = variable
 
 
-def named_networks(environment: Mapping[str, str]) -> tuple[str, list[str], list[Path]]:
-    """Return the networks' ids that the environment names: the variable, the ids, files read."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Networks that the environment names."""
+
+    variable: str = ""
+    ids: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    """What was read for that."""
+
+
+def named_networks(environment: Mapping[str, str]) -> Named:
+    """Return the networks that the environment names; ConfigError where their ids are none."""
     if environment.get(NETWORK_ID):
-        return NETWORK_ID, _ids(environment[NETWORK_ID], f"{NETWORK_ID} in the environment"), []
+        ids = _ids(environment[NETWORK_ID], f"{NETWORK_ID} in the environment")
+        return Named(NETWORK_ID, tuple(ids))
     if environment.get(NETWORK_ID_FILE):
         file = Path(environment[NETWORK_ID_FILE])
-        return NETWORK_ID_FILE, read_ids(file, NETWORK_ID_FILE), [file]
-    return "", [], []
+        return Named(NETWORK_ID_FILE, tuple(read_ids(file, NETWORK_ID_FILE)), (file,))
+    return Named()
 
 
 def read_ids(file: Path, what: str) -> list[str]:
@@ -103,18 +114,19 @@ def _ids(text: str, where: str) -> list[str]:
 
 def _add_networks(made: Overlaid, environment: Mapping[str, str]) -> None:
     """Name the file's entry without an id, then add what no entry names."""
-    variable, ids, made.files = named_networks(environment)
+    named = named_networks(environment)
+    made.files += named.files
     entries = made.content.get("networks") or []
-    if not ids or not isinstance(entries, list):
+    if not named.ids or not isinstance(entries, list):
         return
     entries = list(entries)
-    named = [entry.get("id") for entry in entries if isinstance(entry, dict)]
-    left = [one for one in ids if one not in named]
+    known = [entry.get("id") for entry in entries if isinstance(entry, dict)]
+    left = [one for one in named.ids if one not in known]
     for index, entry in enumerate(entries):
         if isinstance(entry, dict) and not entry.keys() & {"id", "idFile"} and left:
             entries[index] = {"id": left.pop(0), **entry}
-            made.origins[f"networks[{index}].id"] = variable
+            made.origins[f"networks[{index}].id"] = named.variable
     for one in left:
-        made.origins[f"networks[{len(entries)}].id"] = variable
+        made.origins[f"networks[{len(entries)}].id"] = named.variable
         entries.append({"id": one})
     made.content["networks"] = entries

@@ -18,18 +18,20 @@ def test_a_good_file_is_counted_with_its_time() -> None:
 
 def test_a_bad_file_is_told_and_is_no_obstacle_to_readiness() -> None:
     book = ReloadBook(100.0)
-    book.failed("port: 0: should be more")
+    book.failed(200.0, "port: 0: should be more")
     assert (book.condition.status, book.condition.cause) == (
         Status.FAULT,
         "port: 0: should be more",
     )
     assert not book.condition.is_required
-    assert book.counts == ReloadCounts(failures=1, is_current=False, success_unix=100.0)
+    assert book.counts == ReloadCounts(
+        failures=1, is_current=False, success_unix=100.0, failure_unix=200.0
+    )
 
 
 def test_a_good_file_after_a_bad_one_makes_all_well() -> None:
     book = ReloadBook(100.0)
-    book.failed("no")
+    book.failed(200.0, "no")
     book.succeeded(300.0)
     assert (book.condition.status, book.counts.is_current) == (Status.OK, True)
 

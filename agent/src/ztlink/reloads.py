@@ -19,6 +19,8 @@ class ReloadCounts:
     """What the file says now is what is in force."""
     success_unix: float = 0.0
     """When it was last read without a mistake, in seconds; at the start, too."""
+    failure_unix: float = 0.0
+    """When it last could not be put into force; 0 for never."""
 
 
 class ReloadBook:
@@ -58,10 +60,10 @@ class ReloadBook:
                 remedy="restart the agent, or take the change back; all else is in force",
             )
 
-    def failed(self, reason: str) -> None:
+    def failed(self, unix: float, reason: str) -> None:
         """Note that a file is not in force, and why: what was said before stays so."""
         old = self.counts
-        self.counts = replace(old, failures=old.failures + 1, is_current=False)
+        self.counts = replace(old, failures=old.failures + 1, is_current=False, failure_unix=unix)
         self.condition = Condition(
             KIND,
             Status.FAULT,

@@ -8,10 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.api.rig import NODE
 from tests.unit.api.seen import JOINED, NAME, membership, peer, seen, served
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
-from ztlink.api.observe import Members, Observation
+from ztlink.api.observe import Members, News, Observation
 from ztlink.ids import NetworkId, format_address
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import PeerRole
+from ztlink.reloads import ReloadCounts
 from ztlink.stats import Drop, Stats
 from ztlink.wire.verbs import Verb
 
@@ -145,3 +146,30 @@ async def test_the_text_says_its_format() -> None:
     async with served(JOINED) as speaker:
         answer = await speaker.ask("GET", "/zerotier/metrics", headers={})
     assert (answer.status, answer.headers["Content-Type"]) == (200, CONTENT_TYPE)
+
+
+FOLLOWED = News(
+    reloads=ReloadCounts(2, 1, is_current=False, success_unix=100.0, failure_unix=200.0),
+    handover_gap=1.5,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "wanted"),
+    [
+        ("config_reloads_total", {"result": "success"}, 2),
+        ("config_reloads_total", {"result": "failure"}, 1),
+        ("config_current", {}, 0),
+        ("config_last_success_timestamp_seconds", {}, 100),
+        ("config_last_failure_timestamp_seconds", {}, 200),
+        ("handover_gap_seconds", {}, 1.5),
+    ],
+)
+def test_an_agent_tells_how_its_configuration_and_its_start_fared(
+    name: str, labels: dict[str, str], wanted: float
+) -> None:
+    assert value(replace(JOINED, news=FOLLOWED), name, **labels) == wanted
+
+
+def test_where_no_file_is_followed_there_is_nothing_of_it() -> None:
+    assert b"config_reloads" not in Metrics(0.0).render(JOINED)

@@ -126,11 +126,15 @@ def _agent(news: News) -> Iterator[Metric]:
         current = _gauge("config_current", "Whether all that the file says now is in force.")
         current.add_metric((), news.reloads.is_current)
         yield current
-        when = _gauge(
-            "config_last_success_timestamp_seconds", "When the file was last read without mistake."
-        )
-        when.add_metric((), news.reloads.success_unix)
-        yield when
+        for result, unix in (
+            ("success", news.reloads.success_unix),
+            ("failure", news.reloads.failure_unix),
+        ):
+            when = _gauge(
+                f"config_last_{result}_timestamp_seconds", f"When a reading was last a {result}."
+            )
+            when.add_metric((), unix)
+            yield when
     if news.handover_gap is not None:
         gap = _gauge("handover_gap_seconds", "How long the devices taken over had no process.")
         gap.add_metric((), news.handover_gap)

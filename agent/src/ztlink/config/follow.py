@@ -106,7 +106,7 @@ class Follower:
         if reason == self._complaint:
             return  # it was only looked at again
         self._complaint = reason
-        self.book.failed(reason)
+        self.book.failed(self._unix_seconds(), reason)
         in_a_line = "; ".join(line.strip() for line in reason.splitlines())
         logger.warning("config=%s is not in force, the former one is: %s", self._file, in_a_line)
 

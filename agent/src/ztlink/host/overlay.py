@@ -1,0 +1,26 @@
+"""A joined network as the machine has it: what routes and firewall are made for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ztlink.host.desired import HostRoute
+from ztlink.ids import Address, IpAddress, IpInterface, NetworkId
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A network's device at one moment."""
+
+    network_id: NetworkId
+    own: Address
+    """This member."""
+    device: str
+    index: int
+    """The device's, by which the kernel knows it; another one after it was made again."""
+    mtu: int
+    addresses: tuple[IpInterface, ...] = ()
+    """Those that were applied."""
+    routes: tuple[HostRoute, ...] = ()
+    """The managed routes that were applied."""
+    members: Mapping[Address, tuple[IpAddress, ...]] = field(default_factory=dict)
+    """Other members that the node knows, with those addresses of theirs that are certified."""

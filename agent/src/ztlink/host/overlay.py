@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ztlink.host.desired import HostRoute
+from ztlink.host.desired import HostRoute, IpNetwork
 from ztlink.ids import Address, IpAddress, IpInterface, NetworkId
 
 
@@ -24,3 +24,5 @@ class Overlay:
     """The managed routes that were applied."""
     members: Mapping[Address, tuple[IpAddress, ...]] = field(default_factory=dict)
     """Other members that the node knows, with those addresses of theirs that are certified."""
+    behind: tuple[IpNetwork, ...] = ()
+    """Networks that the controller has led through this member: all others know that way."""

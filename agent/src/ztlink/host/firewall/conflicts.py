@@ -1,0 +1,151 @@
+"""Where our rules cannot hold: what others on this machine do to the same packets.
+
+A table of ours cannot take back what another drops, nor see what never passes the kernel's hooks.
+So this is looked for and told, with what helps; nothing of it is changed.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ztlink.conditions import Condition, Status
+from ztlink.host.firewall.wanted import FirewallSettings
+from ztlink.host.nft import FAMILY
+
+KIND: Final = "firewall"
+HOOKS: Final = frozenset({"prerouting", "input", "forward"})
+_FAMILIES: Final = frozenset({"inet", "ip", "ip6"})
+_DEVICE_KEYS: Final = frozenset({"iifname", "oifname", "iif", "oif"})
+_REFUSALS: Final = frozenset({"drop", "reject", "jump", "goto", "queue"})
+_CILIUM_CONFIG: Final = "var/run/cilium/state/globals/node_config.h"
+_LEGACY_ROUTING: Final = "set bpf.hostLegacyRouting=true in Cilium's Helm values"
+
+Json = Mapping[str, Any]
+
+
+def is_foreign(chain: Json, table: str) -> bool:
+    """Tell whether a base chain judges what ours do, and is not ours."""
+    is_ours = (chain["family"], chain["table"]) == (FAMILY, table)
+    return not is_ours and chain["family"] in _FAMILIES and chain["hook"] in HOOKS
+
+
+def of_chains(
+    chains: Iterable[Json],
+    rules: Callable[[Json], Iterable[Json]],
+    devices: Collection[str],
+) -> Iterator[Condition]:
+    """Yield what foreign base chains may do to the overlay's packets."""
+    for chain in chains:
+        where = f"{chain['family']} {chain['table']} {chain['name']}"
+        hook = chain["hook"]
+        if chain.get("policy") == "drop":
+            yield _told(
+                where,
+                f"the chain {where} drops at the hook {hook} what it does not accept",
+                f"see that {where} accepts what the overlay is to carry",
+            )
+        elif any(_names(rule, devices) and _refuses(rule) for rule in rules(chain)):
+            yield _told(
+                where,
+                f"rules of the chain {where} name devices of the overlay and may refuse packets",
+                f"look at them: nft list chain {where}",
+            )
+
+
+def of_legacy(listings: Iterable[Path]) -> Iterator[Condition]:
+    """Yield whether there are rules that nftables does not show."""
+    for listing in listings:
+        try:
+            tables = listing.read_text(encoding="ascii").split()
+        except OSError:  # the kernel has none of that, or does not show it to us
+            continue
+        if tables:
+            yield _told(
+                listing.name.removesuffix("_tables_names"),
+                f"iptables-legacy has the tables {', '.join(tables)}, which nft does not show",
+                "look at their rules with iptables-legacy-save",
+            )
+
+
+def of_cilium(has_device: Callable[[str], bool], root: Path = Path("/")) -> Iterator[Condition]:
+    """Yield whether Cilium takes the packets of pods past the kernel's hooks."""
+    if not has_device("cilium_host"):
+        return
+    try:
+        defines = (root / _CILIUM_CONFIG).read_text(errors="replace")
+    except OSError:
+        defines = ""
+    is_sure = "#define ENABLE_HOST_ROUTING" in defines
+    cause = "packets of pods pass by netfilter: toOverlay, masquerade and clampMss do not hold"
+    yield Condition(
+        KIND,
+        Status.FAULT if is_sure else Status.UNKNOWN,
+        "cilium",
+        f"Cilium routes in eBPF, and {cause}"
+        if is_sure
+        else f"Cilium is here; where it routes in eBPF, {cause}",
+        f"{_LEGACY_ROUTING}, or add the overlay's devices to its `devices`",
+        is_required=False,
+    )
+
+
+def of_kernel(settings: FirewallSettings, sysctls: Path) -> Iterator[Condition]:
+    """Yield settings of the whole machine that forwarding needs and that are not ours to change."""
+    if not settings.wants_forwarding:
+        return
+    for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        value = read_sysctl(key, sysctls)
+        if value == 0:
+            yield Condition(
+                KIND,
+                Status.FAULT,
+                key,
+                f"{key} is 0: the machine forwards no {'IPv4' if 'ipv4' in key else 'IPv6'}",
+                f"sysctl -w {key}=1, and a line in /etc/sysctl.d",
+                is_required=False,
+            )
+    if read_sysctl("net.ipv4.conf.all.rp_filter", sysctls) == 1:
+        yield _told(
+            "net.ipv4.conf.all.rp_filter",
+            "net.ipv4.conf.all.rp_filter is 1: other devices drop what comes by another way than"
+            " answers would go",
+            "sysctl -w net.ipv4.conf.all.rp_filter=2, where answers take other ways",
+        )
+
+
+def read_sysctl(key: str, sysctls: Path) -> int | None:
+    """Return a setting of the kernel; None where there is no such, or it is not shown."""
+    try:
+        return int(sysctls.joinpath(*key.split(".")[1:]).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _told(subject: str, cause: str, remedy: str) -> Condition:
+    return Condition(KIND, Status.UNKNOWN, subject, cause, remedy, is_required=False)
+
+
+def _names(rule: Json, devices: Collection[str]) -> bool:
+    """Tell whether a rule matches one of the devices by name or, as `iif`, by index."""
+    for statement in rule.get("expr", ()):
+        match = statement.get("match")
+        if match is None or not isinstance(match.get("left"), dict):
+            continue
+        if match["left"].get("meta", {}).get("key") not in _DEVICE_KEYS:
+            continue
+        if match.get("op") == "==" and any(_covers(match["right"], name) for name in devices):
+            return True
+    return False
+
+
+def _covers(right: object, device: str) -> bool:
+    if isinstance(right, dict):
+        return any(_covers(element, device) for element in right.get("set", ()))
+    if not isinstance(right, str):
+        return False
+    return device.startswith(right[:-1]) if right.endswith("*") else device == right
+
+
+def _refuses(rule: Json) -> bool:
+    """Tell whether a rule may refuse packets: here, or where it sends them to."""
+    return any(_REFUSALS & statement.keys() for statement in rule.get("expr", ()))

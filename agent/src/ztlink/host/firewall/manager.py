@@ -1,0 +1,276 @@
+"""Keeps the rules loaded: as wished, for the devices that there are, whatever others do to them."""
+
+import asyncio
+import errno
+import logging
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
+
+from ztlink.conditions import Condition, Status
+from ztlink.errors import HostError
+from ztlink.host.firewall.conflicts import (
+    KIND,
+    is_foreign,
+    of_chains,
+    of_cilium,
+    of_kernel,
+    of_legacy,
+)
+from ztlink.host.firewall.render import COUNTERS, render
+from ztlink.host.firewall.rows import FirewallRow, Tally, rows_of
+from ztlink.host.firewall.wanted import TABLE, FirewallSettings, Forwarding, Guarded
+from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf
+from ztlink.host.nft import Nft, NftError
+from ztlink.host.overlay import Overlay
+from ztlink.ids import NetworkId
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LOOK_AROUND_INTERVAL: Final = 300.0
+"""Seconds between looks at what others do: they may have thousands of rules."""
+_SYSCTLS: Final = Path("/proc/sys/net")
+_LEGACY: Final = tuple(
+    Path("/proc/thread-self/net") / f"{family}_tables_names" for family in ("ip", "ip6")
+)
+
+
+class FirewallManager:
+    """Makes our table follow wishes and devices; `nft` runs in a thread of its own."""
+
+    def __init__(self, nft: Nft | None = None) -> None:
+        self._nft = nft or Nft()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-nft")
+        self._lock = asyncio.Lock()
+        self._settings: FirewallSettings | None = None
+        self._devices: tuple[Guarded, ...] = ()
+        self._loaded: str | None = None
+        """The text that is in force; None where none is, or it is not known."""
+        self._listing: str | None = None
+        """What the kernel told of it right after it was loaded."""
+        self._error: HostError | None = None
+        self._conflicts: tuple[Condition, ...] = ()
+        self._looked = float("-inf")
+        self._seen: Counter[str] = Counter()
+        """What the counters of the table in force said last."""
+        self._before: Counter[str] = Counter()
+        """What those of all tables before it said at their end."""
+        self.tally = Tally()
+
+    async def use(self, settings: FirewallSettings | None) -> None:
+        """Follow new wishes at once; None for none, which leaves the machine alone."""
+        async with self._lock:
+            former, self._settings = self._settings, settings
+            if former is not None and (settings is None or settings.table != former.table):
+                await self._remove(former.table)
+            self._looked = float("-inf")
+            if settings is not None and not settings.is_enabled:
+                await self._remove(settings.table)  # what an earlier process left goes, too
+            await self._settle()
+
+    async def follow(self, networks: Mapping[NetworkId, Overlay]) -> None:
+        """Guard the devices that there are now."""
+        async with self._lock:
+            devices = tuple(_guarded(one) for one in networks.values())
+            has_new = not {d.name for d in devices} <= {d.name for d in self._devices}
+            self._devices = devices
+            await self._settle(has_new_devices=has_new)
+
+    async def check(self) -> None:
+        """Compare the table with what it was after it was loaded; what differs is loaded anew."""
+        async with self._lock:
+            if not self._is_on():
+                return
+            assert self._settings is not None
+            try:
+                if self._loaded is not None:
+                    await self._compare(self._settings.table)
+            except HostError as error:
+                self._failed(error)
+                return
+            await self._settle(has_new_devices=True)
+            await self._look_around()
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return how the firewall is, and what others may undo; empty where none is wanted."""
+        if not self._is_on():
+            return ()
+        if self._error is not None:
+            cause = getattr(self._error, "cause", None) or str(self._error.strerror)
+            remedy = getattr(self._error, "remedy", "")
+            main = Condition(KIND, Status.FAULT, "", cause, remedy)
+        elif self._loaded is None:
+            main = Condition(KIND, Status.WAITING, "", "the rules are not loaded yet")
+        else:
+            main = Condition(KIND, Status.OK)
+        return (main, *self._conflicts)
+
+    def rows(self) -> tuple[FirewallRow, ...]:
+        """Return what is allowed and what was dropped, for people."""
+        if not self._is_on() or self._settings is None:
+            return ()
+        return tuple(rows_of(self._settings, self.tally.drops))
+
+    async def close(self, keep: bool) -> None:
+        """Take the table away, unless it is to stay for the process that comes next."""
+        async with self._lock:
+            if self._is_on() and not keep and self._settings is not None:
+                await self._remove(self._settings.table)
+            self._settings = None
+        self._thread.shutdown()
+
+    # -- the table ---------------------------------------------------------------------------
+
+    def _is_on(self) -> bool:
+        return self._settings is not None and self._settings.is_enabled
+
+    async def _settle(self, *, has_new_devices: bool = False) -> None:
+        """Load the rules where they are not in force as they are to be."""
+        if not self._is_on():
+            return
+        assert self._settings is not None
+        try:
+            text = _text(self._settings, self._devices)
+            if text != self._loaded:
+                await self._load(self._settings.table, text)
+                has_new_devices = True
+            if has_new_devices:
+                await self._run(_set_up_links, self._settings, self._devices)
+        except HostError as error:
+            self._failed(error)
+        else:
+            self._error = None
+
+    async def _load(self, table: str, text: str) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if self._loaded is not None:
+            await self._count(table)
+        self._loaded = None
+        await self._run(self._nft.load, text)
+        self._before += self._seen
+        self._seen.clear()
+        self._listing = await self._run(self._nft.listing, table)
+        self._loaded = text
+        seconds = self.tally.seconds + loop.time() - began
+        self.tally = replace(self.tally, loads=self.tally.loads + 1, seconds=seconds)
+        logger.info("table=%s rules were loaded devices=%d", table, len(self._devices))
+
+    async def _compare(self, table: str) -> None:
+        """Forget a table that others have changed, so that it is made anew."""
+        if await self._run(self._nft.listing, table) != self._listing:
+            logger.warning("table=%s was changed by others: it is made anew", table)
+            self.tally = replace(self.tally, drifts=self.tally.drifts + 1)
+            self._loaded = None
+            return
+        await self._count(table)
+
+    async def _count(self, table: str) -> None:
+        try:
+            self._seen = Counter(await self._run(self._nft.counters, table))
+        except NftError as error:
+            if error.errno != errno.ENOENT:
+                raise
+        sums = self._before + self._seen
+        self.tally = replace(self.tally, drops=tuple((name, sums[name]) for name in COUNTERS))
+
+    async def _remove(self, table: str) -> None:
+        self._loaded = self._listing = None
+        self._before += self._seen
+        self._seen.clear()
+        try:
+            await self._run(self._nft.remove, table)
+        except HostError as error:
+            if error.errno == errno.ENOENT:  # without nft, nothing was loaded
+                return
+            logger.warning("table=%s is not removed error=%s", table, error.strerror)
+            self.tally = replace(self.tally, errors=self.tally.errors + 1)
+
+    def _failed(self, error: HostError) -> None:
+        if self._error is None or self._error.strerror != error.strerror:
+            logger.warning("the firewall is not in force error=%s", error.strerror)
+        self._error = error
+        self.tally = replace(self.tally, errors=self.tally.errors + 1)
+
+    # -- the others --------------------------------------------------------------------------
+
+    async def _look_around(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._settings is None or now < self._looked + LOOK_AROUND_INTERVAL:
+            return
+        self._looked = now
+        devices = frozenset(device.name for device in self._devices)
+        try:
+            self._conflicts = await self._run(look_around, self._nft, self._settings, devices)
+        except HostError as error:
+            logger.debug("what others do is not known error=%s", error.strerror)
+
+    async def _run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Run something that waits for the kernel in its thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))
+
+
+def look_around(
+    nft: Nft, settings: FirewallSettings, devices: frozenset[str]
+) -> tuple[Condition, ...]:
+    """Return what on this machine may undo the rules."""
+    foreign = [one for one in nft.base_chains() if is_foreign(one, settings.table)]
+    return (
+        *of_chains(
+            foreign, lambda one: nft.rules(one["family"], one["table"], one["name"]), devices
+        ),
+        *of_legacy(_LEGACY),
+        *of_cilium(_has_device),
+        *of_kernel(settings, _SYSCTLS),
+    )
+
+
+def remove_all(table: str = TABLE, nft: Nft | None = None) -> None:
+    """Take away what an agent left, be one running or not; NftError where that is refused."""
+    (nft or Nft()).remove(table)
+
+
+def _guarded(overlay: Overlay) -> Guarded:
+    # A default route tells nobody the way to a single network.
+    behind = tuple(one for one in overlay.behind if one.prefixlen)
+    return Guarded(overlay.network_id, overlay.device, behind)
+
+
+def _text(settings: FirewallSettings, devices: tuple[Guarded, ...]) -> str:
+    try:
+        return render(settings, devices)
+    except ValueError as error:
+        raise NftError(
+            errno.EINVAL, str(error), "give the network another interfaceName: letters and digits"
+        ) from error
+
+
+def _set_up_links(settings: FirewallSettings, devices: tuple[Guarded, ...]) -> None:
+    """Let our devices forward where that is asked for, and answers take other ways."""
+    values = {Ipv4Conf.RP_FILTER: LOOSE}
+    if settings.wants_forwarding:
+        values[Ipv4Conf.FORWARDING] = 1
+    elif settings.to_overlay is Forwarding.DENY:
+        values[Ipv4Conf.FORWARDING] = 0
+    for device in devices:
+        try:
+            ensure_ipv4_conf(device.name, values)
+        except HostError as error:
+            if error.errno != errno.ENODEV:  # it is not there yet, or no more
+                raise
+
+
+def _has_device(name: str) -> bool:
+    try:
+        return socket.if_nametoindex(name) > 0
+    except OSError:
+        return False

@@ -1,0 +1,94 @@
+"""Settings of one device's IPv4, by netlink: also where /proc/sys is read-only, as in a pod.
+
+The kernel takes them as nested attributes of RTM_SETLINK, the number of the setting for a kind:
+IFLA_AF_SPEC / AF_INET / IFLA_INET_CONF. Only devices have that; what holds for all of them, and
+IPv6 as a whole, can but be read.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Final
+
+from ztlink.errors import HostError
+
+
+class Ipv4Conf(IntEnum):
+    """Settings by their numbers: IPV4_DEVCONF_* of the kernel's linux/ip.h."""
+
+    FORWARDING = 1
+    RP_FILTER = 8
+
+
+LOOSE: Final = 2
+"""Of RP_FILTER: there must be a way back, by whatever device. Stronger than 0 and 1 of `all`."""
+
+_SHOWN: Final = Path("/proc/sys/net/ipv4/conf")
+_RTM_SETLINK: Final = 19
+_NLM_F_REQUEST: Final = 1
+_NLM_F_ACK: Final = 4
+_IFLA_AF_SPEC: Final = 26
+_IFLA_INET_CONF: Final = 1
+_NESTED: Final = 0x8000
+_HEADER: Final = struct.Struct("=IHHII")
+_LINK: Final = struct.Struct("=BxHiII")
+_ATTRIBUTE: Final = struct.Struct("=HH")
+_VALUE: Final = struct.Struct("=I")
+_STATUS: Final = struct.Struct("=i")
+_MAX_ANSWER: Final = 65_536
+
+
+def ensure_ipv4_conf(device: str, values: Mapping[Ipv4Conf, int]) -> None:
+    """Change what differs; HostError where the device is not there, or we may not.
+
+    What is as it should be stays untouched: every change is an event for whoever watches devices.
+    """
+    changes = {k: value for k, value in values.items() if read_ipv4_conf(device, k) != value}
+    if not changes:
+        return
+    try:
+        index = socket.if_nametoindex(device)
+    except OSError as error:  # which has no number
+        raise HostError(errno.ENODEV, f"there is no device {device}") from error
+    try:
+        _request(_message(index, changes))
+    except OSError as error:
+        raise HostError(error.errno, f"cannot set up IPv4 of {device}: {error.strerror}") from error
+
+
+def read_ipv4_conf(device: str, kind: Ipv4Conf) -> int | None:
+    """Return a setting of a device; None where the kernel does not show it."""
+    try:
+        return int((_SHOWN / device / kind.name.lower()).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _message(index: int, values: Mapping[Ipv4Conf, int]) -> bytes:
+    settings = b"".join(_attribute(kind, _VALUE.pack(value)) for kind, value in values.items())
+    conf = _attribute(_IFLA_INET_CONF | _NESTED, settings)
+    family = _attribute(socket.AF_INET | _NESTED, conf)
+    body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + _attribute(
+        _IFLA_AF_SPEC | _NESTED, family
+    )
+    flags = _NLM_F_REQUEST | _NLM_F_ACK
+    return _HEADER.pack(_HEADER.size + len(body), _RTM_SETLINK, flags, 1, 0) + body
+
+
+def _attribute(kind: int, content: bytes) -> bytes:
+    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(content), kind) + content
+
+
+def _request(message: bytes) -> None:
+    with socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+    ) as opened:
+        opened.send(message)
+        answer = opened.recv(_MAX_ANSWER)
+    (status,) = _STATUS.unpack_from(answer, _HEADER.size)  # of NLMSG_ERROR, which an ACK is
+    if status < 0:
+        raise OSError(-status, os.strerror(-status))

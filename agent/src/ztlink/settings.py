@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ztlink.host.desired import Policy
+from ztlink.host.firewall.wanted import FirewallSettings
 from ztlink.ids import Endpoint, IpAddress, NetworkId
 from ztlink.wire.verbs import PROTOCOL_VERSION
 
@@ -151,6 +152,8 @@ class Settings:
     declared: tuple[DeclaredNetwork, ...] = ()
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demonstrations on one machine."""
+    firewall: FirewallSettings | None = None
+    """None for none, and for leaving the machine's rules alone."""
     auto_authorize: bool = False
     """Let in whoever asks for a declared network, unless somebody has shut it out."""
 

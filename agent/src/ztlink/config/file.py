@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ztlink.config.controller import ControllerEntry
 from ztlink.config.environment import NODE_NAME, Overlaid, overlay
 from ztlink.config.fields import Port
+from ztlink.config.firewall import FirewallEntry
 from ztlink.config.http import HttpEntry, MetricsEntry
 from ztlink.config.log import Level, LogEntry
 from ztlink.config.networks import NetworkEntry
@@ -68,6 +69,7 @@ class NodeFile(Model):
     http: HttpEntry = Field(default_factory=HttpEntry)
     metrics: MetricsEntry = Field(default_factory=MetricsEntry)
     dns: DnsEntry = Field(default_factory=DnsEntry)
+    firewall: FirewallEntry | None = None
     controller: ControllerEntry | None = None
 
     @model_validator(mode="after")
@@ -157,6 +159,7 @@ def _settings(
         log=said.log.settings(said.log_level),
         engine=said.engine,
         on_stop=OnStop(said.on_stop),
+        firewall=said.firewall and said.firewall.settings(http_port=http and http.port),
         node_name=said.node_name or environment.get(NODE_NAME) or os.uname().nodename,
     )
     if said.controller is None:

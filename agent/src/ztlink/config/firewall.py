@@ -1,0 +1,181 @@
+"""What the YAML says of the firewall."""
+
+import re
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from ztlink.config.fields import NetworkIdField, Port
+from ztlink.host.desired import IpNetwork
+from ztlink.host.firewall.wanted import (
+    TABLE,
+    FirewallSettings,
+    Forwarding,
+    HttpGuard,
+    Masquerade,
+    PortRange,
+    Protocol,
+    Service,
+)
+from ztlink.ids import NetworkId
+from ztlink.yaml_file import Model
+
+_NAME: Final = re.compile(r"[A-Za-z0-9 _./-]{0,63}")
+_SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_HIGHEST: Final = 65_535
+
+
+def _network(value: object) -> IpNetwork:
+    """Take a range; one with bits behind its prefix is a mistake more often than meant."""
+    if not isinstance(value, str):
+        raise ValueError("should be a range of addresses such as 10.20.0.0/16")
+    try:
+        return ip_network(value)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError("should be a range of addresses such as 10.20.0.0/16") from None
+    raise ValueError(f"has bits behind its prefix: should be {meant}, or the address alone")
+
+
+def _ports(value: object) -> PortRange:
+    """Take a port, or a range such as "8000-8100"."""
+    wrong = ValueError('should be a port, or a range such as "8000-8100", of 1 to 65535')
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise wrong
+    first, dash, last = str(value).partition("-")
+    if not first.isdecimal() or (dash and not last.isdecimal()):
+        raise wrong
+    ports = PortRange(int(first), int(last or first))
+    if not 1 <= ports.first <= ports.last <= _HIGHEST:
+        raise wrong
+    return ports
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("should be at most 63 letters, digits, spaces, or any of _ . / -")
+    return value
+
+
+def _suffix(value: str) -> str:
+    if value and not _SUFFIX.fullmatch(value):
+        raise ValueError("should be at most 32 small letters, digits, or - between them")
+    return value
+
+
+IpNetworkField = Annotated[IpNetwork, BeforeValidator(_network)]
+PortRangeField = Annotated[
+    PortRange,
+    BeforeValidator(_ports),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _HIGHEST},
+                {"type": "string", "pattern": r"^\d{1,5}(-\d{1,5})?$"},
+            ]
+        }
+    ),
+]
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Limits(Model):
+    """Who of the overlay may reach something."""
+
+    name: Name = ""
+    sources: Annotated[list[IpNetworkField], Field(alias="from")] = Field(default_factory=list)
+    networks: list[NetworkIdField] = Field(default_factory=list)
+
+    def service(self, protocol: str, ports: Sequence[PortRange]) -> Service:
+        """Return what it means for a protocol and ports."""
+        return Service(
+            Protocol(protocol),
+            tuple(ports),
+            self.name,
+            tuple(self.sources),
+            tuple(NetworkId(one) for one in self.networks),
+        )
+
+
+class AllowEntry(Limits):
+    """What of this machine the overlay may reach."""
+
+    protocol: Literal["tcp", "udp", "icmp", "any"]
+    ports: list[PortRangeField] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _has_ports_where_there_are_any(self) -> Self:
+        if self.protocol == "icmp" and self.ports:
+            raise ValueError("icmp has no ports: leave `ports` out")
+        return self
+
+    def settings(self) -> Service:
+        """Return what it means."""
+        return self.service(self.protocol, self.ports)
+
+
+class ExclusiveEntry(Limits):
+    """A port of this machine that is open on the overlay, and on no other device."""
+
+    port: Port
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+    def settings(self) -> Service:
+        """Return what it means."""
+        return self.service(self.protocol, [PortRange(self.port, self.port)])
+
+
+class ForwardEntry(Model):
+    """What passes between the overlay and what is behind this machine."""
+
+    from_overlay: Literal["deny", "declared", "allow"] = "deny"
+    to_overlay: Literal["deny", "declared", "allow"] = "allow"
+    inside: list[IpNetworkField] = Field(default_factory=list)
+    outside: list[IpNetworkField] = Field(default_factory=list)
+
+
+class FirewallEntry(Model):
+    """The rules on the overlay's devices."""
+
+    enabled: bool = True
+    allow: list[AllowEntry] = Field(default_factory=list)
+    exclusive: list[ExclusiveEntry] = Field(default_factory=list)
+    forward: ForwardEntry = Field(default_factory=ForwardEntry)
+    masquerade: Literal["none", "outsideDeclared", "all"] = "none"
+    clamp_mss: bool = True
+    http_from: list[IpNetworkField] | None = None
+    table_suffix: Annotated[str, AfterValidator(_suffix)] = ""
+
+    def settings(
+        self,
+        *,
+        http_port: int | None = None,
+        inside: Sequence[IpNetwork] = (),
+        outside: Sequence[IpNetwork] = (),
+        near: Sequence[IpNetwork] = (),
+    ) -> FirewallSettings:
+        """Return what it means, with what the rest of the file says.
+
+        `inside` are the pods and services of the cluster, `outside` the targets of declared routes,
+        and from `near` - nodes and pods - the HTTP port is reached where `httpFrom` says nothing.
+        """
+        callers = near if self.http_from is None else self.http_from
+        is_guarded = self.http_from is not None or bool(near)
+        return FirewallSettings(
+            is_enabled=self.enabled,
+            services=tuple(one.settings() for one in self.allow),
+            exclusive=tuple(one.settings() for one in self.exclusive),
+            from_overlay=Forwarding(self.forward.from_overlay),
+            to_overlay=Forwarding(self.forward.to_overlay),
+            inside=tuple(dict.fromkeys([*self.forward.inside, *inside])),
+            masquerade=Masquerade(self.masquerade),
+            outside=tuple(dict.fromkeys([*self.forward.outside, *outside])),
+            clamp_mss=self.clamp_mss,
+            http=HttpGuard(http_port, tuple(callers)) if http_port and is_guarded else None,
+            table=f"{TABLE}-{self.table_suffix}" if self.table_suffix else TABLE,
+        )

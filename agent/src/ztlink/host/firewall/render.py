@@ -42,7 +42,8 @@ COUNTERS: Final = ("before_dnat", "input", "forward", "exclusive", "http")
 _ERRORS: Final = "destination-unreachable, time-exceeded, parameter-problem"
 _VITAL: Final = (
     f"icmp type {{ {_ERRORS} }} accept",
-    f"icmpv6 type {{ {_ERRORS}, packet-too-big }} accept",
+    f"icmpv6 type {{ {_ERRORS} }} accept",
+    "icmpv6 type packet-too-big accept",
     "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept",
 )
 _ESTABLISHED: Final = "ct state established,related accept"

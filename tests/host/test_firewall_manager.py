@@ -1,0 +1,289 @@
+"""Rules that stay in force, whatever others do, and go without a trace."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests.host.firewalled import (
+    DEVICE,
+    NODE,
+    OVERLAY,
+    Surroundings,
+    listening,
+    load,
+    nft,
+    reaches,
+    ruleset,
+    service,
+    surroundings,
+    sysctl,
+)
+from tests.host.machine import ip
+from ztlink.conditions import Status
+from ztlink.host.firewall.manager import FirewallManager, remove_all
+from ztlink.host.firewall.wanted import FirewallSettings, Forwarding
+from ztlink.host.linkconf import LOOSE, Ipv4Conf, read_ipv4_conf
+
+pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
+
+DENY = FirewallSettings()
+WEB = FirewallSettings(services=(service("tcp", 80),))
+THROUGH = FirewallSettings(from_overlay=Forwarding.ALLOW)
+NOTHING = FirewallSettings(to_overlay=Forwarding.DENY)
+OTHERS = """
+table ip kube {
+    counter seen { }
+    set mine {
+        type ipv4_addr
+        elements = { 10.1.2.3 }
+    }
+    chain pre {
+        type nat hook prerouting priority -100; policy accept;
+        tcp dport 30080 counter name seen redirect to :8080
+    }
+}
+"""
+
+
+@pytest.fixture
+def around(own_network: None) -> Iterator[Surroundings]:
+    with surroundings() as made:
+        yield made
+
+
+@pytest.fixture
+def others(own_network: None) -> str:
+    """Have a table of others; return the whole rule set as it is without ours."""
+    nft("-f", "-", given=OTHERS)
+    return ruleset()
+
+
+# -- once is enough ------------------------------------------------------------------------------
+
+
+async def test_rules_that_fit_are_not_loaded_again(own_network: None) -> None:
+    manager = await load(DENY)
+    loads = manager.tally.loads
+    await manager.use(DENY)
+    await manager.follow({OVERLAY.network_id: OVERLAY})
+    await manager.check()
+    assert manager.tally.loads == loads
+
+
+async def test_the_same_wishes_make_the_same_table(own_network: None) -> None:
+    await load(WEB)
+    before = ruleset()
+    await load(WEB)
+    assert ruleset() == before
+
+
+async def test_a_restart_takes_over_what_was_kept(own_network: None) -> None:
+    manager = await load(WEB)
+    before = ruleset()
+    await manager.close(keep=True)
+    assert ruleset() == before
+    await load(DENY)
+    assert "dport 80" not in ruleset()
+
+
+# -- drift ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "flush chain inet ztlink services",
+        "flush chain inet ztlink input",
+        "delete table inet ztlink",
+        "flush ruleset",
+        'insert rule inet ztlink to_host iifname "zttest0" accept',
+        "flush set inet ztlink overlay",
+        'add element inet ztlink overlay { "lo" }',
+        "add table inet ztlink { flags dormant; }",
+    ],
+)
+async def test_what_others_change_is_mended_and_counted(own_network: None, change: str) -> None:
+    manager = await load(WEB)
+    before = ruleset()
+    nft(change)
+    assert ruleset() != before
+    await manager.check()
+    assert ruleset() == before
+    assert manager.tally.drifts == 1
+
+
+async def test_what_was_mended_is_no_drift_any_more(own_network: None) -> None:
+    manager = await load(WEB)
+    nft("flush ruleset")
+    await manager.check()
+    await manager.check()
+    assert manager.tally.drifts == 1
+
+
+async def test_what_counters_say_is_no_drift(around: Surroundings) -> None:
+    manager = await load(DENY)
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
+    await manager.check()
+    assert manager.tally.drifts == 0
+
+
+# -- counters ------------------------------------------------------------------------------------
+
+
+async def test_what_is_refused_is_counted(around: Surroundings) -> None:
+    manager = await load(DENY)
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
+    await manager.check()
+    assert dict(manager.tally.drops)["before_dnat"] >= 1
+
+
+async def test_counts_outlive_the_rules(around: Surroundings) -> None:
+    manager = await load(DENY)
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
+    await manager.check()
+    before = dict(manager.tally.drops)["before_dnat"]
+    await manager.use(WEB)
+    await manager.check()
+    assert dict(manager.tally.drops)["before_dnat"] == before
+
+
+async def test_counts_are_shown_to_people(around: Surroundings) -> None:
+    manager = await load(DENY)
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
+    await manager.check()
+    assert next(row.packets for row in manager.rows() if row.name == "before_dnat")
+
+
+# -- the tables of others ------------------------------------------------------------------------
+
+
+async def test_a_table_of_others_is_left_alone(others: str) -> None:
+    manager = await load(WEB)
+    await manager.check()
+    assert ruleset().startswith(others)
+
+
+async def test_the_end_leaves_what_was_before(others: str) -> None:
+    manager = await load(WEB)
+    await manager.close(keep=False)
+    assert ruleset() == others
+
+
+async def test_a_firewall_that_is_switched_off_leaves_what_was_before(others: str) -> None:
+    manager = await load(WEB)
+    await manager.use(replace(WEB, is_enabled=False))
+    assert ruleset() == others
+
+
+async def test_no_wish_any_more_leaves_what_was_before(others: str) -> None:
+    manager = await load(WEB)
+    await manager.use(None)
+    assert ruleset() == others
+
+
+async def test_cleaning_up_leaves_what_was_before(others: str) -> None:
+    await load(WEB)
+    remove_all()
+    assert ruleset() == others
+
+
+async def test_cleaning_up_twice_is_no_error(others: str) -> None:
+    remove_all()
+    remove_all()
+    assert ruleset() == others
+
+
+async def test_cleaning_up_one_agent_leaves_the_other_s_table(own_network: None) -> None:
+    await load(WEB)
+    before = ruleset()
+    await load(replace(WEB, table="ztlink-two"))
+    remove_all("ztlink-two")
+    assert ruleset() == before
+
+
+async def test_a_table_with_a_new_name_replaces_the_old_one(own_network: None) -> None:
+    manager = await load(WEB)
+    await manager.use(replace(WEB, table="ztlink-two"))
+    assert nft("list", "tables") == "table inet ztlink-two\n"
+
+
+async def test_without_a_wish_nothing_is_done(own_network: None) -> None:
+    manager = FirewallManager()
+    await manager.use(None)
+    await manager.follow({OVERLAY.network_id: OVERLAY})
+    await manager.check()
+    assert ruleset() == ""
+    assert manager.conditions() == ()
+
+
+# -- devices -------------------------------------------------------------------------------------
+
+
+def conf_of(device: str) -> tuple[int | None, int | None]:
+    return read_ipv4_conf(device, Ipv4Conf.FORWARDING), read_ipv4_conf(device, Ipv4Conf.RP_FILTER)
+
+
+async def test_our_device_takes_answers_that_come_another_way(around: Surroundings) -> None:
+    await load(DENY)
+    assert read_ipv4_conf(DEVICE, Ipv4Conf.RP_FILTER) == LOOSE
+
+
+async def test_our_device_forwards_where_that_is_wanted(around: Surroundings) -> None:
+    sysctl(f"net.ipv4.conf.{DEVICE}.forwarding", 0)
+    await load(THROUGH)
+    assert conf_of(DEVICE) == (1, LOOSE)
+
+
+async def test_our_device_forwards_nothing_where_nothing_may_pass(around: Surroundings) -> None:
+    await load(NOTHING)
+    assert conf_of(DEVICE) == (0, LOOSE)
+
+
+async def test_forwarding_is_left_as_it_is_where_nobody_asks_for_it(around: Surroundings) -> None:
+    sysctl(f"net.ipv4.conf.{DEVICE}.forwarding", 0)
+    await load(DENY)
+    assert conf_of(DEVICE) == (0, LOOSE)
+
+
+async def test_other_devices_stay_as_they_are(around: Surroundings) -> None:
+    before = conf_of("cni0")
+    await load(NOTHING)
+    assert conf_of("cni0") == before
+
+
+async def test_settings_that_others_changed_are_set_again(around: Surroundings) -> None:
+    manager = await load(THROUGH)
+    sysctl(f"net.ipv4.conf.{DEVICE}.rp_filter", 1)
+    await manager.check()
+    assert conf_of(DEVICE) == (1, LOOSE)
+
+
+async def test_a_device_that_is_made_anew_is_set_up(around: Surroundings) -> None:
+    manager = await load(THROUGH)
+    ip("link", "del", DEVICE)
+    ip("link", "add", DEVICE, "type", "veth", "peer", "name", "zttest1")
+    sysctl(f"net.ipv4.conf.{DEVICE}.forwarding", 0)
+    await manager.check()
+    assert conf_of(DEVICE) == (1, LOOSE)
+
+
+# -- conditions ----------------------------------------------------------------------------------
+
+
+async def test_rules_in_force_are_ok(own_network: None) -> None:
+    manager = await load(WEB)
+    assert [one.status for one in manager.conditions()] == [Status.OK]
+
+
+async def test_a_device_whose_name_is_a_wildcard_is_refused(own_network: None) -> None:
+    manager = FirewallManager()
+    await manager.use(DENY)
+    await manager.follow({OVERLAY.network_id: replace(OVERLAY, device="zt*")})
+    (condition,) = manager.conditions()
+    assert condition.status is Status.FAULT
+    assert "interfaceName" in condition.remedy

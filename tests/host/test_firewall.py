@@ -377,6 +377,7 @@ async def test_a_node_speaks_from_an_exclusive_port_to_elsewhere(around: Surroun
         client.bind((NODE_ON_LAN, 5432))
         client.settimeout(5)
         client.connect((LAN, 80))
+        assert client.getpeername() == (LAN, 80)
 
 
 async def test_the_http_port_is_reached_from_where_it_may(around: Surroundings) -> None:

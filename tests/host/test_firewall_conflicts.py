@@ -3,24 +3,29 @@
 import shutil
 import subprocess
 from dataclasses import replace
+from ipaddress import ip_interface
 
 import pytest
 
-from tests.host.firewalled import load, nft, sysctl
+from tests.host.firewalled import OVERLAY, load, nft, sysctl
 from tests.host.machine import ip
 from ztlink.conditions import Condition, Status
 from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Masquerade
+from ztlink.host.overlay import Overlay
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
 DENY = FirewallSettings()
 THROUGH = FirewallSettings(from_overlay=Forwarding.ALLOW)
+BOTH = replace(OVERLAY, addresses=(*OVERLAY.addresses, ip_interface("fd17::1/64")))
 MASQUERADE = FirewallSettings(masquerade=Masquerade.ALL)
 
 
-async def conflicts(settings: FirewallSettings = DENY) -> dict[str, Condition]:
+async def conflicts(
+    settings: FirewallSettings = DENY, overlay: Overlay = OVERLAY
+) -> dict[str, Condition]:
     """Return what is told beside the state of the rules themselves."""
-    manager = await load(settings)
+    manager = await load(settings, overlay)
     await manager.check()
     own, *others = manager.conditions()
     assert own.status is Status.OK
@@ -133,7 +138,12 @@ async def test_a_machine_that_does_not_forward_is_told(settings: FirewallSetting
 
 async def test_a_machine_that_does_not_forward_ipv6_is_told() -> None:
     sysctl("net.ipv4.ip_forward", 1)
-    assert [*await conflicts(THROUGH)] == ["net.ipv6.conf.all.forwarding"]
+    assert [*await conflicts(THROUGH, BOTH)] == ["net.ipv6.conf.all.forwarding"]
+
+
+async def test_ipv6_does_not_matter_where_the_overlay_has_none() -> None:
+    sysctl("net.ipv4.ip_forward", 1)
+    assert await conflicts(THROUGH) == {}
 
 
 async def test_a_machine_that_need_not_forward_may_leave_it() -> None:
@@ -144,11 +154,10 @@ async def test_a_machine_that_need_not_forward_may_leave_it() -> None:
 async def test_a_machine_that_forwards_is_fine() -> None:
     sysctl("net.ipv4.ip_forward", 1)
     sysctl("net.ipv6.conf.all.forwarding", 1)
-    assert await conflicts(THROUGH) == {}
+    assert await conflicts(THROUGH, BOTH) == {}
 
 
 async def test_strict_filters_of_the_machine_are_told() -> None:
     sysctl("net.ipv4.ip_forward", 1)
-    sysctl("net.ipv6.conf.all.forwarding", 1)
     sysctl("net.ipv4.conf.all.rp_filter", 1)
     assert [*await conflicts(THROUGH)] == ["net.ipv4.conf.all.rp_filter"]

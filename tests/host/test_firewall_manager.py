@@ -21,9 +21,11 @@ from tests.host.firewalled import (
 )
 from tests.host.machine import ip
 from ztlink.conditions import Status
+from ztlink.errors import HostError
 from ztlink.host.firewall.manager import FirewallManager, remove_all
 from ztlink.host.firewall.wanted import FirewallSettings, Forwarding
 from ztlink.host.linkconf import LOOSE, Ipv4Conf, read_ipv4_conf
+from ztlink.host.nft import Nft
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
@@ -270,6 +272,27 @@ async def test_a_device_that_is_made_anew_is_set_up(around: Surroundings) -> Non
     sysctl(f"net.ipv4.conf.{DEVICE}.forwarding", 0)
     await manager.check()
     assert conf_of(DEVICE) == (1, LOOSE)
+
+
+async def test_a_device_is_guarded_before_it_is_told_of(around: Surroundings) -> None:
+    manager = FirewallManager()
+    await manager.use(DENY)
+    await manager.guard(OVERLAY.network_id, DEVICE)
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
+
+
+async def test_a_device_that_cannot_be_guarded_is_refused(own_network: None) -> None:
+    manager = FirewallManager(Nft("no-such-nft"))
+    await manager.use(DENY)
+    with pytest.raises(HostError, match="no program no-such-nft"):
+        await manager.guard(OVERLAY.network_id, DEVICE)
+
+
+async def test_a_firewall_that_is_off_refuses_no_device(own_network: None) -> None:
+    manager = FirewallManager(Nft("no-such-nft"))
+    await manager.guard(OVERLAY.network_id, DEVICE)
+    assert manager.conditions() == ()
 
 
 # -- conditions ----------------------------------------------------------------------------------

@@ -5,6 +5,10 @@ from pathlib import Path
 from click.testing import Result
 
 from tests.unit.cli.rig import run
+from ztlink.cli_firewall import shown
+from ztlink.host.firewall.render import render
+from ztlink.host.firewall.wanted import FirewallSettings
+from ztlink.settings import Settings
 
 ID = "8056c2e21c000001"
 
@@ -15,39 +19,42 @@ def show(tmp_path: Path, text: str) -> Result:
     return run("firewall", "show", "--config", str(file))
 
 
-def test_a_file_that_says_nothing_of_it_shows_an_agent_s_default(tmp_path: Path) -> None:
-    shown = show(tmp_path, "")
-    assert shown.exit_code == 0
-    assert "counter name before_dnat drop" in shown.output
+def test_settings_that_say_nothing_of_it_mean_an_agent_s_default() -> None:
+    assert shown(Settings()) == render(FirewallSettings(), [])
+
+
+def test_an_empty_file_shows_that_default(tmp_path: Path) -> None:
+    result = show(tmp_path, "")
+    assert (result.exit_code, result.output) == (0, shown(Settings()))
 
 
 def test_networks_are_the_devices_that_they_will_have(tmp_path: Path) -> None:
-    shown = show(tmp_path, f'networks: [{{id: "{ID}"}}]')
-    assert 'elements = { "ztmjfmfyq5" }' in shown.output
+    result = show(tmp_path, f'networks: [{{id: "{ID}"}}]')
+    assert 'elements = { "ztmjfmfyq5" }' in result.output
 
 
 def test_a_device_with_a_name_of_its_own_is_shown_by_that(tmp_path: Path) -> None:
-    shown = show(tmp_path, f'networks: [{{id: "{ID}", interfaceName: mesh0}}]')
-    assert 'elements = { "mesh0" }' in shown.output
+    result = show(tmp_path, f'networks: [{{id: "{ID}", interfaceName: mesh0}}]')
+    assert 'elements = { "mesh0" }' in result.output
 
 
 def test_what_is_allowed_is_shown(tmp_path: Path) -> None:
-    shown = show(tmp_path, "firewall: {allow: [{name: web, protocol: tcp, ports: [80]}]}")
-    assert 'tcp dport { 80 } accept comment "web"' in shown.output
+    result = show(tmp_path, "firewall: {allow: [{name: web, protocol: tcp, ports: [80]}]}")
+    assert 'tcp dport { 80 } accept comment "web"' in result.output
 
 
 def test_a_firewall_that_is_off_shows_no_rules(tmp_path: Path) -> None:
-    shown = show(tmp_path, "firewall: {enabled: false}")
-    assert shown.output == "# firewall.enabled is false: no rules are loaded\n"
+    result = show(tmp_path, "firewall: {enabled: false}")
+    assert result.output == "# firewall.enabled is false: no rules are loaded\n"
 
 
 def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
-    shown = show(tmp_path, "firewall: {masquerade: some}")
-    assert shown.exit_code == 78
-    assert "firewall.masquerade" in shown.stderr
+    result = show(tmp_path, "firewall: {masquerade: some}")
+    assert result.exit_code == 78
+    assert "firewall.masquerade" in result.stderr
 
 
 def test_a_device_name_that_no_rule_can_have_is_refused(tmp_path: Path) -> None:
-    shown = show(tmp_path, f'networks: [{{id: "{ID}", interfaceName: "zt*"}}]')
-    assert shown.exit_code == 78
-    assert "give it another interfaceName" in shown.stderr
+    result = show(tmp_path, f'networks: [{{id: "{ID}", interfaceName: "zt*"}}]')
+    assert result.exit_code == 78
+    assert "give it another interfaceName" in result.stderr

@@ -54,4 +54,4 @@ def test_iptables_without_a_table_are_no_conflict(tmp_path: Path) -> None:
 
 
 def test_settings_that_the_kernel_does_not_show_are_no_conflict(tmp_path: Path) -> None:
-    assert not list(of_kernel(THROUGH, tmp_path))
+    assert not list(of_kernel(THROUGH, tmp_path, has_ipv6=True))

@@ -89,18 +89,20 @@ def of_cilium(has_device: Callable[[str], bool], root: Path = Path("/")) -> Iter
     )
 
 
-def of_kernel(settings: FirewallSettings, sysctls: Path) -> Iterator[Condition]:
+def of_kernel(settings: FirewallSettings, sysctls: Path, *, has_ipv6: bool) -> Iterator[Condition]:
     """Yield settings of the whole machine that forwarding needs and that are not ours to change."""
     if not settings.wants_forwarding:
         return
-    for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
-        value = read_sysctl(key, sysctls)
-        if value == 0:
+    wanted = {"net.ipv4.ip_forward": "IPv4"}
+    if has_ipv6:
+        wanted["net.ipv6.conf.all.forwarding"] = "IPv6"
+    for key, family in wanted.items():
+        if read_sysctl(key, sysctls) == 0:
             yield Condition(
                 KIND,
                 Status.FAULT,
                 key,
-                f"{key} is 0: the machine forwards no {'IPv4' if 'ipv4' in key else 'IPv6'}",
+                f"{key} is 0: the machine forwards no {family}",
                 f"sysctl -w {key}=1, and a line in /etc/sysctl.d",
                 is_required=False,
             )

@@ -52,6 +52,8 @@ class FirewallManager:
         self._lock = asyncio.Lock()
         self._settings: FirewallSettings | None = None
         self._devices: tuple[Guarded, ...] = ()
+        self._has_ipv6 = False
+        """Whether the overlay has IPv6 addresses that are not of a link alone."""
         self._loaded: str | None = None
         """The text that is in force; None where none is, or it is not known."""
         self._listing: str | None = None
@@ -82,7 +84,19 @@ class FirewallManager:
             devices = tuple(_guarded(one) for one in networks.values())
             has_new = not {d.name for d in devices} <= {d.name for d in self._devices}
             self._devices = devices
+            self._has_ipv6 = any(a.version == 6 for one in networks.values() for a in one.addresses)
             await self._settle(has_new_devices=has_new)
+
+    async def guard(self, network_id: NetworkId, device: str) -> None:
+        """Guard one more device before it carries anything; HostError where that cannot be."""
+        async with self._lock:
+            if not self._is_on():
+                return
+            others = (one for one in self._devices if one.network_id != network_id)
+            self._devices = (*others, Guarded(network_id, device))
+            await self._settle(has_new_devices=True)
+            if self._error is not None:
+                raise self._error
 
     async def check(self) -> None:
         """Compare the table with what it was after it was loaded; what differs is loaded anew."""
@@ -208,8 +222,9 @@ class FirewallManager:
             return
         self._looked = now
         devices = frozenset(device.name for device in self._devices)
+        look = partial(look_around, self._nft, self._settings, devices, has_ipv6=self._has_ipv6)
         try:
-            self._conflicts = await self._run(look_around, self._nft, self._settings, devices)
+            self._conflicts = await self._run(look)
         except HostError as error:
             logger.debug("what others do is not known error=%s", error.strerror)
 
@@ -220,7 +235,7 @@ class FirewallManager:
 
 
 def look_around(
-    nft: Nft, settings: FirewallSettings, devices: frozenset[str]
+    nft: Nft, settings: FirewallSettings, devices: frozenset[str], *, has_ipv6: bool
 ) -> tuple[Condition, ...]:
     """Return what on this machine may undo the rules."""
     foreign = [one for one in nft.base_chains() if is_foreign(one, settings.table)]
@@ -230,7 +245,7 @@ def look_around(
         ),
         *of_legacy(_LEGACY),
         *of_cilium(_has_device),
-        *of_kernel(settings, _SYSCTLS),
+        *of_kernel(settings, _SYSCTLS, has_ipv6=has_ipv6),
     )
 
 

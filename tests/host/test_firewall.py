@@ -315,9 +315,9 @@ async def test_declared_networks_alone_may_reach_the_overlay(around: Surrounding
         assert not reaches(around.lan, PEER, 80)
 
 
-async def test_a_denied_way_out_is_not_opened_by_translation(around: Surroundings) -> None:
+async def test_a_way_out_that_is_closed_is_not_opened_by_translation(around: Surroundings) -> None:
     translate("ip daddr 10.96.0.1 tcp dport 80 dnat ip to 10.147.17.2:80")
-    await load(FirewallSettings(to_overlay=Forwarding.DENY))
+    await load(FirewallSettings(to_overlay=Forwarding.DECLARED))
     with listening(around.peer, 80):
         assert not reaches(around.pod, SERVICE, 80)
 

@@ -8,7 +8,7 @@ import click
 from ztlink.derive import interface_names
 from ztlink.errors import ConfigError
 from ztlink.host.firewall.render import render
-from ztlink.host.firewall.wanted import FirewallSettings, Guarded
+from ztlink.host.firewall.wanted import Guarded
 from ztlink.ids import NetworkId
 from ztlink.settings import Settings
 
@@ -32,14 +32,15 @@ def show(config: Path) -> None:
     knows is not in them: networks that no file names, managed routes, devices with other names.
     """
     from ztlink.config.file import read_settings
+    from ztlink.config.firewall import of_agent
 
-    click.echo(shown(read_settings(config)), nl=False)
+    click.echo(shown(of_agent(read_settings(config))), nl=False)
 
 
 def shown(settings: Settings) -> str:
-    """Return the rules that settings mean to an agent."""
-    wanted = settings.firewall or FirewallSettings()
-    if not wanted.is_enabled:
+    """Return the rules that settings mean."""
+    wanted = settings.firewall
+    if wanted is None or not wanted.is_enabled:
         return "# firewall.enabled is false: no rules are loaded\n"
     try:
         return render(wanted, [_device(settings, one.network_id) for one in settings.memberships])

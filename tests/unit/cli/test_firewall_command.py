@@ -19,13 +19,13 @@ def show(tmp_path: Path, text: str) -> Result:
     return run("firewall", "show", "--config", str(file))
 
 
-def test_settings_that_say_nothing_of_it_mean_an_agent_s_default() -> None:
-    assert shown(Settings()) == render(FirewallSettings(), [])
-
-
-def test_an_empty_file_shows_that_default(tmp_path: Path) -> None:
+def test_an_empty_file_shows_an_agent_s_default(tmp_path: Path) -> None:
     result = show(tmp_path, "")
-    assert (result.exit_code, result.output) == (0, shown(Settings()))
+    assert (result.exit_code, result.output) == (0, render(FirewallSettings(), []))
+
+
+def test_settings_without_a_firewall_mean_no_rules() -> None:
+    assert shown(Settings()).startswith("#")
 
 
 def test_networks_are_the_devices_that_they_will_have(tmp_path: Path) -> None:

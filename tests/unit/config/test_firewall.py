@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ztlink.config.file import read_settings
-from ztlink.config.firewall import FirewallEntry
+from ztlink.config.firewall import FirewallEntry, of_agent
 from ztlink.errors import ConfigError
 from ztlink.host.firewall.wanted import (
     FirewallSettings,
@@ -18,6 +18,7 @@ from ztlink.host.firewall.wanted import (
     Service,
 )
 from ztlink.ids import NetworkId
+from ztlink.settings import Settings
 
 ID = "8056c2e21c000001"
 PODS = ip_network("10.42.0.0/16")
@@ -40,6 +41,15 @@ def test_a_file_that_says_nothing_of_it_wants_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "") is None
 
 
+def test_an_agent_has_one_where_its_file_says_nothing_of_it() -> None:
+    assert of_agent(Settings()).firewall == FirewallSettings()
+
+
+def test_an_agent_has_none_where_its_file_says_so() -> None:
+    settings = Settings(firewall=FirewallSettings(is_enabled=False))
+    assert of_agent(settings) == settings
+
+
 def test_an_empty_section_is_the_default(tmp_path: Path) -> None:
     assert read(tmp_path, "firewall: {}") == FirewallSettings()
 
@@ -50,7 +60,7 @@ def test_it_may_be_switched_off(tmp_path: Path) -> None:
 
 def test_all_of_it_can_be_said(tmp_path: Path) -> None:
     text = f"""
-        health: {{port: 9999}}
+        http: {{port: 9999}}
         firewall:
           allow:
             - {{name: web, protocol: tcp, ports: [80, "8000-8100"], from: [10.42.0.0/16]}}
@@ -84,7 +94,7 @@ def test_all_of_it_can_be_said(tmp_path: Path) -> None:
 
 
 def test_nobody_guards_a_port_that_is_not_there(tmp_path: Path) -> None:
-    settings = read(tmp_path, "{health: {enabled: false}, firewall: {httpFrom: []}}")
+    settings = read(tmp_path, "{http: {enabled: false}, firewall: {httpFrom: []}}")
     assert settings == FirewallSettings()
 
 

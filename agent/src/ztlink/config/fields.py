@@ -15,7 +15,8 @@ _DEVICE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/:%]{1,15}")
 """What the kernel takes."""
 
 
-def _network_id(value: object) -> int:
+def network_id(value: object) -> int:
+    """Take the 16 hex digits of a network."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError('is a number to YAML: put the 16 hex digits in quotes, "8056c2e21c000001"')
     if not isinstance(value, str):
@@ -38,7 +39,7 @@ def _ip_or_nothing(value: str) -> str:
 
 NetworkIdField = Annotated[
     int,
-    BeforeValidator(_network_id),
+    BeforeValidator(network_id),
     WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
 ]
 DeviceName = Annotated[

@@ -1,13 +1,14 @@
 """What the YAML says of the firewall."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from ztlink.config.fields import NetworkIdField, Port
+from ztlink.config.fields import Port, network_id
 from ztlink.host.desired import IpNetwork
 from ztlink.host.firewall.wanted import (
     TABLE,
@@ -19,7 +20,8 @@ from ztlink.host.firewall.wanted import (
     Protocol,
     Service,
 )
-from ztlink.ids import NetworkId
+from ztlink.ids import NetworkId, format_network_id, parse_network_id
+from ztlink.settings import Settings
 from ztlink.yaml_file import Model
 
 _NAME: Final = re.compile(r"[A-Za-z0-9 _./-]{0,63}")
@@ -27,22 +29,32 @@ _SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _HIGHEST: Final = 65_535
 
 
-def _network(value: object) -> IpNetwork:
+def _network(value: object) -> str:
     """Take a range; one with bits behind its prefix is a mistake more often than meant."""
+    wrong = ValueError("should be a range of addresses such as 10.20.0.0/16")
     if not isinstance(value, str):
-        raise ValueError("should be a range of addresses such as 10.20.0.0/16")
-    try:
-        return ip_network(value)
-    except ValueError:
-        pass
+        raise wrong
     try:
         meant = ip_network(value, strict=False)
     except ValueError:
-        raise ValueError("should be a range of addresses such as 10.20.0.0/16") from None
-    raise ValueError(f"has bits behind its prefix: should be {meant}, or the address alone")
+        raise wrong from None
+    if str(meant) != value and meant != _exactly(value):
+        raise ValueError(f"has bits behind its prefix: should be {meant}, or the address alone")
+    return str(meant)
 
 
-def _ports(value: object) -> PortRange:
+def _exactly(text: str) -> IpNetwork | None:
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
+def _network_name(value: object) -> str:
+    return format_network_id(NetworkId(network_id(value)))
+
+
+def _ports(value: object) -> str:
     """Take a port, or a range such as "8000-8100"."""
     wrong = ValueError('should be a port, or a range such as "8000-8100", of 1 to 65535')
     if isinstance(value, bool) or not isinstance(value, int | str):
@@ -50,10 +62,18 @@ def _ports(value: object) -> PortRange:
     first, dash, last = str(value).partition("-")
     if not first.isdecimal() or (dash and not last.isdecimal()):
         raise wrong
-    ports = PortRange(int(first), int(last or first))
-    if not 1 <= ports.first <= ports.last <= _HIGHEST:
+    if not 1 <= int(first) <= int(last or first) <= _HIGHEST:
         raise wrong
-    return ports
+    return str(value)
+
+
+def _range(text: str) -> PortRange:
+    first, _, last = text.partition("-")
+    return PortRange(int(first), int(last or first))
+
+
+def _networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
+    return tuple(map(ip_network, texts))
 
 
 def _name(value: str) -> str:
@@ -68,9 +88,13 @@ def _suffix(value: str) -> str:
     return value
 
 
-IpNetworkField = Annotated[IpNetwork, BeforeValidator(_network)]
-PortRangeField = Annotated[
-    PortRange,
+NetworkField = Annotated[
+    str,
+    BeforeValidator(_network),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9a-fA-F.:]+(/\d{1,3})?$"}),
+]
+PortsField = Annotated[
+    str,
     BeforeValidator(_ports),
     WithJsonSchema(
         {
@@ -81,6 +105,11 @@ PortRangeField = Annotated[
         }
     ),
 ]
+NetworkName = Annotated[
+    str,
+    BeforeValidator(_network_name),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
+]
 Name = Annotated[str, AfterValidator(_name)]
 
 
@@ -88,8 +117,8 @@ class Limits(Model):
     """Who of the overlay may reach something."""
 
     name: Name = ""
-    sources: Annotated[list[IpNetworkField], Field(alias="from")] = Field(default_factory=list)
-    networks: list[NetworkIdField] = Field(default_factory=list)
+    sources: Annotated[list[NetworkField], Field(alias="from")] = Field(default_factory=list)
+    networks: list[NetworkName] = Field(default_factory=list)
 
     def service(self, protocol: str, ports: Sequence[PortRange]) -> Service:
         """Return what it means for a protocol and ports."""
@@ -97,8 +126,8 @@ class Limits(Model):
             Protocol(protocol),
             tuple(ports),
             self.name,
-            tuple(self.sources),
-            tuple(NetworkId(one) for one in self.networks),
+            _networks(self.sources),
+            tuple(parse_network_id(one) for one in self.networks),
         )
 
 
@@ -106,7 +135,7 @@ class AllowEntry(Limits):
     """What of this machine the overlay may reach."""
 
     protocol: Literal["tcp", "udp", "icmp", "any"]
-    ports: list[PortRangeField] = Field(default_factory=list)
+    ports: list[PortsField] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _has_ports_where_there_are_any(self) -> Self:
@@ -116,7 +145,7 @@ class AllowEntry(Limits):
 
     def settings(self) -> Service:
         """Return what it means."""
-        return self.service(self.protocol, self.ports)
+        return self.service(self.protocol, [_range(one) for one in self.ports])
 
 
 class ExclusiveEntry(Limits):
@@ -135,8 +164,8 @@ class ForwardEntry(Model):
 
     from_overlay: Literal["deny", "declared", "allow"] = "deny"
     to_overlay: Literal["deny", "declared", "allow"] = "allow"
-    inside: list[IpNetworkField] = Field(default_factory=list)
-    outside: list[IpNetworkField] = Field(default_factory=list)
+    inside: list[NetworkField] = Field(default_factory=list)
+    outside: list[NetworkField] = Field(default_factory=list)
 
 
 class FirewallEntry(Model):
@@ -148,7 +177,7 @@ class FirewallEntry(Model):
     forward: ForwardEntry = Field(default_factory=ForwardEntry)
     masquerade: Literal["none", "outsideDeclared", "all"] = "none"
     clamp_mss: bool = True
-    http_from: list[IpNetworkField] | None = None
+    http_from: list[NetworkField] | None = None
     table_suffix: Annotated[str, AfterValidator(_suffix)] = ""
 
     def settings(
@@ -164,7 +193,7 @@ class FirewallEntry(Model):
         `inside` are the pods and services of the cluster, `outside` the targets of declared routes,
         and from `near` - nodes and pods - the HTTP port is reached where `httpFrom` says nothing.
         """
-        callers = near if self.http_from is None else self.http_from
+        callers = tuple(near) if self.http_from is None else _networks(self.http_from)
         is_guarded = self.http_from is not None or bool(near)
         return FirewallSettings(
             is_enabled=self.enabled,
@@ -172,10 +201,15 @@ class FirewallEntry(Model):
             exclusive=tuple(one.settings() for one in self.exclusive),
             from_overlay=Forwarding(self.forward.from_overlay),
             to_overlay=Forwarding(self.forward.to_overlay),
-            inside=tuple(dict.fromkeys([*self.forward.inside, *inside])),
+            inside=tuple(dict.fromkeys([*_networks(self.forward.inside), *inside])),
             masquerade=Masquerade(self.masquerade),
-            outside=tuple(dict.fromkeys([*self.forward.outside, *outside])),
+            outside=tuple(dict.fromkeys([*_networks(self.forward.outside), *outside])),
             clamp_mss=self.clamp_mss,
-            http=HttpGuard(http_port, tuple(callers)) if http_port and is_guarded else None,
+            http=HttpGuard(http_port, callers) if http_port and is_guarded else None,
             table=f"{TABLE}-{self.table_suffix}" if self.table_suffix else TABLE,
         )
+
+
+def of_agent(settings: Settings) -> Settings:
+    """Return what an agent takes a file for that says nothing of the firewall: it has one."""
+    return replace(settings, firewall=settings.firewall or FirewallSettings())

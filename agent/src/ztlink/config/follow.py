@@ -8,11 +8,13 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ztlink.config.changes import applicable, held_back
 from ztlink.config.file import Reading, read_file
+from ztlink.config.firewall import of_agent
 from ztlink.errors import ConfigError, HostError
 from ztlink.reloads import ReloadBook
 from ztlink.settings import Settings
@@ -87,7 +89,7 @@ class Follower:
         self._stamps = {**_stamps(self._stamps), **_stamps((self._file,))}
         reading = read_file(self._file, self._environment)
         self._stamps = {path: self._stamps.get(path, _stamp(path)) for path in reading.files}
-        return reading
+        return replace(reading, settings=of_agent(reading.settings))
 
     async def _apply(self, wanted: Settings, use: Use) -> None:
         waiting = held_back(self._running, wanted)

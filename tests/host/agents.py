@@ -53,6 +53,7 @@ class Agent(Pod):
             "networks": [{"id": network_id}],
             "onStop": "keep",
             "engine": "portable",
+            "firewall": {"allow": [{"protocol": "any"}]},
             "log": {"format": "json"},
         }
 

@@ -1,6 +1,7 @@
 """Devices that follow the networks."""
 
 import asyncio
+import errno
 import select
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,11 +15,12 @@ from tests.host.machine import MAC, addresses, ask, devices, ip, routes, wait_fo
 from ztlink.derive import group_for_ip, interface_names
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.tap import Tap
+from ztlink.errors import HostError
 from ztlink.host.addresses import AddressWatch
 from ztlink.host.desired import Policy
 from ztlink.host.device import COUNTED
 from ztlink.host.policies import Policies
-from ztlink.host.ports import PortManager
+from ztlink.host.ports import Guard, PortManager
 from ztlink.ids import Address, NetworkId
 from ztlink.node.status import NetworkView
 from ztlink.wire.netconf import NetworkConfig, Route
@@ -55,10 +57,12 @@ class Machine:
         return (await asyncio.wrap_future(future))[0]
 
 
-async def make(pump: Pump, names: Mapping[NetworkId, str] | None = None) -> Machine:
+async def make(
+    pump: Pump, names: Mapping[NetworkId, str] | None = None, guard: Guard | None = None
+) -> Machine:
     await asyncio.wrap_future(pump.submit(lambda core, now: core.join(NETWORK, now)))
     policies = Policies()
-    return Machine(PortManager(pump, policies, names or {}), policies, pump)
+    return Machine(PortManager(pump, policies, names or {}, guard=guard), policies, pump)
 
 
 @pytest_asyncio.fixture
@@ -89,6 +93,39 @@ async def changes_of_a_look(machine: Machine) -> list[int]:
     news: list[int] = select.select([watch.fileno()], [], [], 0.1)[0]
     watch.close()
     return news
+
+
+# -- before the device carries anything ------------------------------------------------------
+
+
+async def refuse(network_id: NetworkId, name: str) -> None:
+    raise HostError(errno.EPERM, f"{name} is not guarded")
+
+
+async def test_a_device_that_cannot_be_guarded_is_not_opened() -> None:
+    with running(0) as runner:
+        machine = await make(runner.pump, guard=refuse)
+        await machine.ports.joined(NETWORK, MAC)
+        network = await machine.network()
+        assert (NAME in devices(), network.reason) == (False, f"{NAME} is not guarded")
+        await machine.ports.close()
+
+
+async def test_a_device_that_could_not_be_made_is_made_when_it_can() -> None:
+    refused = {NAME}
+
+    async def guard(network_id: NetworkId, name: str) -> None:
+        if name in refused:
+            await refuse(network_id, name)
+
+    with running(0) as runner:
+        machine = await make(runner.pump, guard=guard)
+        await machine.ports.joined(NETWORK, MAC)
+        await machine.ports.configured(NETWORK, CONFIG)
+        refused.clear()
+        await machine.ports.retry()
+        assert addresses(NAME) == {"10.1.2.3/24"}
+        await machine.ports.close()
 
 
 # -- the device ------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import LOCAL_CONF, Store, local_settings_key
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError
+from ztlink.host.firewall.manager import FirewallManager
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId, format_address, format_network_id
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GROUP_SCAN_INTERVAL: Final = 60.0
+HOST_CHECK_INTERVAL: Final = 30.0
 
 
 class Services:
@@ -93,6 +95,7 @@ class Services:
         for one in settings.memberships:
             self._policies.set(one.network_id, one.policy)
         self._ports: PortManager | None = None
+        self._firewall = FirewallManager()
         if settings.has_taps:
             self._ports = PortManager(
                 pump,
@@ -100,6 +103,7 @@ class Services:
                 settings.interface_names,
                 wishes=store.load_device_names(),
                 keeps=settings.on_stop is OnStop.KEEP,
+                guard=self._firewall.guard,
             )
         self._controller = self._open_controller(identity) if settings.has_controller else None
         self._api = LocalApi(
@@ -117,6 +121,7 @@ class Services:
 
         HostError where a port is taken.
         """
+        await self._firewall.use(self._settings.firewall)  # before there is any device
         await self._api.start(self._settings.port)
         await self._serve_health(self._settings.http)
         if self._reloads is not None or self._settings.on_stop is OnStop.KEEP:
@@ -136,7 +141,8 @@ class Services:
         former, self._settings = self._settings, settings
         self._observer.settings = settings
         await self._with_ports(lambda ports: ports.keep(settings.on_stop is OnStop.KEEP))
-        # Routes and the firewall: `use` of their managers, a line each.
+        await self._with_firewall(self._firewall.use(settings.firewall))
+        # Routes: `use` of their manager, a line.
         if former.http != settings.http:
             await self._move_health(former.http, settings.http)
 
@@ -149,9 +155,10 @@ class Services:
         if self._health is not None:
             await self._health.stop()
         await self._api.stop()
-        # Routes and the firewall: `close` of their managers, a line each, before the devices go.
+        # Routes: `close` of their manager, a line, before the devices go.
         if self._ports is not None:
             await self._ports.close()
+        await self._firewall.close(self._settings.on_stop is OnStop.KEEP)
         self._handover.ended(is_kept=self._settings.on_stop is OnStop.KEEP)
 
     def close(self) -> None:
@@ -231,6 +238,7 @@ class Services:
         conditions: list[Condition] = []
         if self._reloads is not None:
             conditions += self._reloads.conditions()
+        conditions += self._firewall.conditions()
         adopted = self._ports.adopted_mono if self._ports is not None else None
         return News(
             tuple(conditions),
@@ -245,15 +253,18 @@ class Services:
         match event:
             case NetworkJoined():
                 await self._with_ports(lambda ports: ports.joined(event.network_id, event.mac))
+                await self._tell_overlays()
             case NetworkConfigured():
                 await self._with_ports(
                     lambda ports: ports.configured(event.network_id, event.config)
                 )
+                await self._tell_overlays()
                 if self._metrics is not None:
                     self._metrics.configured(event.network_id, read_clock().mono)
             case NetworkLeft():
                 self._policies.forget(event.network_id)
                 await self._with_ports(lambda ports: ports.left(event.network_id))
+                await self._tell_overlays()
             case NetworkStatusChanged():
                 logger.info(
                     "network=%s status=%s reason=%s",
@@ -295,12 +306,30 @@ class Services:
     async def scan_groups(self) -> None:
         """Look at what our devices listen to."""
         await self._with_ports(lambda ports: ports.scan_groups())
+        await self._tell_overlays()
 
     async def follow_groups(self) -> None:
         """Look at the groups once a minute: for what no event told."""
         while True:
             await asyncio.sleep(GROUP_SCAN_INTERVAL)
             await self.scan_groups()
+
+    async def follow_host(self) -> None:
+        """Look twice a minute whether the machine still is as it was made."""
+        while True:
+            await asyncio.sleep(HOST_CHECK_INTERVAL)
+            await self._with_firewall(self._firewall.check())
+
+    async def _tell_overlays(self) -> None:
+        """Have what is made for devices follow those that there are."""
+        await self._with_ports(lambda ports: ports.tell(self._address, self._firewall.follow))
+
+    async def _with_firewall(self, work: Awaitable[None]) -> None:
+        """Do something with the firewall; devices that waited for it are made."""
+        was_open = self._firewall.is_open
+        await work
+        if self._firewall.is_open and not was_open:
+            await self._with_ports(PortManager.retry)
 
     async def follow_held(self) -> None:
         """Take over devices that the process before us still holds."""

@@ -5,7 +5,15 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 import pytest
 
-from ztlink.host.desired import Desired, HostRoute, Policy, desire, may_manage, prefixes
+from ztlink.host.desired import (
+    Desired,
+    HostRoute,
+    Policy,
+    desire,
+    led_through,
+    may_manage,
+    prefixes,
+)
 from ztlink.ids import Address, Mac, NetworkId
 from ztlink.wire.netconf import NetworkConfig, Route
 
@@ -225,3 +233,16 @@ def test_without_managed_addresses_there_is_nothing_but_the_device() -> None:
 def test_the_ranges_of_a_network_are_those_of_its_addresses() -> None:
     found = prefixes(config(["10.1.2.3/24", "fd12::1/64"]))
     assert found == (ip_network("10.1.2.0/24"), ip_network("fd12::/64"))
+
+
+# -- what leads through us -------------------------------------------------------------------
+
+
+def test_a_managed_route_by_our_address_leads_through_us() -> None:
+    found = led_through(config(["10.1.2.3/24"], [("10.42.0.0/16", "10.1.2.3")]))
+    assert found == (ip_network("10.42.0.0/16"),)
+
+
+def test_a_managed_route_by_another_does_not() -> None:
+    routes: list[Text] = ["10.1.2.0/24", ("10.42.0.0/16", "10.1.2.4")]
+    assert led_through(config(["10.1.2.3/24"], routes)) == ()

@@ -17,11 +17,13 @@ from ztlink.config.http import HttpEntry, MetricsEntry
 from ztlink.config.log import Level, LogEntry
 from ztlink.config.networks import NetworkEntry
 from ztlink.errors import ConfigError
+from ztlink.host.firewall.wanted import FirewallSettings
 from ztlink.ids import format_network_id
 from ztlink.settings import (
     DEFAULT_HOME,
     DEFAULT_PORT,
     DeclaredNetwork,
+    HttpSettings,
     Membership,
     OnStop,
     Settings,
@@ -159,7 +161,7 @@ def _settings(
         log=said.log.settings(said.log_level),
         engine=said.engine,
         on_stop=OnStop(said.on_stop),
-        firewall=said.firewall and said.firewall.settings(http_port=http and http.port),
+        firewall=_firewall(said.firewall, http),
         node_name=said.node_name or environment.get(NODE_NAME) or os.uname().nodename,
     )
     if said.controller is None:
@@ -173,6 +175,12 @@ def _settings(
         ),
         auto_authorize=said.controller.auto_authorize,
     )
+
+
+def _firewall(said: FirewallEntry | None, http: HttpSettings | None) -> FirewallSettings | None:
+    if said is None:
+        return None
+    return said.settings(http_port=http.port if http is not None else None)
 
 
 def _once(memberships: list[Membership], overlaid: Overlaid, file: Path) -> tuple[Membership, ...]:

@@ -107,6 +107,12 @@ def _common_bits(one: IpAddress, other: IpAddress) -> int:
     return one.max_prefixlen - (int(one) ^ int(other)).bit_length()
 
 
+def led_through(config: "NetworkConfig") -> tuple[IpNetwork, ...]:
+    """Return the networks whose managed routes lead through this member."""
+    own = {address.ip for address in config.addresses}
+    return tuple(route.target.network for route in config.routes if route.via in own)
+
+
 def prefixes(config: "NetworkConfig") -> tuple[IpNetwork, ...]:
     """Return the ranges inside which VL1 must never look for paths."""
     return tuple(ip_network(address.network) for address in config.addresses)

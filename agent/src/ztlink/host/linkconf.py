@@ -50,14 +50,21 @@ def ensure_ipv4_conf(device: str, values: Mapping[Ipv4Conf, int]) -> None:
     changes = {k: value for k, value in values.items() if read_ipv4_conf(device, k) != value}
     if not changes:
         return
-    try:
-        index = socket.if_nametoindex(device)
-    except OSError as error:  # which has no number
-        raise HostError(errno.ENODEV, f"there is no device {device}") from error
+    index = index_of(device)
+    if not index:
+        raise HostError(errno.ENODEV, f"there is no device {device}")
     try:
         _request(_message(index, changes))
     except OSError as error:
         raise HostError(error.errno, f"cannot set up IPv4 of {device}: {error.strerror}") from error
+
+
+def index_of(name: str) -> int:
+    """Return a device's number, in the network namespace that we are in; 0 where there is none."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
 
 
 def read_ipv4_conf(device: str, kind: Ipv4Conf) -> int | None:

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,9 +16,11 @@ from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.addresses import local_addresses
 from ztlink.host.adoption import HeldError, adopt, find_kept, mark_of, orphans
-from ztlink.host.desired import Desired, desire
+from ztlink.host.desired import Desired, desire, led_through
 from ztlink.host.device import DeviceState
 from ztlink.host.groups import groups_of
+from ztlink.host.linkconf import index_of
+from ztlink.host.overlay import Overlay
 from ztlink.host.plan import plan
 from ztlink.host.policies import Policies
 from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, format_network_id
@@ -32,6 +33,10 @@ logger = logging.getLogger(__name__)
 
 HELD_INTERVAL: Final = 0.05
 """Seconds between tries to take over a device that the process before us still holds."""
+
+Guard = Callable[[NetworkId, str], Awaitable[None]]
+"""Takes a network and the name of its device; HostError where it may not be opened."""
+Listener = Callable[[Mapping[NetworkId, Overlay]], Awaitable[None]]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,16 +66,19 @@ class PortManager:
         *,
         wishes: Mapping[NetworkId, str] | None = None,
         keeps: bool = False,
+        guard: Guard | None = None,
     ) -> None:
         """Make it; a device has its network's name, else its wish if that is free.
 
         Where it `keeps` devices, they outlive the process, and the next takes them over.
+        A device carries nothing before `guard` has returned; where that raises, it is not opened.
         """
         self._pump = pump
         self._policies = policies
         self._names = dict(names)
         self._wishes = dict(wishes or {})
         self._keeps = keeps
+        self._guard = guard
         self._is_online = False
         self._configs: dict[NetworkId, NetworkConfig] = {}
         self.ports: dict[NetworkId, Port] = {}
@@ -166,6 +174,32 @@ class PortManager:
                     elif await self._make(network_id, mac) and network_id in self._configs:
                         await self._configure(network_id, self._desired(network_id))
 
+    async def retry(self) -> None:
+        """Make the devices that could not be made."""
+        async with self._lock:
+            for network_id in self._macs.keys() - self.ports.keys() - self._holders.keys():
+                is_made = await self._make(network_id, self._macs[network_id])
+                if is_made and network_id in self._configs:
+                    await self._configure(network_id, self._desired(network_id))
+
+    async def tell(self, node: Address, listener: Listener) -> None:
+        """Tell somebody what there is of each network; meanwhile nothing of it changes."""
+        async with self._lock:
+            await listener({one: self._overlay(node, one) for one in self.ports})
+
+    def _overlay(self, node: Address, network_id: NetworkId) -> Overlay:
+        port, config = self.ports[network_id], self._configs.get(network_id)
+        return Overlay(
+            network_id,
+            node,
+            port.tap.name,
+            index_of(port.tap.name),
+            port.applied.mtu,
+            port.applied.addresses,
+            port.applied.routes,
+            behind=led_through(config) if config is not None else (),
+        )
+
     async def scan_groups(self) -> None:
         """Look at what every device listens to; what others took away is made again."""
         async with self._lock:
@@ -213,6 +247,7 @@ class PortManager:
     async def _make(self, network_id: NetworkId, mac: Mac) -> bool:
         try:
             port = await self._run(self._open, network_id, mac)
+            await self._secure(network_id, port.tap)
         except HeldError as error:
             if network_id not in self._holders:
                 logger.info("network=%s %s: waiting", format_network_id(network_id), error.strerror)
@@ -236,6 +271,16 @@ class PortManager:
             port.is_adopted,
         )
         return True
+
+    async def _secure(self, network_id: NetworkId, tap: Tap) -> None:
+        """Have a device guarded before it carries anything; one that cannot be is closed."""
+        if self._guard is None:
+            return
+        try:
+            await self._guard(network_id, tap.name)
+        except HostError:
+            tap.close()
+            raise
 
     async def _make_again(self, network_id: NetworkId, wanted: Desired) -> None:
         await self._remove(network_id)
@@ -338,11 +383,7 @@ class PortManager:
 
 
 def _exists(name: str) -> bool:
-    """Tell whether a device has this name, in the network namespace that we are in."""
-    try:
-        return socket.if_nametoindex(name) > 0
-    except OSError:
-        return False
+    return index_of(name) > 0
 
 
 def _join(wanted: Desired, applied: Desired) -> Desired:

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ from ztlink.host.firewall.conflicts import (
 from ztlink.host.firewall.render import COUNTERS, render
 from ztlink.host.firewall.rows import FirewallRow, Tally, rows_of
 from ztlink.host.firewall.wanted import TABLE, FirewallSettings, Forwarding, Guarded
-from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf
+from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf, index_of
 from ztlink.host.nft import Nft, NftError
 from ztlink.host.overlay import Overlay
 from ztlink.ids import NetworkId
@@ -112,6 +111,11 @@ class FirewallManager:
                 return
             await self._settle(has_new_devices=True)
             await self._look_around()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether devices may carry something: the rules are in force, or none are wanted."""
+        return not self._is_on() or (self._loaded is not None and self._error is None)
 
     def conditions(self) -> tuple[Condition, ...]:
         """Return how the firewall is, and what others may undo; empty where none is wanted."""
@@ -244,7 +248,7 @@ def look_around(
             foreign, lambda one: nft.rules(one["family"], one["table"], one["name"]), devices
         ),
         *of_legacy(_LEGACY),
-        *of_cilium(_has_device),
+        *of_cilium(lambda name: index_of(name) > 0),
         *of_kernel(settings, _SYSCTLS, has_ipv6=has_ipv6),
     )
 
@@ -282,10 +286,3 @@ def _set_up_links(settings: FirewallSettings, devices: tuple[Guarded, ...]) -> N
         except HostError as error:
             if error.errno != errno.ENODEV:  # it is not there yet, or no more
                 raise
-
-
-def _has_device(name: str) -> bool:
-    try:
-        return socket.if_nametoindex(name) > 0
-    except OSError:
-        return False

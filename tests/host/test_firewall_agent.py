@@ -34,6 +34,11 @@ def pair(new_lab: NewLab) -> Iterator[tuple[Agent, Agent]]:
             agent.start()
         for agent in (one, other):
             agent.wait_ready()
+        wait_until(
+            lambda: pings(one.host.namespace, other.address()),
+            timeout=TIMEOUT,
+            what="a way from the one to the other",
+        )
         yield one, other
 
 

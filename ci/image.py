@@ -32,8 +32,14 @@ MACHINES: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 GLIBC: Final = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 """Wheels that Debian 12 can run."""
 SUITE: Final = "bookworm"
-PACKAGES: Final = ("python3-minimal", "libpython3-stdlib", "ca-certificates", "libstdc++6")
-"""numpy is written in C++, and its wheel does not bring the library."""
+PACKAGES: Final = (
+    "python3-minimal",
+    "libpython3-stdlib",
+    "ca-certificates",
+    "libstdc++6",
+    "nftables",
+)
+"""numpy is written in C++, and its wheel does not bring the library; the firewall runs `nft`."""
 MAX_IMAGES: Final = 60
 """In buildah's store, layers that are kept for the next build included."""
 UNREAD: Final = ("doc", "info", "locale", "man", "lintian", "bug")

@@ -26,6 +26,8 @@ SCRIPT = """
 from ztlink.host.linkconf import Ipv4Conf, ensure_ipv4_conf
 ensure_ipv4_conf("zttest0", {Ipv4Conf.FORWARDING: 1, Ipv4Conf.RP_FILTER: 2})
 """
+SOURCE = Path(sys.modules[ensure_ipv4_conf.__module__].__file__ or "").parents[2]
+ENVIRONMENT = {"PYTHONPATH": str(SOURCE), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
 def conf() -> dict[Ipv4Conf, int | None]:
@@ -40,16 +42,22 @@ def test_settings_of_a_device_are_changed() -> None:
 
 def test_settings_of_a_device_are_changed_while_proc_is_read_only() -> None:
     wire("zttest0")
-    source = str(Path(sys.modules[ensure_ipv4_conf.__module__].__file__ or "").parents[2])
     done = subprocess.run(
         ("unshare", "--mount", "sh", "-c", READ_ONLY, sys.executable, SCRIPT),
         capture_output=True,
         text=True,
         check=False,
-        env={"PYTHONPATH": source, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env=ENVIRONMENT,
     )
     assert done.returncode == 0, done.stderr
     assert conf() == WANTED
+
+
+def test_a_process_without_rights_says_what_it_cannot_do() -> None:
+    wire("zttest0")
+    without = ("setpriv", "--bounding-set=-net_admin", sys.executable, "-c", SCRIPT)
+    done = subprocess.run(without, capture_output=True, text=True, check=False, env=ENVIRONMENT)
+    assert "cannot set up IPv4 of zttest0: Operation not permitted" in done.stderr
 
 
 def test_other_devices_stay_as_they_are() -> None:

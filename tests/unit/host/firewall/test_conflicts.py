@@ -32,6 +32,12 @@ def test_matches_of_other_packages_are_passed_over() -> None:
     assert not list(of_chains([CHAIN | {"policy": "accept"}], lambda chain: [rule], ["zt0"]))
 
 
+def test_a_set_that_is_named_elsewhere_is_passed_over() -> None:
+    match = {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": {"set": "a*"}}
+    rule = {"expr": [{"match": match}, {"drop": None}]}
+    assert not list(of_chains([CHAIN | {"policy": "accept"}], lambda chain: [rule], ["zt0"]))
+
+
 def test_no_cilium_is_no_conflict(tmp_path: Path) -> None:
     assert not list(of_cilium(lambda name: False, tmp_path))
 

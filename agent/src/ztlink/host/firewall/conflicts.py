@@ -130,19 +130,20 @@ def _told(subject: str, cause: str, remedy: str) -> Condition:
 def _names(rule: Json, devices: Collection[str]) -> bool:
     """Tell whether a rule matches one of the devices by name or, as `iif`, by index."""
     for statement in rule.get("expr", ()):
-        match = statement.get("match")
-        if match is None or not isinstance(match.get("left"), dict):
+        match = statement.get("match") or {}
+        left = match.get("left")
+        if not isinstance(left, dict) or match.get("op") != "==":
             continue
-        if match["left"].get("meta", {}).get("key") not in _DEVICE_KEYS:
-            continue
-        if match.get("op") == "==" and any(_covers(match["right"], name) for name in devices):
+        is_device = left.get("meta", {}).get("key") in _DEVICE_KEYS
+        if is_device and any(_covers(match.get("right"), name) for name in devices):
             return True
     return False
 
 
 def _covers(right: object, device: str) -> bool:
     if isinstance(right, dict):
-        return any(_covers(element, device) for element in right.get("set", ()))
+        elements = right.get("set")
+        return isinstance(elements, list) and any(_covers(one, device) for one in elements)
     if not isinstance(right, str):
         return False
     return device.startswith(right[:-1]) if right.endswith("*") else device == right

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -58,6 +58,8 @@ class FirewallManager:
         self._listing: str | None = None
         """What the kernel told of it right after it was loaded."""
         self._error: HostError | None = None
+        self._link_error: HostError | None = None
+        """Why a device does not forward as it should."""
         self._conflicts: tuple[Condition, ...] = ()
         self._looked = float("-inf")
         self._seen: Counter[str] = Counter()
@@ -129,7 +131,18 @@ class FirewallManager:
             main = Condition(KIND, Status.WAITING, "", "the rules are not loaded yet")
         else:
             main = Condition(KIND, Status.OK)
-        return (main, *self._conflicts)
+        return (main, *self._of_links(), *self._conflicts)
+
+    def _of_links(self) -> Iterator[Condition]:
+        if self._link_error is not None:
+            yield Condition(
+                KIND,
+                Status.FAULT,
+                "devices",
+                str(self._link_error.strerror),
+                "give the process CAP_NET_ADMIN",
+                is_required=False,
+            )
 
     def rows(self) -> tuple[FirewallRow, ...]:
         """Return what is allowed and what was dropped, for people."""
@@ -160,12 +173,22 @@ class FirewallManager:
             if text != self._loaded:
                 await self._load(self._settings.table, text)
                 has_new_devices = True
-            if has_new_devices:
-                await self._run(_set_up_links, self._settings, self._devices)
         except HostError as error:
             self._failed(error)
+            return
+        self._error = None
+        if has_new_devices:
+            await self._set_up_links(self._settings)
+
+    async def _set_up_links(self, settings: FirewallSettings) -> None:
+        try:
+            await self._run(_set_up_links, settings, self._devices)
+        except HostError as error:
+            if self._link_error is None:
+                logger.warning("devices are not set up error=%s", error.strerror)
+            self._link_error = error
         else:
-            self._error = None
+            self._link_error = None
 
     async def _load(self, table: str, text: str) -> None:
         loop = asyncio.get_running_loop()

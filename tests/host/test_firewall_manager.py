@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.host.firewalled import (
+    CLUSTER,
     DEVICE,
     NODE,
     OVERLAY,
@@ -23,7 +24,7 @@ from tests.host.machine import ip
 from ztlink.conditions import Status
 from ztlink.errors import HostError
 from ztlink.host.firewall.manager import FirewallManager, remove_all
-from ztlink.host.firewall.wanted import FirewallSettings, Forwarding
+from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Masquerade
 from ztlink.host.linkconf import LOOSE, Ipv4Conf, read_ipv4_conf
 from ztlink.host.nft import Nft
 
@@ -280,6 +281,32 @@ async def test_a_device_is_guarded_before_it_is_told_of(around: Surroundings) ->
     await manager.guard(OVERLAY.network_id, DEVICE)
     with listening(None, 80):
         assert not reaches(around.peer, NODE, 80)
+
+
+async def test_a_device_made_since_somebody_looked_stays_guarded(around: Surroundings) -> None:
+    manager = await load(DENY, replace(OVERLAY, device="zttest5"))
+    await manager.guard(OVERLAY.network_id, DEVICE)
+    await manager.follow({OVERLAY.network_id: replace(OVERLAY, device="zttest5")})
+    await manager.follow({})
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
+
+
+async def test_a_device_that_was_told_of_goes_with_its_network(around: Surroundings) -> None:
+    manager = FirewallManager()
+    await manager.use(DENY)
+    await manager.guard(OVERLAY.network_id, DEVICE)
+    await manager.follow({OVERLAY.network_id: OVERLAY})
+    await manager.follow({})
+    assert DEVICE not in ruleset()
+
+
+async def test_a_device_that_is_guarded_anew_keeps_what_is_behind_it(own_network: None) -> None:
+    masquerade = FirewallSettings(masquerade=Masquerade.OUTSIDE_DECLARED)
+    manager = await load(masquerade, replace(OVERLAY, behind=CLUSTER))
+    before = ruleset()
+    await manager.guard(OVERLAY.network_id, DEVICE)
+    assert ruleset() == before
 
 
 async def test_a_device_that_cannot_be_guarded_is_refused(own_network: None) -> None:

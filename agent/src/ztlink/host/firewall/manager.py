@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -51,6 +51,8 @@ class FirewallManager:
         self._lock = asyncio.Lock()
         self._settings: FirewallSettings | None = None
         self._devices: tuple[Guarded, ...] = ()
+        self._pledged: dict[NetworkId, Guarded] = {}
+        """Devices that were guarded when they were made, and that nobody has told of since."""
         self._has_ipv6 = False
         """Whether the overlay has IPv6 addresses that are not of a link alone."""
         self._loaded: str | None = None
@@ -82,7 +84,7 @@ class FirewallManager:
     async def follow(self, networks: Mapping[NetworkId, Overlay]) -> None:
         """Guard the devices that there are now."""
         async with self._lock:
-            devices = tuple(_guarded(one) for one in networks.values())
+            devices = self._with_pledged([_guarded(one) for one in networks.values()])
             has_new = not {d.name for d in devices} <= {d.name for d in self._devices}
             self._devices = devices
             self._has_ipv6 = any(a.version == 6 for one in networks.values() for a in one.addresses)
@@ -93,8 +95,10 @@ class FirewallManager:
         async with self._lock:
             if not self._is_on():
                 return
-            others = (one for one in self._devices if one.network_id != network_id)
-            self._devices = (*others, Guarded(network_id, device))
+            others = {one.name: one for one in self._devices}
+            made = others.pop(device, Guarded(network_id, device))
+            self._pledged[network_id] = replace(made, network_id=network_id)
+            self._devices = self._with_pledged(others.values())
             await self._settle(has_new_devices=True)
             if self._error is not None:
                 raise self._error
@@ -157,6 +161,15 @@ class FirewallManager:
                 await self._remove(self._settings.table)
             self._settings = None
         self._thread.shutdown()
+
+    def _with_pledged(self, devices: Iterable[Guarded]) -> tuple[Guarded, ...]:
+        """Return devices with those that were made after somebody looked for devices."""
+        known = {device.name: device for device in devices}
+        for network_id, pledged in list(self._pledged.items()):
+            told = known.setdefault(pledged.name, pledged)
+            if told is not pledged:
+                del self._pledged[network_id]
+        return tuple(known.values())
 
     # -- the table ---------------------------------------------------------------------------
 

@@ -95,6 +95,23 @@ async def changes_of_a_look(machine: Machine) -> list[int]:
     return news
 
 
+# -- before the device is configured ---------------------------------------------------------
+
+
+async def test_a_device_lacks_what_its_network_was_told_just_now(joined: Machine) -> None:
+    state = await joined.ports.state(NETWORK, has_config=True)
+    assert state.fault == f"the device {NAME} lacks addresses or routes"
+
+
+async def test_a_device_whose_network_was_told_nothing_lacks_nothing(joined: Machine) -> None:
+    assert (await joined.ports.state(NETWORK)).fault is None
+
+
+async def test_a_configured_device_lacks_nothing(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    assert (await joined.ports.state(NETWORK, has_config=True)).fault is None
+
+
 # -- before the device carries anything ------------------------------------------------------
 
 

@@ -32,7 +32,7 @@ class CountingCore(FakeCore):
 class Ports:
     """Devices as a manager tells of them."""
 
-    async def state(self, network_id: NetworkId) -> DeviceState:
+    async def state(self, network_id: NetworkId, *, has_config: bool = False) -> DeviceState:
         return DeviceState("zt0", "the device zt0 is down")
 
 

@@ -173,7 +173,8 @@ class Observer:
         policy = self._policies.get(view.network_id)
         if self._ports is None:
             return Membership(view, policy)
-        return Membership(view, policy, await self._ports.state(view.network_id))
+        device = await self._ports.state(view.network_id, has_config=view.config is not None)
+        return Membership(view, policy, device)
 
 
 def _look(core: Core, now: Now) -> tuple[Observation, list[NetworkView]]:

@@ -50,6 +50,8 @@ class Port:
     applied: Desired
     is_sure: bool = True
     """Whether all of it was applied."""
+    is_configured: bool = False
+    """Whether a configuration was applied to it."""
     is_adopted: bool = False
     """A process before us made it."""
     groups: frozenset[MulticastGroup] = frozenset()
@@ -213,20 +215,21 @@ class PortManager:
                 else:
                     await self._scan(network_id, port)
 
-    async def state(self, network_id: NetworkId) -> DeviceState:
-        """Ask the kernel how a network's device is."""
+    async def state(self, network_id: NetworkId, *, has_config: bool = False) -> DeviceState:
+        """Ask the kernel how a network's device is; where the network `has_config`, so must it."""
         port = self.ports.get(network_id)
         if port is None:
             return DeviceState("", "there is no device")
         if port.tap.is_gone:
             return DeviceState(port.tap.name, f"the device {port.tap.name} was taken away")
-        return await self._run(self._state, port)
+        return await self._run(self._state, port, has_config)
 
-    def _state(self, port: Port) -> DeviceState:
+    def _state(self, port: Port, has_config: bool) -> DeviceState:
         name = port.tap.name
         try:
             is_up, counters = self._link().look(name)
-            lacks = not port.is_sure or self._link().lacks(name, port.applied)
+            awaits = has_config and not port.is_configured
+            lacks = awaits or not port.is_sure or self._link().lacks(name, port.applied)
         except HostError as error:
             return DeviceState(name, f"the device {name}: {error.strerror}")
         if not is_up:
@@ -330,7 +333,7 @@ class PortManager:
         todo = plan(wanted, port.applied, is_sure=port.is_sure)
         port.applied, port.is_sure = _join(wanted, port.applied), False
         self._link().apply(port.tap.name, todo)
-        port.applied, port.is_sure = wanted, True
+        port.applied, port.is_sure, port.is_configured = wanted, True, True
 
     def _lacks(self, port: Port) -> bool:
         try:

@@ -195,10 +195,22 @@ async def test_cleaning_up_leaves_what_was_before(others: str) -> None:
     assert ruleset() == others
 
 
+async def test_cleaning_up_names_what_was_there(others: str) -> None:
+    await load(WEB)
+    await load(replace(WEB, table="ztlink-two"))
+    nft("add table inet ztlinked")
+    assert set(remove_all()) == {"ztlink", "ztlink-two"}
+    assert "table inet ztlinked" in ruleset()
+
+
 async def test_cleaning_up_twice_is_no_error(others: str) -> None:
     remove_all()
-    remove_all()
+    assert remove_all() == ()
     assert ruleset() == others
+
+
+async def test_cleaning_up_needs_no_nft_where_there_is_none() -> None:
+    assert remove_all(nft=Nft("no-such-nft")) == ()
 
 
 async def test_cleaning_up_one_agent_leaves_the_other_s_table(own_network: None) -> None:
@@ -320,6 +332,16 @@ async def test_a_firewall_that_is_off_refuses_no_device(own_network: None) -> No
     manager = FirewallManager(Nft("no-such-nft"))
     await manager.guard(OVERLAY.network_id, DEVICE)
     assert manager.conditions() == ()
+
+
+async def test_a_device_made_while_the_firewall_was_off_is_guarded_when_it_is_on(
+    around: Surroundings,
+) -> None:
+    manager = FirewallManager()
+    await manager.guard(OVERLAY.network_id, DEVICE)
+    await manager.use(DENY)
+    with listening(None, 80):
+        assert not reaches(around.peer, NODE, 80)
 
 
 # -- conditions ----------------------------------------------------------------------------------

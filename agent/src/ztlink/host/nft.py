@@ -59,6 +59,11 @@ class Nft:
         """Take a table away; one that is not there is no error, and no other is touched."""
         self.load(removal(table))
 
+    def tables(self) -> list[str]:
+        """Return the names of all tables that are of our family."""
+        tables = (one["table"] for one in self._ask("list", "tables") if "table" in one)
+        return [one["name"] for one in tables if one["family"] == FAMILY]
+
     def listing(self, table: str) -> str | None:
         """Return a table as it is, without what its counters say; None where there is none."""
         try:

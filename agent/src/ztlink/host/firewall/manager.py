@@ -93,14 +93,12 @@ class FirewallManager:
     async def guard(self, network_id: NetworkId, device: str) -> None:
         """Guard one more device before it carries anything; HostError where that cannot be."""
         async with self._lock:
-            if not self._is_on():
-                return
             others = {one.name: one for one in self._devices}
             made = others.pop(device, Guarded(network_id, device))
             self._pledged[network_id] = replace(made, network_id=network_id)
             self._devices = self._with_pledged(others.values())
             await self._settle(has_new_devices=True)
-            if self._error is not None:
+            if self._is_on() and self._error is not None:
                 raise self._error
 
     async def check(self) -> None:
@@ -289,9 +287,25 @@ def look_around(
     )
 
 
-def remove_all(table: str = TABLE, nft: Nft | None = None) -> None:
-    """Take away what an agent left, be one running or not; NftError where that is refused."""
-    (nft or Nft()).remove(table)
+def remove_all(table: str | None = None, nft: Nft | None = None) -> tuple[str, ...]:
+    """Take away what agents left, be one running or not: a table, else all of ours; return which.
+
+    NftError where that is refused; where there is no `nft`, there is nothing to take away.
+    """
+    nft = nft or Nft()
+    try:
+        found = [one for one in nft.tables() if one == table or (table is None and _is_ours(one))]
+    except NftError as error:
+        if error.errno == errno.ENOENT:
+            return ()
+        raise
+    for one in found:
+        nft.remove(one)
+    return tuple(found)
+
+
+def _is_ours(table: str) -> bool:
+    return table == TABLE or table.startswith(f"{TABLE}-")
 
 
 def _guarded(overlay: Overlay) -> Guarded:

@@ -23,7 +23,8 @@ from tests.host.firewalled import (
 from tests.host.machine import ip
 from ztlink.conditions import Status
 from ztlink.errors import HostError
-from ztlink.host.firewall.manager import FirewallManager, remove_all
+from ztlink.host.firewall.cleanup import remove_all
+from ztlink.host.firewall.manager import FirewallManager
 from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Masquerade
 from ztlink.host.linkconf import LOOSE, Ipv4Conf, read_ipv4_conf
 from ztlink.host.nft import Nft

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from ztlink.conditions import Condition, Status
 from ztlink.host.firewall.wanted import FirewallSettings
-from ztlink.host.nft import FAMILY
+from ztlink.host.linkconf import index_of
+from ztlink.host.nft import FAMILY, Nft
 
 KIND: Final = "firewall"
 HOOKS: Final = frozenset({"prerouting", "input", "forward"})
@@ -18,9 +19,28 @@ _FAMILIES: Final = frozenset({"inet", "ip", "ip6"})
 _DEVICE_KEYS: Final = frozenset({"iifname", "oifname", "iif", "oif"})
 _REFUSALS: Final = frozenset({"drop", "reject", "jump", "goto", "queue"})
 _CILIUM_CONFIG: Final = "var/run/cilium/state/globals/node_config.h"
+_SYSCTLS: Final = Path("/proc/sys/net")
+_LEGACY: Final = tuple(
+    Path("/proc/thread-self/net") / f"{family}_tables_names" for family in ("ip", "ip6")
+)
 _LEGACY_ROUTING: Final = "set bpf.hostLegacyRouting=true in Cilium's Helm values"
 
 Json = Mapping[str, Any]
+
+
+def look_around(
+    nft: Nft, settings: FirewallSettings, devices: frozenset[str], *, has_ipv6: bool
+) -> tuple[Condition, ...]:
+    """Return what on this machine may undo the rules."""
+    foreign = [one for one in nft.base_chains() if is_foreign(one, settings.table)]
+    return (
+        *of_chains(
+            foreign, lambda one: nft.rules(one["family"], one["table"], one["name"]), devices
+        ),
+        *of_legacy(_LEGACY),
+        *of_cilium(lambda name: index_of(name) > 0),
+        *of_kernel(settings, _SYSCTLS, has_ipv6=has_ipv6),
+    )
 
 
 def is_foreign(chain: Json, table: str) -> bool:

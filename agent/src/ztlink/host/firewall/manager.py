@@ -8,23 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from ztlink.conditions import Condition, Status
 from ztlink.errors import HostError
-from ztlink.host.firewall.conflicts import (
-    KIND,
-    is_foreign,
-    of_chains,
-    of_cilium,
-    of_kernel,
-    of_legacy,
-)
+from ztlink.host.firewall.conflicts import KIND, look_around
 from ztlink.host.firewall.render import COUNTERS, render
 from ztlink.host.firewall.rows import FirewallRow, Tally, rows_of
-from ztlink.host.firewall.wanted import TABLE, FirewallSettings, Forwarding, Guarded
-from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf, index_of
+from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Guarded
+from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf
 from ztlink.host.nft import Nft, NftError
 from ztlink.host.overlay import Overlay
 from ztlink.ids import NetworkId
@@ -36,10 +28,6 @@ R = TypeVar("R")
 
 LOOK_AROUND_INTERVAL: Final = 300.0
 """Seconds between looks at what others do: they may have thousands of rules."""
-_SYSCTLS: Final = Path("/proc/sys/net")
-_LEGACY: Final = tuple(
-    Path("/proc/thread-self/net") / f"{family}_tables_names" for family in ("ip", "ip6")
-)
 
 
 class FirewallManager:
@@ -270,42 +258,6 @@ class FirewallManager:
         """Run something that waits for the kernel in its thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))
-
-
-def look_around(
-    nft: Nft, settings: FirewallSettings, devices: frozenset[str], *, has_ipv6: bool
-) -> tuple[Condition, ...]:
-    """Return what on this machine may undo the rules."""
-    foreign = [one for one in nft.base_chains() if is_foreign(one, settings.table)]
-    return (
-        *of_chains(
-            foreign, lambda one: nft.rules(one["family"], one["table"], one["name"]), devices
-        ),
-        *of_legacy(_LEGACY),
-        *of_cilium(lambda name: index_of(name) > 0),
-        *of_kernel(settings, _SYSCTLS, has_ipv6=has_ipv6),
-    )
-
-
-def remove_all(table: str | None = None, nft: Nft | None = None) -> tuple[str, ...]:
-    """Take away what agents left, be one running or not: a table, else all of ours; return which.
-
-    NftError where that is refused; where there is no `nft`, there is nothing to take away.
-    """
-    nft = nft or Nft()
-    try:
-        found = [one for one in nft.tables() if one == table or (table is None and _is_ours(one))]
-    except NftError as error:
-        if error.errno == errno.ENOENT:
-            return ()
-        raise
-    for one in found:
-        nft.remove(one)
-    return tuple(found)
-
-
-def _is_ours(table: str) -> bool:
-    return table == TABLE or table.startswith(f"{TABLE}-")
 
 
 def _guarded(overlay: Overlay) -> Guarded:

@@ -26,6 +26,10 @@ log:
   level: {{ .Values.logLevel }}
   format: {{ .Values.logFormat }}
 onStop: {{ .Values.agent.onStop }}
+{{- with .Values.agent.firewall }}
+firewall:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- /* What an agent reads once; all else it follows while it runs. */}}

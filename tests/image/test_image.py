@@ -54,6 +54,10 @@ def test_it_brings_the_kernels_of_the_fast_engine_and_no_compiler_for_them(image
     assert [*image.root.glob("usr/lib/*/libcrypto.so.3")]
 
 
+def test_it_brings_the_program_that_loads_the_firewall(image: Image) -> None:
+    assert (image.root / "usr/sbin/nft").is_file()
+
+
 def test_it_has_neither_pip_nor_a_compiler(image: Image) -> None:
     unwanted = {"pip", "pip3", "gcc", "cc", "apt-get"}
     places = ("opt/ztlink/bin", "usr/bin", "usr/local/bin")

@@ -5,7 +5,6 @@ kernel for nothing more. So this does without pyroute2, whose import takes a ten
 """
 
 import contextlib
-import errno
 import os
 import socket
 import struct
@@ -14,6 +13,7 @@ from typing import Final, NamedTuple
 
 from ztlink.drivers.sockets import LocalAddress
 from ztlink.errors import HostError
+from ztlink.host.rtnetlink import attributes, dump, open_socket
 from ztlink.ids import IpAddress
 
 IFF_UP: Final = 0x01
@@ -27,29 +27,16 @@ IFA_F_TENTATIVE: Final = 0x40
 
 _RTM_GETLINK: Final = 18
 _RTM_GETADDR: Final = 22
+_ANY_FAMILY: Final = bytes((socket.AF_UNSPEC,))
 _IFLA_IFNAME: Final = 3
 _IFA_ADDRESS: Final = 1
 _IFA_LOCAL: Final = 2
 _IFA_FLAGS: Final = 8
-_NLMSG_ERROR: Final = 2
-_NLMSG_DONE: Final = 3
-_NLM_F_REQUEST: Final = 0x1
-_NLM_F_DUMP_INTR: Final = 0x10
-_NLM_F_DUMP: Final = 0x300
-_HEADER: Final = struct.Struct("=IHHII")
-"""Of a message: length, type, flags, sequence number, port."""
 _LINK: Final = struct.Struct("=BxHiII")
 """Of a device: family, hardware, index, flags, changed flags."""
 _ADDRESS: Final = struct.Struct("=BBBBI")
 """Of an address: family, prefix length, flags, scope, index of the device."""
-_ATTRIBUTE: Final = struct.Struct("=HH")
-"""Length, type."""
-_STATUS: Final = struct.Struct("=i")
-"""Of the last message of an answer: 0, or an error, negative."""
 _FLAGS: Final = struct.Struct("=I")
-_MAX_MESSAGE: Final = 1 << 16
-_MAX_TRIES: Final = 8
-"""A list that changes while it is read is read again."""
 
 _RTMGRP_LINK: Final = 0x1
 _RTMGRP_IPV4_IFADDR: Final = 0x10
@@ -105,11 +92,9 @@ def _local_address(link: _Link, found: _Found) -> LocalAddress:
 def _look() -> tuple[dict[int, _Link], list[_Found]]:
     """Return all devices by their index, and the addresses that are on them."""
     try:
-        with socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-        ) as opened:
-            links = dict(_parse_link(body) for body in _dump(opened, _RTM_GETLINK))
-            found = [_parse_address(body) for body in _dump(opened, _RTM_GETADDR)]
+        with open_socket() as opened:
+            links = dict(_parse_link(body) for body in dump(opened, _RTM_GETLINK, _ANY_FAMILY))
+            found = [_parse_address(body) for body in dump(opened, _RTM_GETADDR, _ANY_FAMILY)]
     except OSError as error:
         raise HostError(
             error.errno, f"cannot read the machine's addresses: {error.strerror}"
@@ -117,66 +102,23 @@ def _look() -> tuple[dict[int, _Link], list[_Found]]:
     return links, [one for one in found if one is not None and one.link in links]
 
 
-def _dump(opened: socket.socket, kind: int) -> list[memoryview]:
-    """Return the bodies of all messages of one kind, of one moment."""
-    size, flags = _HEADER.size + 1, _NLM_F_REQUEST | _NLM_F_DUMP
-    for _ in range(_MAX_TRIES):
-        opened.send(_HEADER.pack(size, kind, flags, 0, 0) + bytes((socket.AF_UNSPEC,)))
-        bodies = _receive(opened)
-        if bodies is not None:
-            return bodies
-    raise OSError(errno.EAGAIN, "they change all the time")
-
-
-def _receive(opened: socket.socket) -> list[memoryview] | None:
-    """Return the bodies up to the last; None where what is listed has changed meanwhile."""
-    bodies: list[memoryview] = []
-    is_whole = True
-    while True:
-        block = memoryview(opened.recv(_MAX_MESSAGE))
-        while len(block) >= _HEADER.size:
-            size, kind, flags, _, _ = _HEADER.unpack_from(block)
-            body = block[_HEADER.size : size]
-            is_whole &= not flags & _NLM_F_DUMP_INTR
-            if kind in (_NLMSG_DONE, _NLMSG_ERROR):
-                (status,) = _STATUS.unpack_from(body)
-                if status < 0:
-                    raise OSError(-status, os.strerror(-status))
-                return bodies if is_whole else None
-            bodies.append(body)
-            block = block[_aligned(max(size, _HEADER.size)) :]
-
-
 def _parse_link(body: memoryview) -> tuple[int, _Link]:
     _, _, index, flags, _ = _LINK.unpack_from(body)
-    name = _attributes(body[_LINK.size :]).get(_IFLA_IFNAME, b"")
+    name = attributes(body[_LINK.size :]).get(_IFLA_IFNAME, b"")
     return index, _Link(os.fsdecode(bytes(name).rstrip(b"\0")), flags)
 
 
 def _parse_address(body: memoryview) -> _Found | None:
     """Return an address; None for one of a family that is neither IPv4 nor IPv6."""
     family, _, flags, _, index = _ADDRESS.unpack_from(body)
-    attributes = _attributes(body[_ADDRESS.size :])
+    found = attributes(body[_ADDRESS.size :])
     # At a point-to-point device, the other attribute is the address at the far end.
-    packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
+    packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
     if family not in (socket.AF_INET, socket.AF_INET6) or packed is None:
         return None
-    if _IFA_FLAGS in attributes:  # more of them than the byte of the header holds
-        (flags,) = _FLAGS.unpack(attributes[_IFA_FLAGS])
+    if _IFA_FLAGS in found:  # more of them than the byte of the header holds
+        (flags,) = _FLAGS.unpack(found[_IFA_FLAGS])
     return _Found(index, ip_address(bytes(packed)), flags)
-
-
-def _attributes(block: memoryview) -> dict[int, memoryview]:
-    found = {}
-    while len(block) >= _ATTRIBUTE.size:
-        size, kind = _ATTRIBUTE.unpack_from(block)
-        found[kind] = block[_ATTRIBUTE.size : size]
-        block = block[_aligned(max(size, _ATTRIBUTE.size)) :]
-    return found
-
-
-def _aligned(size: int) -> int:
-    return -(-size // 4) * 4
 
 
 class AddressWatch:

@@ -18,11 +18,12 @@ from ztlink.host.addresses import IFF_UP
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.device import COUNTED
 from ztlink.host.plan import Plan
+from ztlink.host.routes.kernel import MANAGED_PROTOCOL
 from ztlink.ids import IpInterface, Mac
 
 logger = logging.getLogger(__name__)
 
-ROUTE_PROTOCOL: Final = 0x5A
+ROUTE_PROTOCOL: Final = MANAGED_PROTOCOL
 """`rtm_protocol` of routes that are ours."""
 GSO_MAX_SIZE: Final = 60_522
 """22 full frames: 44 datagrams, which leave in one train."""

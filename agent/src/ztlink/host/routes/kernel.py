@@ -6,8 +6,11 @@ from typing import Final
 from ztlink.host.desired import IpNetwork
 from ztlink.ids import IpAddress, Mac
 
+MANAGED_PROTOCOL: Final = 0x5A
+"""`rtm_protocol` of the routes that networks' controllers ask for."""
 DECLARED_PROTOCOL: Final = 0x5B
-"""`rtm_protocol` of what is made for declared routes; managed ones have the number before."""
+"""`rtm_protocol` of what is made for routes that the operator declares: two hands, and each finds
+its own work again after a crash."""
 MAIN_TABLE: Final = 254
 
 Key = tuple[IpNetwork, int, int]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-from ztlink.host.routes.kernel import Key, KernelRoute, Neighbour, Observed, Rule
+from ztlink.host.routes.kernel import KernelRoute, Key, Neighbour, Observed, Rule
 
 T = TypeVar("T")
 

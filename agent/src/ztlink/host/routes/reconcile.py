@@ -1,0 +1,135 @@
+"""One pass: what should be, what is, and the difference carried out; all in one thread."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ztlink.host.netlink_routes import RouteSocket
+from ztlink.host.overlay import Overlay
+from ztlink.host.routes.detect import ClusterRanges, cluster_ranges
+from ztlink.host.routes.kernel import (
+    DECLARED_PROTOCOL,
+    MAIN_TABLE,
+    MANAGED_PROTOCOL,
+    ForeignRoute,
+    KernelRoute,
+    Key,
+    Rule,
+)
+from ztlink.host.routes.plan import Desired, RoutePlan, plan_routes
+from ztlink.host.routes.preflight import check_routes
+from ztlink.host.routes.resolve import Resolved, RouteState, resolve
+from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
+from ztlink.ids import NetworkId
+
+_REMEDIES: Final = {
+    errno.EEXIST: "another program has a route to this target with this metric: set another metric",
+    errno.EINVAL: "check its source, which must be an address of this machine, and its MTU",
+    errno.EPERM: "the agent needs CAP_NET_ADMIN",
+    errno.ENETUNREACH: "set via to an address in a subnet of the network",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a pass has found and done."""
+
+    rows: tuple[Resolved, ...]
+    desired: Desired
+    cluster: ClusterRanges
+    plan: RoutePlan
+    failures: Mapping[object, int]
+    """By what the kernel refused: the numbers of its errors."""
+
+    @property
+    def refused_rule(self) -> str | None:
+        """A sentence about a rule that the kernel refused, and that no route's row can tell."""
+        for thing, number in self.failures.items():
+            if isinstance(thing, Rule):
+                return f"the kernel refuses the rule to table {thing.table}: {os.strerror(number)}"
+        return None
+
+
+class Reconciler:
+    """Compares and changes; for one thread, in the network namespace that it was made in."""
+
+    def __init__(self) -> None:
+        self._socket = RouteSocket()
+
+    @property
+    def port(self) -> int:
+        """The kernel's number for our changes."""
+        return self._socket.port
+
+    def close(self) -> None:
+        """Close its socket; what was made stays."""
+        self._socket.close()
+
+    def look(
+        self, settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]
+    ) -> ClusterRanges:
+        """Return what is known of the cluster's ranges."""
+        own = {overlay.index for overlay in overlays.values()}
+        foreign = [one for one in self._foreign() if one.index not in own]
+        return cluster_ranges(settings.cluster, foreign, dict(socket.if_nameindex()))
+
+    def reconcile(self, settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) -> Pass:
+        """Make it so."""
+        cluster = self.look(settings, overlays)
+        resolved = check_routes(resolve(settings, overlays), cluster.ranges, overlays)
+        observed = self._socket.observe()
+        desired = _desired(resolved, settings)
+        plan = plan_routes(desired, observed)
+        failures = self._socket.apply(plan) if plan.size else {}
+        there = frozenset(observed.routes)
+        rows = tuple(_outcome(one, there, failures) for one in resolved)
+        return Pass(rows, desired, cluster, plan, failures)
+
+    def _foreign(self) -> list[ForeignRoute]:
+        return self._socket.others((DECLARED_PROTOCOL, MANAGED_PROTOCOL))
+
+    def remove_all(self) -> int:
+        """Take away all that is declared, whoever made it; return how much that was."""
+        plan = plan_routes(Desired(), self._socket.observe())
+        self._socket.apply(plan)
+        return plan.size
+
+
+def _desired(resolved: Iterable[Resolved], settings: RoutingSettings) -> Desired:
+    wanted = [one for one in resolved if one.state is RouteState.INSTALLED]
+    routes = tuple(one.route for one in wanted if one.route is not None)
+    rules: dict[Rule, None] = {}
+    if settings.table is not None:
+        for route in routes:
+            if route.table == settings.table:
+                rules[Rule(route.target.version, route.table, settings.rule_priority)] = None
+    return Desired(
+        routes,
+        tuple(rules),
+        tuple(dict.fromkeys(one.neighbour for one in wanted if one.neighbour is not None)),
+        {_key(one.declared, settings) for one in resolved if one.state is RouteState.WAITING},
+    )
+
+
+def _key(declared: DeclaredRoute, settings: RoutingSettings) -> Key:
+    return declared.target, declared.table or settings.table or MAIN_TABLE, declared.metric
+
+
+def _outcome(
+    one: Resolved, there: frozenset[KernelRoute], failures: Mapping[object, int]
+) -> Resolved:
+    if one.state is RouteState.WAITING:
+        is_there = one.route is not None and one.route in there
+        return replace(one, state=RouteState.INSTALLED) if is_there else one
+    number = failures.get(one.route) or failures.get(one.neighbour)
+    if one.state is not RouteState.INSTALLED or not number:
+        return one
+    return replace(
+        one,
+        state=RouteState.FAILED,
+        cause=f"the kernel refuses it: {os.strerror(number)}",
+        remedy=_REMEDIES.get(number, ""),
+    )

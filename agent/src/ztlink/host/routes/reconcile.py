@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,7 +26,7 @@ from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
 from ztlink.ids import NetworkId
 
 _REMEDIES: Final = {
-    errno.EEXIST: "another program has a route to this target with this metric: set another metric",
+    errno.EEXIST: "another program has a route to it with this metric: set another metric",
     errno.EINVAL: "check its source, which must be an address of this machine, and its MTU",
     errno.EPERM: "the agent needs CAP_NET_ADMIN",
     errno.ENETUNREACH: "set via to an address in a subnet of the network",
@@ -53,11 +53,23 @@ class Pass:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What should be, and what that rests on."""
+
+    settings: RoutingSettings
+    overlays: Mapping[NetworkId, Overlay]
+    cluster: ClusterRanges
+    resolved: Sequence[Resolved]
+    desired: Desired
+
+
 class Reconciler:
     """Compares and changes; for one thread, in the network namespace that it was made in."""
 
     def __init__(self) -> None:
         self._socket = RouteSocket()
+        self._decided: _Decided | None = None
 
     @property
     def port(self) -> int:
@@ -79,14 +91,31 @@ class Reconciler:
     def reconcile(self, settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) -> Pass:
         """Make it so."""
         cluster = self.look(settings, overlays)
-        resolved = check_routes(resolve(settings, overlays), cluster.ranges, overlays)
+        decided = self._decide(settings, overlays, cluster)
         observed = self._socket.observe()
-        desired = _desired(resolved, settings)
-        plan = plan_routes(desired, observed)
+        plan = plan_routes(decided.desired, observed)
         failures = self._socket.apply(plan) if plan.size else {}
         there = frozenset(observed.routes)
-        rows = tuple(_outcome(one, there, failures) for one in resolved)
-        return Pass(rows, desired, cluster, plan, failures)
+        rows = tuple(_outcome(one, there, failures) for one in decided.resolved)
+        return Pass(rows, decided.desired, cluster, plan, failures)
+
+    def _decide(
+        self,
+        settings: RoutingSettings,
+        overlays: Mapping[NetworkId, Overlay],
+        cluster: ClusterRanges,
+    ) -> "_Decided":
+        """Decide what should be; what was decided holds while nothing that it rests on changes."""
+        last = self._decided
+        if last is None or (last.settings, last.overlays, last.cluster) != (
+            settings,
+            overlays,
+            cluster,
+        ):
+            resolved = check_routes(resolve(settings, overlays), cluster.ranges, overlays)
+            desired = _desired(resolved, settings)
+            last = self._decided = _Decided(settings, overlays, cluster, resolved, desired)
+        return last
 
     def _foreign(self) -> list[ForeignRoute]:
         return self._socket.others((DECLARED_PROTOCOL, MANAGED_PROTOCOL))

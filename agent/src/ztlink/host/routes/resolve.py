@@ -10,7 +10,15 @@ from typing import Final
 from ztlink.host.overlay import Overlay
 from ztlink.host.routes.kernel import MAIN_TABLE, KernelRoute, Neighbour
 from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
-from ztlink.ids import Address, Mac, NetworkId, format_address, format_network_id, member_mac
+from ztlink.ids import (
+    Address,
+    IpAddress,
+    Mac,
+    NetworkId,
+    format_address,
+    format_network_id,
+    member_mac,
+)
 
 _LINK_LOCAL: Final = int(IPv6Address("fe80::"))
 
@@ -46,7 +54,26 @@ class Resolved:
 
 def resolve(settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) -> list[Resolved]:
     """Return what becomes of each declared route, before anything is compared with the machine."""
-    return [_resolve(declared, settings, overlays) for declared in settings.routes]
+    grounds = {network_id: _Ground(overlay) for network_id, overlay in overlays.items()}
+    return [_resolve(declared, settings, grounds) for declared in settings.routes]
+
+
+class _Ground:
+    """An overlay, with what is asked of it ten thousand times."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        self.overlay = overlay
+        self.own = frozenset(address.ip for address in overlay.addresses)
+        self.versions = frozenset(ip.version for ip in self.own)
+        self.on_link = [
+            *(address.network for address in overlay.addresses),
+            *(route.target for route in overlay.routes if route.gateway is None),
+        ]
+        self.subnets = ", ".join(str(one.network) for one in overlay.addresses) or "it has none"
+
+    def reaches(self, ip: IpAddress) -> bool:
+        """Tell whether the device itself leads to an address, without a gateway."""
+        return any(ip in network for network in self.on_link) or ip.is_link_local
 
 
 def members_asked(settings: RoutingSettings) -> frozenset[tuple[NetworkId | None, Address]]:
@@ -71,34 +98,33 @@ def link_local(mac: Mac) -> IPv6Address:
 
 
 def _resolve(
-    declared: DeclaredRoute, settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]
+    declared: DeclaredRoute, settings: RoutingSettings, grounds: Mapping[NetworkId, _Ground]
 ) -> Resolved:
     if not is_for(declared.nodes, settings.node_name):
         cause = f"is for nodes named {', '.join(declared.nodes)}: this is {settings.node_name}"
         return Resolved(declared, RouteState.SKIPPED, declared.network_id, cause=cause)
-    if declared.network_id is None and len(overlays) > 1:
+    if declared.network_id is None and len(grounds) > 1:
         return Resolved(
             declared,
             RouteState.FAILED,
             cause="names no network, and this node is in several",
-            remedy=f"set its network: one of {', '.join(map(format_network_id, sorted(overlays)))}",
+            remedy=f"set its network: one of {', '.join(map(format_network_id, sorted(grounds)))}",
         )
-    overlay = _overlay_of(declared, overlays)
-    if overlay is None:
+    ground = _ground_of(declared, grounds)
+    if ground is None:
         cause = "its network has no device yet"
         return Resolved(declared, RouteState.WAITING, declared.network_id, cause=cause)
-    return _through(declared, settings, overlay)
+    return _through(declared, settings, ground)
 
 
-def _overlay_of(declared: DeclaredRoute, overlays: Mapping[NetworkId, Overlay]) -> Overlay | None:
+def _ground_of(declared: DeclaredRoute, grounds: Mapping[NetworkId, _Ground]) -> _Ground | None:
     if declared.network_id is not None:
-        return overlays.get(declared.network_id)
-    return next(iter(overlays.values()), None)
+        return grounds.get(declared.network_id)
+    return next(iter(grounds.values()), None)
 
 
-def _through(declared: DeclaredRoute, settings: RoutingSettings, overlay: Overlay) -> Resolved:
-    neighbour = None
-    gateway = declared.via
+def _through(declared: DeclaredRoute, settings: RoutingSettings, ground: _Ground) -> Resolved:
+    overlay, gateway, neighbour = ground.overlay, declared.via, None
     if declared.member is not None:
         mac = member_mac(declared.member, overlay.network_id)
         # The hop is the member itself, by its MAC: no resolution of addresses that a rule of the
@@ -114,18 +140,18 @@ def _through(declared: DeclaredRoute, settings: RoutingSettings, overlay: Overla
         declared.source,
         declared.mtu or 0,
     )
-    state, cause, remedy = _judge(declared, overlay)
+    state, cause, remedy = _judge(declared, ground)
     return Resolved(
         declared, state, overlay.network_id, route, neighbour, cause=cause, remedy=remedy
     )
 
 
-def _judge(declared: DeclaredRoute, overlay: Overlay) -> tuple[RouteState, str, str]:
-    own = {address.ip for address in overlay.addresses}
-    if declared.member == overlay.own or declared.via in own:
+def _judge(declared: DeclaredRoute, ground: _Ground) -> tuple[RouteState, str, str]:
+    overlay, via = ground.overlay, declared.via
+    if declared.member == overlay.own or via in ground.own:
         return RouteState.SKIPPED, "leads through this member itself", ""
     version = declared.target.version
-    if declared.source is None and all(ip.version != version for ip in own):
+    if declared.source is None and version not in ground.versions:
         return RouteState.WAITING, f"{overlay.device} has no IPv{version} address yet", ""
     if declared.member is not None and declared.member not in overlay.members:
         name = format_address(declared.member)
@@ -134,25 +160,11 @@ def _judge(declared: DeclaredRoute, overlay: Overlay) -> tuple[RouteState, str, 
             f"no root knows a node {name} yet",
             f"start the node {name}, or correct the route's via",
         )
-    if declared.via is not None and not _is_in_reach(declared, overlay):
+    if via is not None and not ground.reaches(via):
         return (
             RouteState.WAITING,
-            f"{declared.via} is in no subnet of {overlay.device} ({_subnets(overlay)})",
+            f"{via} is in no subnet of {overlay.device} ({ground.subnets})",
             "set via to an address that a member has in the network, or to the member's own, "
             "10 hex digits",
         )
     return RouteState.INSTALLED, "", ""
-
-
-def _is_in_reach(declared: DeclaredRoute, overlay: Overlay) -> bool:
-    via = declared.via
-    assert via is not None
-    return (
-        via.is_link_local
-        or any(via in address.network for address in overlay.addresses)
-        or any(via in route.target for route in overlay.routes if route.gateway is None)
-    )
-
-
-def _subnets(overlay: Overlay) -> str:
-    return ", ".join(str(address.network) for address in overlay.addresses) or "it has none"

@@ -180,6 +180,8 @@ class Agent:
                 tasks.create_task(services.follow_groups(), name="groups"),
                 tasks.create_task(services.follow_held(), name="held"),
                 tasks.create_task(services.follow_host(), name="host"),
+                tasks.create_task(services.follow_overlays(), name="overlays"),
+                tasks.create_task(services.follow_routes(), name="routes"),
                 tasks.create_task(choose_engine(self._settings, pump), name="engine"),
                 tasks.create_task(failure_of(pump), name="pump"),
             ]

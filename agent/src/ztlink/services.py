@@ -6,7 +6,7 @@ and the roots need not wait for it.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, assert_never
@@ -29,9 +29,14 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import LOCAL_CONF, Store, local_settings_key
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError
+from ztlink.host.desired import Desired
 from ztlink.host.firewall.manager import FirewallManager
+from ztlink.host.members import MemberSearch
+from ztlink.host.overlay import Overlay
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
+from ztlink.host.routes.manager import RouteManager
+from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.local_conf import LocalConf
 from ztlink.node.events import (
@@ -61,6 +66,8 @@ logger = logging.getLogger(__name__)
 
 GROUP_SCAN_INTERVAL: Final = 60.0
 HOST_CHECK_INTERVAL: Final = 30.0
+OVERLAY_INTERVAL: Final = 2.0
+"""Seconds between two looks at what networks there are, where routes are seen to."""
 
 
 class Services:
@@ -96,6 +103,10 @@ class Services:
             self._policies.set(one.network_id, one.policy)
         self._ports: PortManager | None = None
         self._firewall = FirewallManager()
+        self._overlays: Mapping[NetworkId, Overlay] = {}
+        self._routes: RouteManager | None = None
+        self._has_routes = asyncio.Event()
+        self._members = MemberSearch(pump)
         if settings.has_taps:
             self._ports = PortManager(
                 pump,
@@ -104,6 +115,7 @@ class Services:
                 wishes=store.load_device_names(),
                 keeps=settings.on_stop is OnStop.KEEP,
                 guard=self._firewall.guard,
+                spare=self._spare,
             )
         self._controller = self._open_controller(identity) if settings.has_controller else None
         self._api = LocalApi(
@@ -122,6 +134,7 @@ class Services:
         HostError where a port is taken.
         """
         await self._firewall.use(self._settings.firewall)  # before there is any device
+        await self._use_routing(self._settings)
         await self._api.start(self._settings.port)
         await self._serve_health(self._settings.http)
         if self._reloads is not None or self._settings.on_stop is OnStop.KEEP:
@@ -142,7 +155,7 @@ class Services:
         self._observer.settings = settings
         await self._with_ports(lambda ports: ports.keep(settings.on_stop is OnStop.KEEP))
         await self._with_firewall(self._firewall.use(settings.firewall))
-        # Routes: `use` of their manager, a line.
+        await self._use_routing(settings)
         if former.http != settings.http:
             await self._move_health(former.http, settings.http)
 
@@ -155,7 +168,8 @@ class Services:
         if self._health is not None:
             await self._health.stop()
         await self._api.stop()
-        # Routes: `close` of their manager, a line, before the devices go.
+        if self._routes is not None:
+            await self._routes.close(keep=self._settings.on_stop is OnStop.KEEP)
         if self._ports is not None:
             await self._ports.close()
         await self._firewall.close(self._settings.on_stop is OnStop.KEEP)
@@ -239,6 +253,8 @@ class Services:
         if self._reloads is not None:
             conditions += self._reloads.conditions()
         conditions += self._firewall.conditions()
+        if self._routes is not None:
+            conditions += self._routes.conditions()
         adopted = self._ports.adopted_mono if self._ports is not None else None
         return News(
             tuple(conditions),
@@ -322,7 +338,50 @@ class Services:
 
     async def _tell_overlays(self) -> None:
         """Have what is made for devices follow those that there are."""
-        await self._with_ports(lambda ports: ports.tell(self._address, self._firewall.follow))
+        await self._with_ports(lambda ports: ports.tell(self._address, self._follow))
+        if self._routes is not None:
+            overlays = await self._members.look(self._overlays, self._routes.asks_for)
+            await self._routes.follow(overlays)
+
+    async def _follow(self, overlays: Mapping[NetworkId, Overlay]) -> None:
+        self._overlays = overlays
+        await self._firewall.follow(overlays)
+
+    # -- routes ------------------------------------------------------------------------------
+
+    async def _use_routing(self, settings: Settings) -> None:
+        """Have routes as they are declared; one that follows a file sees to it even if none is.
+
+        For what the process before it has kept, and what is declared no more.
+        """
+        wanted = settings.routing
+        if wanted is None and (self._routes is not None or self._reloads is not None):
+            wanted = RoutingSettings(node_name=settings.node_name)
+        if wanted is None or self._ports is None:
+            return
+        if self._routes is not None:
+            await self._routes.use(wanted)
+            await self._tell_overlays()
+            return
+        self._routes = RouteManager(wanted)
+        await self._routes.start()
+        self._has_routes.set()
+
+    def _spare(self, network_id: NetworkId, wanted: Desired) -> Desired:
+        return wanted if self._routes is None else self._routes.spare(network_id, wanted)
+
+    async def follow_routes(self) -> None:
+        """Keep declared routes as they should be."""
+        await self._has_routes.wait()
+        assert self._routes is not None
+        await self._routes.run()
+
+    async def follow_overlays(self) -> None:
+        """Look for what no event told: members that routes lead through, devices made again."""
+        await self._has_routes.wait()
+        while True:
+            await asyncio.sleep(OVERLAY_INTERVAL)
+            await self._tell_overlays()
 
     async def _with_firewall(self, work: Awaitable[None]) -> None:
         """Do something with the firewall; devices that waited for it are made."""

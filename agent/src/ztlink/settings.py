@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ztlink.host.desired import Policy
 from ztlink.host.firewall.wanted import FirewallSettings
+from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import Endpoint, IpAddress, NetworkId
 from ztlink.wire.verbs import PROTOCOL_VERSION
 
@@ -149,6 +150,8 @@ class Settings:
     on_stop: OnStop = OnStop.REMOVE
     node_name: str = ""
     """The machine's, as its cluster knows it."""
+    routing: RoutingSettings | None = None
+    """None where nothing is said of routes: then none but those of networks are seen to."""
     declared: tuple[DeclaredNetwork, ...] = ()
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demonstrations on one machine."""

@@ -26,7 +26,7 @@ def network(entry: str) -> str:
 
 MISTAKES: Final = (
     Mistake("misspelt key", "prot: 9993", "prot", "", "did you mean port?"),
-    Mistake("unknown key", "colour: red", "colour", "", "there are"),
+    Mistake("unknown key", "weather: 1", "weather", "", "there are"),
     Mistake("port in quotes", 'port: "9993"', "port", "'9993'", "should be a valid integer"),
     Mistake("port 0", "port: 0", "port", "0", "greater than or equal to 1"),
     Mistake("port too high", "port: 65536", "port", "65536", "less than or equal to 65535"),

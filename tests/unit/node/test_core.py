@@ -1,9 +1,11 @@
 """The face of a node: commands go in, and what they cause comes out."""
 
+from tests.sim.mesh import Mesh
+from tests.sim.node import SimNode
 from tests.unit.vl1.mesh import SOCKET, endpoint, identity, planet, seeded_bytes
 from tests.unit.vl2.rig import START, revocation_of
 from ztlink.clock import Now
-from ztlink.ids import NetworkId
+from ztlink.ids import Address, NetworkId
 from ztlink.node.core import Core, CoreSettings
 from ztlink.node.events import Event, NetworkJoined, NetworkStatus, NetworkStatusChanged
 from ztlink.stats import Drop
@@ -57,6 +59,32 @@ def test_joining_is_told_and_leaving_ends_it() -> None:
     assert [view.network_id for view in core.network_views(START)] == [NETWORK]
     core.leave(NETWORK, START)
     assert core.network_views(START) == []
+
+
+def is_found(seeker: SimNode, address: Address) -> bool:
+    """Seek a node, and give the roots time to answer."""
+    assert isinstance(seeker.core, Core)
+    seeker.core.seek(address, seeker.clock.now())
+    seeker.world.run(30.0)
+    return seeker.core.seek(address, seeker.clock.now())
+
+
+def test_a_node_that_is_not_known_is_looked_for_at_the_roots() -> None:
+    mesh = Mesh(5)
+    a, b = mesh.add("a"), mesh.add("b")
+    mesh.run(5.0)
+    assert is_found(a, b.address)
+
+
+def test_a_node_that_nobody_knows_is_not_found() -> None:
+    mesh = Mesh(5)
+    a = mesh.add("a")
+    mesh.run(5.0)
+    assert not is_found(a, Address(0x89E92CEEE5))
+
+
+def test_a_network_that_was_not_joined_has_no_members() -> None:
+    assert make_core().members(NETWORK) == {}
 
 
 def test_trouble_of_a_port_is_a_status() -> None:

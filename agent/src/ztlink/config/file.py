@@ -16,6 +16,7 @@ from ztlink.config.firewall import FirewallEntry
 from ztlink.config.http import HttpEntry, MetricsEntry
 from ztlink.config.log import Level, LogEntry
 from ztlink.config.networks import NetworkEntry
+from ztlink.config.routes import ClusterEntry, RouteEntry, RoutingEntry, routing_settings
 from ztlink.errors import ConfigError
 from ztlink.host.firewall.wanted import FirewallSettings
 from ztlink.ids import format_network_id
@@ -72,6 +73,9 @@ class NodeFile(Model):
     metrics: MetricsEntry = Field(default_factory=MetricsEntry)
     dns: DnsEntry = Field(default_factory=DnsEntry)
     firewall: FirewallEntry | None = None
+    routing: RoutingEntry | None = None
+    cluster: ClusterEntry | None = None
+    routes: list[RouteEntry] = Field(default_factory=list)
     controller: ControllerEntry | None = None
 
     @model_validator(mode="after")
@@ -138,6 +142,14 @@ def _settings(
         for index, entry in enumerate(said.networks)
     ]
     http = mistakes.of("", lambda: said.http.settings(environment))
+    node_name = said.node_name or environment.get(NODE_NAME) or os.uname().nodename
+    known = [one for one in memberships if one is not None]
+    routing = mistakes.of(
+        "",
+        lambda: routing_settings(
+            said.routing, said.cluster, said.routes, known, environment, node_name
+        ),
+    )
     declared = [
         mistakes.of(f"controller.networks[{index}].", entry.network_id)
         for index, entry in enumerate(said.controller.networks if said.controller else ())
@@ -162,7 +174,8 @@ def _settings(
         engine=said.engine,
         on_stop=OnStop(said.on_stop),
         firewall=_firewall(said.firewall, http),
-        node_name=said.node_name or environment.get(NODE_NAME) or os.uname().nodename,
+        node_name=node_name,
+        routing=routing,
     )
     if said.controller is None:
         return settings

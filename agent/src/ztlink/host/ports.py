@@ -69,11 +69,13 @@ class PortManager:
         wishes: Mapping[NetworkId, str] | None = None,
         keeps: bool = False,
         guard: Guard | None = None,
+        spare: Callable[[NetworkId, Desired], Desired] = lambda network_id, wanted: wanted,
     ) -> None:
         """Make it; a device has its network's name, else its wish if that is free.
 
         Where it `keeps` devices, they outlive the process, and the next takes them over.
         A device carries nothing before `guard` has returned; where that raises, it is not opened.
+        Of what a network wants of the machine `spare` may leave out what does harm.
         """
         self._pump = pump
         self._policies = policies
@@ -81,6 +83,7 @@ class PortManager:
         self._wishes = dict(wishes or {})
         self._keeps = keeps
         self._guard = guard
+        self._spare = spare
         self._is_online = False
         self._configs: dict[NetworkId, NetworkConfig] = {}
         self.ports: dict[NetworkId, Port] = {}
@@ -127,12 +130,13 @@ class PortManager:
                     await self._configure(network_id, wanted)
 
     def _desired(self, network_id: NetworkId) -> Desired:
-        return desire(
+        wanted = desire(
             self._configs[network_id],
             self._macs[network_id],
             self._policies.get(network_id),
             is_online=self._is_online,
         )
+        return self._spare(network_id, wanted)
 
     async def left(self, network_id: NetworkId) -> None:
         """Take the device away; its addresses and routes go with it."""

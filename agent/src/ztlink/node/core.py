@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ztlink.batch import Delivery, SuperFrame, Train, Transmit
 from ztlink.clock import Now
-from ztlink.ids import Address, Endpoint, MulticastGroup, NetworkId, PacketId, SocketId
+from ztlink.ids import Address, Endpoint, IpAddress, MulticastGroup, NetworkId, PacketId, SocketId
 from ztlink.lane.engine import Engine
 from ztlink.lane.portable import PortableEngine
 from ztlink.node.dispatch import Dispatch
@@ -193,6 +193,14 @@ class Core:
         """Tell that a network's port cannot be had, in a sentence; None when it can."""
         self._vl2.set_port_error(network_id, reason, now)
 
+    def seek(self, address: Address, now: Now) -> bool:
+        """Tell whether a node is known; where it is not, ask the roots for it."""
+        topology = self._vl1.topology
+        if topology.find(address, now) is not None:
+            return True
+        topology.when_known(address, now)
+        return False
+
     def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
         """Ask `seed` for a moon, by naming it in HELLO."""
         self._vl1.orbit(moon_id, seed, now)
@@ -248,6 +256,10 @@ class Core:
         """Describe the peers, by address."""
         peers = self._vl1.topology.peers
         return [peer_view(self._vl1, peers[address], now) for address in sorted(peers)]
+
+    def members(self, network_id: NetworkId) -> dict[Address, tuple[IpAddress, ...]]:
+        """Return who has shown a credential on a network, with the addresses certified by it."""
+        return self._vl2.members(network_id)
 
     def network_views(self, now: Now) -> list[NetworkView]:
         """Describe the memberships, by network id."""

@@ -16,7 +16,7 @@ GATEWAY: Final = ip_address("10.1.2.9")
 
 def overlay(**changed: Any) -> Overlay:  # noqa: ANN401 - fields of an overlay
     """Return a network with one address of each family and one other member."""
-    fields = {
+    fields: dict[str, Any] = {
         "network_id": NETWORK,
         "own": OWN,
         "device": "zttest0",

@@ -4,6 +4,7 @@ import json
 import logging
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,9 +43,9 @@ def route(target: str, index: int, protocol: int = KERNEL, *, link: bool = True)
     return ForeignRoute(ip_network(target), index, protocol, link)
 
 
-def look(*routes: ForeignRoute, **settings: object) -> ClusterRanges:
-    fields = {"cni_directory": Path("/nonexistent"), **settings}
-    return cluster_ranges(ClusterSettings(**fields), routes, NAMES)  # type: ignore[arg-type] - any
+def look(*routes: ForeignRoute, **settings: Any) -> ClusterRanges:  # noqa: ANN401 - fields
+    fields: dict[str, Any] = {"cni_directory": Path("/nonexistent"), **settings}
+    return cluster_ranges(ClusterSettings(**fields), routes, NAMES)
 
 
 def uses(found: ClusterRanges) -> list[tuple[str, Use]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
 
 import pytest
 
@@ -90,6 +91,19 @@ def test_of_several_networks_one_must_be_named() -> None:
     assert "8056c2e21c000001, 8056c2e21c000002" in found.remedy
 
 
+def test_of_two_with_one_target_table_and_metric_the_first_is_made() -> None:
+    twice = settings(declare(), declare(via=ip_address("10.1.2.10")))
+    first, second = resolve(twice, {NETWORK: overlay()})
+    assert (first.state, second.state) == (RouteState.INSTALLED, RouteState.FAILED)
+    assert "metric" in second.remedy
+
+
+def test_one_for_other_nodes_is_no_second() -> None:
+    twice = settings(declare(nodes=("control-*",)), declare())
+    found = resolve(twice, {NETWORK: overlay()})
+    assert [one.state for one in found] == [RouteState.SKIPPED, RouteState.INSTALLED]
+
+
 # -- who has it --------------------------------------------------------------------------------
 
 
@@ -118,7 +132,7 @@ def test_a_route_for_other_nodes_is_skipped() -> None:
 @pytest.mark.parametrize(
     "way", [{"member": OWN}, {"via": ip_address("10.1.2.3")}], ids=["member", "IP"]
 )
-def test_a_route_through_this_member_is_skipped(way: dict[str, object]) -> None:
+def test_a_route_through_this_member_is_skipped(way: dict[str, Any]) -> None:
     assert become(declare(**way)).state is RouteState.SKIPPED
 
 

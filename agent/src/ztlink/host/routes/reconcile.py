@@ -12,17 +12,15 @@ from ztlink.host.overlay import Overlay
 from ztlink.host.routes.detect import ClusterRanges, cluster_ranges
 from ztlink.host.routes.kernel import (
     DECLARED_PROTOCOL,
-    MAIN_TABLE,
     MANAGED_PROTOCOL,
     ForeignRoute,
     KernelRoute,
-    Key,
     Rule,
 )
 from ztlink.host.routes.plan import Desired, RoutePlan, plan_routes
 from ztlink.host.routes.preflight import check_routes
-from ztlink.host.routes.resolve import Resolved, RouteState, resolve
-from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
+from ztlink.host.routes.resolve import Resolved, RouteState, key_of, resolve
+from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import NetworkId
 
 _REMEDIES: Final = {
@@ -139,12 +137,8 @@ def _desired(resolved: Iterable[Resolved], settings: RoutingSettings) -> Desired
         routes,
         tuple(rules),
         tuple(dict.fromkeys(one.neighbour for one in wanted if one.neighbour is not None)),
-        {_key(one.declared, settings) for one in resolved if one.state is RouteState.WAITING},
+        {key_of(one.declared, settings) for one in resolved if one.state is RouteState.WAITING},
     )
-
-
-def _key(declared: DeclaredRoute, settings: RoutingSettings) -> Key:
-    return declared.target, declared.table or settings.table or MAIN_TABLE, declared.metric
 
 
 def _outcome(

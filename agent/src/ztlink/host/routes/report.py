@@ -6,9 +6,9 @@ from typing import Final
 
 from ztlink.conditions import Condition, Status
 from ztlink.host.desired import IpNetwork
-from ztlink.host.routes.kernel import MAIN_TABLE, Key
+from ztlink.host.routes.kernel import Key
 from ztlink.host.routes.ranges import Use
-from ztlink.host.routes.resolve import Resolved, RouteState
+from ztlink.host.routes.resolve import Resolved, RouteState, key_of
 from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import NetworkId, format_network_id
 
@@ -81,7 +81,7 @@ def rows_of(resolved: Iterable[Resolved], settings: RoutingSettings) -> tuple[Ro
             one.declared.target,
             one.declared.way,
             one.declared.metric,
-            one.declared.table or settings.table or MAIN_TABLE,
+            key_of(one.declared, settings)[1],
             one.state,
             one.cause,
             one.remedy,

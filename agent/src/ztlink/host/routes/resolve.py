@@ -8,7 +8,7 @@ from ipaddress import IPv6Address
 from typing import Final
 
 from ztlink.host.overlay import Overlay
-from ztlink.host.routes.kernel import MAIN_TABLE, KernelRoute, Neighbour
+from ztlink.host.routes.kernel import MAIN_TABLE, KernelRoute, Key, Neighbour
 from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
 from ztlink.ids import (
     Address,
@@ -55,7 +55,31 @@ class Resolved:
 def resolve(settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) -> list[Resolved]:
     """Return what becomes of each declared route, before anything is compared with the machine."""
     grounds = {network_id: _Ground(overlay) for network_id, overlay in overlays.items()}
-    return [_resolve(declared, settings, grounds) for declared in settings.routes]
+    resolved, taken = [], set[Key]()
+    for declared in settings.routes:
+        one = _resolve(declared, settings, grounds)
+        key = key_of(declared, settings)
+        if one.state is not RouteState.SKIPPED and key in taken:
+            one = _second(one)
+        elif one.state is not RouteState.SKIPPED:
+            taken.add(key)
+        resolved.append(one)
+    return resolved
+
+
+def key_of(declared: DeclaredRoute, settings: RoutingSettings) -> Key:
+    """Return what there can be one of in the kernel."""
+    return declared.target, declared.table or settings.table or MAIN_TABLE, declared.metric
+
+
+def _second(one: Resolved) -> Resolved:
+    return Resolved(
+        one.declared,
+        RouteState.FAILED,
+        one.network_id,
+        cause="another declared route has this target, metric and table",
+        remedy="set another metric, or tell their nodes apart",
+    )
 
 
 class _Ground:
@@ -113,7 +137,10 @@ def _resolve(
     ground = _ground_of(declared, grounds)
     if ground is None:
         cause = "its network has no device yet"
-        return Resolved(declared, RouteState.WAITING, declared.network_id, cause=cause)
+        remedy = "have the node join the network, and the network's controller authorise the node"
+        return Resolved(
+            declared, RouteState.WAITING, declared.network_id, cause=cause, remedy=remedy
+        )
     return _through(declared, settings, ground)
 
 
@@ -136,7 +163,7 @@ def _through(declared: DeclaredRoute, settings: RoutingSettings, ground: _Ground
         overlay.index,
         gateway,
         declared.metric,
-        declared.table or settings.table or MAIN_TABLE,
+        key_of(declared, settings)[1],
         declared.source,
         declared.mtu or 0,
     )

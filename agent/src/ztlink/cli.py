@@ -24,6 +24,7 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli_identity": ("identity",),
     "cli_world": ("world",),
     "cli_authorize": ("authorize",),
+    "cli_cleanup": ("cleanup",),
     "cli_cluster": ("bootstrap",),
     "cli_firewall": ("firewall",),
     "cli_mesh": ("mesh-status",),

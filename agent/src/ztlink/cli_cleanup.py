@@ -1,0 +1,31 @@
+"""`ztlink cleanup`: what agents have kept on this machine, taken away."""
+
+from typing import Final
+
+import click
+
+
+@click.command()
+def cleanup() -> None:
+    """Take away all that agents left on this machine: devices, addresses, routes and rules.
+
+    For a machine that is to be without: agents that are to keep things for the next process
+    (onStop: keep), or that were killed, leave them. The home directory stays.
+    """
+    from ztlink.host.cleanup import remove_all
+
+    removed = remove_all()
+    for device in removed.devices:
+        click.echo(f"removed the device {device}, with its addresses")
+    for count, what in (
+        (removed.routes, "routes"),
+        (removed.rules, "rules"),
+        (removed.next_hops, "next hops"),
+    ):
+        if count:
+            click.echo(f"removed {what}: {count}")
+    if not any((removed.devices, removed.routes, removed.rules, removed.next_hops)):
+        click.echo("there was nothing of ours")
+
+
+COMMANDS: Final = (cleanup,)

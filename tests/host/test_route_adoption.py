@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -14,7 +15,7 @@ import pytest
 
 from tests.host.machine import ip
 from tests.host.route_keeper import COUNT, many, some
-from tests.host.routed import NETWORK, Device, declare, device, rules, settings, targets
+from tests.host.routed import MEMBER, NETWORK, Device, declare, device, rules, settings, targets
 from tests.scale import scaled
 from ztlink.host.netlink_routes import RouteSocket
 from ztlink.host.routes.kernel import Observed
@@ -90,13 +91,16 @@ async def test_what_fits_is_not_touched_by_the_next_process(port: Device) -> Non
 async def test_what_waits_for_its_network_stays_as_the_former_process_left_it(
     port: Device,
 ) -> None:
-    wanted = settings(declare(), declare("10.21.0.0/16"))
+    wanted = settings(declare(member=MEMBER), declare("10.21.0.0/16"), table=300)
     former = RouteManager(wanted)
     await former.follow({NETWORK: port.overlay})
     await former.close(keep=True)
-    manager = RouteManager(settings(declare()))
+    before = observe()
+    manager = RouteManager(wanted)
     await manager.follow({})
-    assert targets() == {"10.20.0.0/16"}
+    assert observe() == before
+    await manager.use(replace(wanted, routes=wanted.routes[1:]))
+    assert targets() == {"10.21.0.0/16"}
     await manager.close()
 
 

@@ -27,7 +27,7 @@ from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.routes.manager import CHECK_INTERVAL, RouteManager
 from ztlink.host.routes.resolve import RouteState
 from ztlink.host.routes.wanted import ClusterSettings, DeclaredRoute
-from ztlink.ids import Mac, NetworkId, member_mac
+from ztlink.ids import Address, Mac, NetworkId, member_mac
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
@@ -359,3 +359,24 @@ async def test_what_is_kept_stays(port: Device) -> None:
     await manager.follow({NETWORK: port.overlay})
     await manager.close(keep=True)
     assert (targets(), len(rules())) == ({"10.20.0.0/16", "fd77::/48"}, 2)
+
+
+async def test_a_route_whose_new_via_is_nobody_yet_leads_to_the_former_no_more(
+    manager: RouteManager,
+) -> None:
+    await use(manager, ROUTE)
+    await use(manager, declare(member=Address(1)))
+    assert (states(manager), targets()) == ([RouteState.WAITING], set())
+
+
+async def test_a_member_that_is_not_known_again_after_a_restart_keeps_its_route(
+    port: Device,
+) -> None:
+    wanted = settings(declare(member=MEMBER))
+    former = RouteManager(wanted)
+    await former.follow({NETWORK: port.overlay})
+    await former.close(keep=True)
+    manager = RouteManager(wanted)
+    await manager.follow({NETWORK: replace(port.overlay, members={})})
+    assert (states(manager), targets()) == ([RouteState.INSTALLED], {"10.20.0.0/16"})
+    await manager.close()

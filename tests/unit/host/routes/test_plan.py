@@ -65,12 +65,22 @@ def test_another_mtu_is_set_in_place() -> None:
 
 
 def test_a_route_that_waits_and_is_there_stays() -> None:
-    plan = plan_routes(Desired(kept={ROUTE.key}), Observed((ROUTE, OTHER)))
+    plan = plan_routes(Desired(kept={ROUTE}), Observed((ROUTE, OTHER)))
+    assert plan.remove_routes == (OTHER,)
+
+
+def test_one_that_leads_elsewhere_than_what_waits_does_not_stay() -> None:
+    plan = plan_routes(Desired(kept={ROUTE}), Observed((ELSEWHERE,)))
+    assert plan.remove_routes == (ELSEWHERE,)
+
+
+def test_while_there_is_no_device_a_route_stays_wherever_it_leads() -> None:
+    plan = plan_routes(Desired(kept_keys={ROUTE.key}), Observed((ELSEWHERE, OTHER)))
     assert plan.remove_routes == (OTHER,)
 
 
 def test_the_next_hop_of_a_route_that_stays_stays_too() -> None:
-    plan = plan_routes(Desired(kept={ROUTE.key}), Observed((THROUGH_HOP,), (), (HOP,)))
+    plan = plan_routes(Desired(kept={THROUGH_HOP}), Observed((THROUGH_HOP,), (), (HOP,)))
     assert plan == RoutePlan()
 
 

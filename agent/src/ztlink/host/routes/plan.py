@@ -16,8 +16,14 @@ class Desired:
     routes: tuple[KernelRoute, ...] = ()
     rules: tuple[Rule, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
-    kept: Collection[Key] = ()
-    """Routes that wait for something: one that a former process made stays as it is."""
+    kept: Collection[KernelRoute] = ()
+    """Routes that wait for something: one that a former process made stays."""
+    kept_keys: Collection[Key] = ()
+    """Of those whose network has no device yet: one that is there stays, wherever it leads."""
+
+    def keeps(self, route: KernelRoute) -> bool:
+        """Tell whether a route that is there, and that nobody wants made, is to stay."""
+        return route in self.kept or route.key in self.kept_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,9 @@ def plan_routes(desired: Desired, observed: Observed) -> RoutePlan:
         for route in observed.routes
         if route != wanted.get(route.key)
         and (route.key in fitting or route.key not in wanted)
-        and route.key not in desired.kept
+        and not desired.keeps(route)
     )
-    used = {route.gateway for route in observed.routes if route.key in desired.kept}
+    used = {route.gateway for route in observed.routes if desired.keeps(route)}
     return RoutePlan(
         remove_rules=_without(observed.rules, desired.rules),
         remove_routes=tuple(strays),

@@ -128,16 +128,19 @@ class Reconciler:
 def _desired(resolved: Iterable[Resolved], settings: RoutingSettings) -> Desired:
     wanted = [one for one in resolved if one.state is RouteState.INSTALLED]
     routes = tuple(one.route for one in wanted if one.route is not None)
+    waiting = [one for one in resolved if one.state is RouteState.WAITING]
     rules: dict[Rule, None] = {}
-    if settings.table is not None:
-        for route in routes:
-            if route.table == settings.table:
-                rules[Rule(route.target.version, route.table, settings.rule_priority)] = None
+    # For those that wait, too: what a former process left must be found all the while.
+    for one in (*wanted, *waiting):
+        target, table, _ = key_of(one.declared, settings)
+        if table == settings.table:
+            rules[Rule(target.version, table, settings.rule_priority)] = None
     return Desired(
         routes,
         tuple(rules),
         tuple(dict.fromkeys(one.neighbour for one in wanted if one.neighbour is not None)),
-        {key_of(one.declared, settings) for one in resolved if one.state is RouteState.WAITING},
+        frozenset(one.route for one in waiting if one.route is not None),
+        frozenset(key_of(one.declared, settings) for one in waiting if one.route is None),
     )
 
 

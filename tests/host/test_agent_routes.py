@@ -63,7 +63,7 @@ def routes(agent: Agent) -> str:
 
 
 def conditions(agent: Agent, kind: str) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = agent.health()["conditions"]  # type: ignore[assignment]
+    told: list[dict[str, Any]] = agent.health()["conditions"]
     return [one for one in told if one["kind"] == kind]
 
 

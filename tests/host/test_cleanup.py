@@ -10,11 +10,11 @@ from tests.host.machine import bring_up, devices, ip
 from tests.host.routed import MEMBER, NAME, NETWORK, Device, declare, device, made, rules, settings
 from ztlink.cli import EXIT_REFUSED, main
 from ztlink.drivers.tap import Tap
+from ztlink.host.adoption import MARK
 from ztlink.host.cleanup import Removed, remove_all
 from ztlink.host.desired import HostRoute
 from ztlink.host.netlink import Netlink
 from ztlink.host.plan import Plan
-from ztlink.host.ports import MARK
 from ztlink.host.routes.manager import RouteManager
 from ztlink.ids import format_network_id
 
@@ -39,7 +39,8 @@ def listing() -> str:
 def before() -> str:
     """A machine with a network card, routes and rules of its own, as it was before."""
     ip("link", "add", "eth0", "type", "bridge")
-    ip("link", "set", "eth0", "addrgenmode", "none", "up")
+    ip("link", "set", "eth0", "addrgenmode", "none")  # an address that comes late is none of ours
+    ip("link", "set", "eth0", "up")
     ip("address", "add", "172.18.0.2/16", "dev", "eth0")
     ip("route", "add", "10.66.0.0/16", "via", "172.18.0.3", "proto", "static")
     ip("rule", "add", "priority", "5000", "to", "10.66.0.0/16", "lookup", "main")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
+from ztlink.host.adoption import MARK
 from ztlink.host.netlink import Netlink
 from ztlink.host.netlink_routes import RouteSocket
-from ztlink.host.ports import MARK
 from ztlink.host.routes.kernel import DECLARED_PROTOCOL, MANAGED_PROTOCOL
 from ztlink.host.routes.plan import Desired, plan_routes
 
@@ -42,7 +42,7 @@ def remove_all() -> Removed:
 def _marked_devices() -> list[str]:
     netlink = Netlink()
     try:
-        return sorted(name for name, _ in netlink.marked(MARK).values())
+        return sorted(name for _, name, _ in netlink.marked(MARK))
     finally:
         netlink.close()
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.host.machine import wire
+
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
 
@@ -43,6 +45,25 @@ def test_mistakes_of_the_file_are_told_beside_all_else(tmp_path: Path) -> None:
     status, found = doctor("--config", str(file))
     assert (status, found["config"]["status"], found["tunDevice"]["status"]) == (1, "fault", "ok")
     assert "did you mean port?" in found["config"]["cause"]
+
+
+def test_a_route_that_would_be_refused_is_a_fault(tmp_path: Path) -> None:
+    wire("eth0", "172.18.0.2/16")
+    file = tmp_path / "config.yaml"
+    file.write_text("routes: [{target: 172.18.0.0/24}, {target: 10.20.0.0/16}]")
+    status, found = doctor("--config", str(file))
+    assert (status, found["routes"]["cause"]) == (
+        1,
+        "2 declared, of which 1 would not be made",
+    )
+    assert "the range of nodes 172.18.0.0/16" in found["route"]["cause"]
+    assert found["clusterRanges"]["status"] == "unknown"
+
+
+def test_routes_that_harm_nobody_are_well(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("routes: [{target: 10.20.0.0/16}]")
+    assert doctor("--config", str(file))[1]["routes"]["status"] == "ok"
 
 
 def test_without_rights_it_is_told_what_to_give() -> None:

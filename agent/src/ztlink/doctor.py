@@ -22,7 +22,8 @@ from ztlink.conditions import Condition, Status
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.store import PLANET
 from ztlink.drivers.tap import DEVICES
-from ztlink.errors import WireError
+from ztlink.errors import HostError, WireError
+from ztlink.host.routes.examine import examine as examine_routes
 from ztlink.settings import Settings
 from ztlink.wire.buffer import Reader
 from ztlink.wire.default_planet import DEFAULT_PLANET
@@ -50,11 +51,22 @@ def examine(settings: Settings) -> Iterator[Condition]:
     yield world(settings)
     if running is None:
         yield udp_port(settings.port)
+        yield from routes(settings)
     yield clock()
     yield nft()
     yield from forwarding()
     yield from reverse_path()
     yield from agent(settings, running)
+
+
+def routes(settings: Settings) -> Iterator[Condition]:
+    """Tell which declared routes would be refused here, and why."""
+    if settings.routing is None or not settings.routing.routes:
+        return
+    try:
+        yield from examine_routes(settings.routing)
+    except HostError as error:
+        yield Condition("routes", Status.UNKNOWN, "", str(error.strerror))
 
 
 def _well(kind: str, said: str = "", subject: str = "", *, is_required: bool = True) -> Condition:

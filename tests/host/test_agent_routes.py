@@ -89,6 +89,7 @@ def test_a_network_behind_a_member_is_reached_by_its_address(pair: Pair) -> None
 def test_a_network_behind_a_member_is_reached_by_its_ip(pair: Pair) -> None:
     pair.one.change_and_wait(routes=[pair.declare(via=pair.other.address())])
     wait_until(lambda: pings(pair.one), timeout=PATIENCE, what="the network behind answers")
+    assert f"via {pair.other.address()}" in routes(pair.one)
 
 
 def test_the_member_itself_skips_the_route(pair: Pair) -> None:
@@ -119,7 +120,7 @@ def test_what_others_take_away_is_back_at_once(pair: Pair) -> None:
     pair.one.change_and_wait(routes=[pair.declare()])
     wait_until(lambda: BEHIND in routes(pair.one), timeout=PATIENCE, what="the route is there")
     pair.one.host.namespace.ip("route", "del", BEHIND)
-    wait_until(lambda: BEHIND in routes(pair.one), timeout=AT_ONCE, what="the route is back")
+    assert BEHIND in wait_until(lambda: routes(pair.one), timeout=AT_ONCE, what="it is back")
 
 
 def test_routes_stay_when_the_agent_is_killed_and_are_adopted(pair: Pair) -> None:

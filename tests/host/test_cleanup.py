@@ -1,4 +1,4 @@
-"""What is left after a cleanup: what was there before."""
+"""What is left after a cleanup (`cli_cleanup`): what was there before."""
 
 import asyncio
 from collections.abc import Iterator

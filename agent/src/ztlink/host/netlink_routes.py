@@ -87,6 +87,7 @@ class RouteSocket:
             self._socket.bind((0, 0))
         except OSError as error:
             raise _refused("open a netlink socket", error) from error
+        self._read: dict[bytes, KernelRoute] = {}
         with contextlib.suppress(OSError):  # before 4.20 the kernel lists all, and we sort them out
             self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
 
@@ -103,7 +104,7 @@ class RouteSocket:
 
     def observe(self, protocol: int = DECLARED_PROTOCOL) -> Observed:
         """Return what is there under a protocol number of ours."""
-        routes = (_parse_ours(body) for body in self._routes(protocol) if body[5] == protocol)
+        routes = self._ours(protocol)
         rules = (_parse_rule(body) for body in self._dump(_RTM_GETRULE, _rule_filter))
         neighbours = (_parse_neighbour(body) for body in self._dump(_RTM_GETNEIGH, _any_neighbour))
         return Observed(
@@ -111,6 +112,13 @@ class RouteSocket:
             tuple(rule for rule, number in rules if number == protocol),
             tuple(one for one, number in neighbours if one is not None and number == protocol),
         )
+
+    def _ours(self, protocol: int) -> list[KernelRoute]:
+        """Return our routes; what is told in the same bytes as the last time is not read again."""
+        bodies = [bytes(body) for body in self._routes(protocol) if body[5] == protocol]
+        former = self._read
+        self._read = {body: former.get(body) or _parse_ours(memoryview(body)) for body in bodies}
+        return [self._read[body] for body in bodies]
 
     def others(self, ours: Iterable[int]) -> list[ForeignRoute]:
         """Return the routes of all tables that have none of our protocol numbers."""

@@ -15,6 +15,7 @@ from ztlink.host.routes.kernel import (
     MANAGED_PROTOCOL,
     ForeignRoute,
     KernelRoute,
+    Observed,
     Rule,
 )
 from ztlink.host.routes.plan import Desired, RoutePlan, plan_routes
@@ -93,8 +94,7 @@ class Reconciler:
         observed = self._socket.observe()
         plan = plan_routes(decided.desired, observed)
         failures = self._socket.apply(plan) if plan.size else {}
-        there = frozenset(observed.routes)
-        rows = tuple(_outcome(one, there, failures) for one in decided.resolved)
+        rows = _outcomes(decided.resolved, observed, failures)
         return Pass(rows, decided.desired, cluster, plan, failures)
 
     def _decide(
@@ -142,6 +142,16 @@ def _desired(resolved: Iterable[Resolved], settings: RoutingSettings) -> Desired
         frozenset(one.route for one in waiting if one.route is not None),
         frozenset(key_of(one.declared, settings) for one in waiting if one.route is None),
     )
+
+
+def _outcomes(
+    resolved: Sequence[Resolved], observed: Observed, failures: Mapping[object, int]
+) -> tuple[Resolved, ...]:
+    """Return what became of all."""
+    if not failures and all(one.state is not RouteState.WAITING for one in resolved):
+        return tuple(resolved)  # as most often; ten thousand look-ups would take their time
+    there = frozenset(observed.routes)
+    return tuple(_outcome(one, there, failures) for one in resolved)
 
 
 def _outcome(

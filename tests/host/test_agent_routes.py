@@ -37,6 +37,7 @@ class Pair:
     def __init__(self, one: Agent, other: Agent) -> None:
         self.one = one
         self.other = other
+        wait_until(lambda: "tentative" not in listing(one), timeout=PATIENCE, what="addresses")
         self.before = listing(one)
         for agent in (one, other):
             agent.start()
@@ -53,8 +54,9 @@ class Pair:
 
 
 def listing(agent: Agent) -> str:
-    """Return all that `ip` tells of a host's addresses, routes and rules."""
-    return "\n".join(agent.host.namespace.ip(*what) for what in LISTINGS)
+    """Return all that is told of a host's addresses, routes, rules and firewall."""
+    told = [agent.host.namespace.ip(*what) for what in LISTINGS]
+    return "\n".join((*told, agent.host.namespace.run("nft", "list", "ruleset")))
 
 
 def routes(agent: Agent) -> str:

@@ -1,6 +1,7 @@
 """What is left after a cleanup (`cli_cleanup`): what was there before."""
 
 import asyncio
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,8 @@ from ztlink.drivers.tap import Tap
 from ztlink.host.adoption import MARK
 from ztlink.host.cleanup import Removed, remove_all
 from ztlink.host.desired import HostRoute
+from ztlink.host.firewall.manager import FirewallManager
+from ztlink.host.firewall.wanted import FirewallSettings
 from ztlink.host.netlink import Netlink
 from ztlink.host.plan import Plan
 from ztlink.host.routes.manager import RouteManager
@@ -31,8 +34,16 @@ LISTINGS = (
 
 
 def listing() -> str:
-    """Return all that `ip` tells of addresses, routes, rules and neighbours."""
-    return "\n".join(ip(*what) for what in LISTINGS)
+    """Return all that is told of addresses, routes, rules, neighbours and the firewall."""
+    ruleset = subprocess.run(
+        ("nft", "list", "ruleset"), capture_output=True, text=True, check=True
+    ).stdout
+    return "\n".join((*(ip(*what) for what in LISTINGS), ruleset))
+
+
+def nft(commands: str) -> None:
+    """Load rules."""
+    subprocess.run(("nft", commands), check=True)
 
 
 @pytest.fixture
@@ -43,6 +54,7 @@ def before() -> str:
     ip("link", "set", "eth0", "up")
     ip("address", "add", "172.18.0.2/16", "dev", "eth0")
     ip("route", "add", "10.66.0.0/16", "via", "172.18.0.3", "proto", "static")
+    nft("add table inet filter; add chain inet filter input { type filter hook input priority 0; }")
     ip("rule", "add", "priority", "5000", "to", "10.66.0.0/16", "lookup", "main")
     return listing()
 
@@ -76,6 +88,10 @@ async def _use_all(port: Device) -> None:
     manager = RouteManager(wanted)
     await manager.follow({NETWORK: port.overlay})
     await manager.close(keep=True)
+    firewall = FirewallManager()
+    await firewall.use(FirewallSettings())
+    await firewall.follow({NETWORK: port.overlay})
+    await firewall.close(True)
 
 
 def run_cleanup() -> Result:
@@ -98,6 +114,7 @@ def test_what_was_removed_is_said(port: Device) -> None:
         "removed routes: 5\n"
         "removed rules: 2\n"
         "removed next hops: 1\n"
+        "removed the firewall's table ztlink\n"
     )
 
 

@@ -7,12 +7,12 @@ import click
 
 @click.command()
 def cleanup() -> None:
-    """Take away all that agents left on this machine: devices, addresses, routes and rules.
+    """Take away all that agents left on this machine: devices, routes, rules, the firewall.
 
     For a machine that is to be without: agents that are to keep things for the next process
     (onStop: keep), or that were killed, leave them. The home directory stays.
     """
-    from ztlink.host.cleanup import remove_all
+    from ztlink.host.cleanup import Removed, remove_all
 
     removed = remove_all()
     for device in removed.devices:
@@ -24,7 +24,9 @@ def cleanup() -> None:
     ):
         if count:
             click.echo(f"removed {what}: {count}")
-    if not any((removed.devices, removed.routes, removed.rules, removed.next_hops)):
+    for name in removed.tables:
+        click.echo(f"removed the firewall's table {name}")
+    if removed == Removed():
         click.echo("there was nothing of ours")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.adoption import MARK
+from ztlink.host.firewall.cleanup import remove_all as remove_tables
 from ztlink.host.netlink import Netlink
 from ztlink.host.netlink_routes import RouteSocket
 from ztlink.host.routes.kernel import DECLARED_PROTOCOL, MANAGED_PROTOCOL
@@ -21,10 +22,12 @@ class Removed:
     routes: int = 0
     rules: int = 0
     next_hops: int = 0
+    tables: tuple[str, ...] = ()
+    """Of nftables."""
 
 
 def remove_all() -> Removed:
-    """Remove routes, rules, next hops and devices; HostError where an agent runs, or on refusal.
+    """Remove routes, rules, next hops, devices, the firewall; HostError where an agent runs.
 
     Nothing is done while a process holds a device of ours: it would make all of it again.
     """
@@ -36,7 +39,8 @@ def remove_all() -> Removed:
     finally:
         for tap in taps:
             tap.close()
-    return Removed(tuple(tap.name for tap in taps), *counts)
+    # Last: the firewall guards devices while there are any.
+    return Removed(tuple(tap.name for tap in taps), *counts, remove_tables())
 
 
 def _marked_devices() -> list[str]:

@@ -171,3 +171,32 @@ def test_a_mistake_is_told_by_key_value_and_remedy(tmp_path: Path, text: str, sa
 def test_the_same_target_may_lead_elsewhere_for_other_nodes(tmp_path: Path) -> None:
     text = f"routes: [{{{VIA}, nodes: [a]}}, {{target: 10.20.0.0/16, nodes: [b]}}]"
     assert len(routing(tmp_path, text).routes) == 2
+
+
+def test_the_firewall_knows_what_is_declared(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"routes: [{{{VIA}}}, {{target: 10.21.0.0/16, nodes: [others]}}]\n"
+        "cluster: {podCidrs: [10.244.0.0/16], serviceCidrs: [10.96.0.0/12]}\nfirewall: {}\n"
+    )
+    found = read_settings(file, {"NODE_NAME": "worker-1"}).firewall
+    assert found is not None
+    assert found.inside == (ip_network("10.244.0.0/16"), ip_network("10.96.0.0/12"))
+    assert found.outside == (ip_network("10.20.0.0/16"),)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "is_guarded"),
+    [
+        ("podCidrs: [10.244.0.0/16]", False),
+        ("podCidrs: [10.244.0.0/16], nodeCidrs: [172.18.0.0/16]", True),
+    ],
+)
+def test_where_pods_and_nodes_are_known_they_alone_reach_the_agents_port(
+    tmp_path: Path, ranges: str, is_guarded: bool
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"cluster: {{{ranges}}}\nfirewall: {{}}\n")
+    found = read_settings(file, {}).firewall
+    assert found is not None
+    assert (found.http is not None) == is_guarded

@@ -23,12 +23,11 @@ from ztlink.host.routes.kernel import MAIN_TABLE, KernelRoute
 from ztlink.host.routes.resolve import (
     Resolved,
     RouteState,
-    is_for,
     link_local,
     members_asked,
     resolve,
 )
-from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
+from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings, is_for
 from ztlink.ids import Mac, member_mac
 
 

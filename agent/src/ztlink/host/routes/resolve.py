@@ -1,15 +1,14 @@
 """What a declared route means on this machine, now: pure decisions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from ipaddress import IPv6Address
 from typing import Final
 
 from ztlink.host.overlay import Overlay
 from ztlink.host.routes.kernel import MAIN_TABLE, KernelRoute, Key, Neighbour
-from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings
+from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings, is_for
 from ztlink.ids import (
     Address,
     IpAddress,
@@ -107,12 +106,6 @@ def members_asked(settings: RoutingSettings) -> frozenset[tuple[NetworkId | None
         for one in settings.routes
         if one.member is not None and is_for(one.nodes, settings.node_name)
     )
-
-
-def is_for(patterns: Iterable[str], node_name: str) -> bool:
-    """Tell whether a node is among those that patterns name; no pattern names all."""
-    patterns = tuple(patterns)
-    return not patterns or any(fnmatchcase(node_name, pattern) for pattern in patterns)
 
 
 def link_local(mac: Mac) -> IPv6Address:

@@ -1,6 +1,8 @@
 """What the operator declares of routes, and what of the cluster they must not harm."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -66,3 +68,14 @@ class RoutingSettings:
     node_name: str = ""
     required: frozenset[NetworkId] = frozenset()
     """Networks without whose routes the node is not ready."""
+
+    @property
+    def targets(self) -> tuple[IpNetwork, ...]:
+        """Where this node's routes lead to."""
+        return tuple(one.target for one in self.routes if is_for(one.nodes, self.node_name))
+
+
+def is_for(patterns: Iterable[str], node_name: str) -> bool:
+    """Tell whether a node is among those that patterns name; no pattern names all."""
+    patterns = tuple(patterns)
+    return not patterns or any(fnmatchcase(node_name, pattern) for pattern in patterns)

@@ -40,7 +40,7 @@ def device(name: str = NAME, network_id: NetworkId = NETWORK, host: int = 3) -> 
         own = (ip_interface(f"10.1.{host}.3/24"), ip_interface(f"fd12:{host}::3/64"))
         bring_up(tap, *map(str, own))
         index = if_nametoindex(name)
-        yield Device(tap, Overlay(network_id, OWN, name, index, 2800, own, (), {MEMBER: ()}))
+        yield Device(tap, Overlay(network_id, OWN, name, index, 2800, own, (), frozenset({MEMBER})))
     finally:
         tap.close()
 

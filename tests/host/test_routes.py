@@ -162,7 +162,7 @@ async def test_a_route_through_nobody_yet_waits_and_says_so(
 ) -> None:
     await use(manager, declare(member=MEMBER))
     await use(manager)
-    await manager.follow({NETWORK: replace(port.overlay, members={})})
+    await manager.follow({NETWORK: replace(port.overlay, members=frozenset())})
     await use(manager, declare(member=MEMBER))
     assert targets() == set()
     told = [one for one in manager.conditions() if one.kind == "route"]
@@ -377,6 +377,6 @@ async def test_a_member_that_is_not_known_again_after_a_restart_keeps_its_route(
     await former.follow({NETWORK: port.overlay})
     await former.close(keep=True)
     manager = RouteManager(wanted)
-    await manager.follow({NETWORK: replace(port.overlay, members={})})
+    await manager.follow({NETWORK: replace(port.overlay, members=frozenset())})
     assert (states(manager), targets()) == ([RouteState.INSTALLED], {"10.20.0.0/16"})
     await manager.close()

@@ -361,6 +361,8 @@ class Services:
             return
         if self._routes is not None:
             await self._routes.use(wanted)
+            for network_id in list(self._ports.ports):
+                await self._ports.allowed(network_id)  # by other ranges, other routes do harm
             await self._tell_overlays()
             return
         self._routes = RouteManager(wanted)

@@ -83,10 +83,6 @@ def test_a_node_that_nobody_knows_is_not_found() -> None:
     assert not is_found(a, Address(0x89E92CEEE5))
 
 
-def test_a_network_that_was_not_joined_has_no_members() -> None:
-    assert make_core().members(NETWORK) == {}
-
-
 def test_trouble_of_a_port_is_a_status() -> None:
     core = make_core()
     core.join(NETWORK, START)

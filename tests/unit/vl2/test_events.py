@@ -185,17 +185,3 @@ def test_a_member_without_news_is_forgotten_when_our_certificate_no_longer_agree
         network.keep(record)
     network.apply(make_config(timestamp=START.unix_ms + MAX_DELTA + 1), START)
     assert list(network.members) == [2]
-
-
-def test_who_has_shown_a_credential_is_told_by_address(joined: Told) -> None:
-    network = joined.vl2.networks[NETWORK]
-    for number in (2, 1):
-        network.keep(Membership(NETWORK, Address(number)))
-    assert list(joined.vl2.members(NETWORK).items()) == [(Address(1), ()), (Address(2), ())]
-
-
-def test_a_network_without_a_configuration_has_no_members(joined: Told) -> None:
-    network = joined.vl2.networks[NETWORK]
-    network.keep(Membership(NETWORK, Address(1)))
-    network.config = None
-    assert joined.vl2.members(NETWORK) == {}

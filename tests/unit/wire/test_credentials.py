@@ -8,7 +8,7 @@ import pytest
 from tests.unit.wire.described import Credential, describe_credential
 from tests.vectors.loading import load
 from ztlink.errors import WireError
-from ztlink.ids import Address, Mac, NetworkId
+from ztlink.ids import Mac, NetworkId
 from ztlink.wire.buffer import Reader
 from ztlink.wire.credentials import (
     Capability,
@@ -144,16 +144,6 @@ def test_ownership_is_told_as_the_reference_does(case: dict[str, Any]) -> None:
     is_mac = case["thing_type"] == ThingType.MAC
     owns = coo.owns_mac(value) if is_mac else coo.owns_ip(ip_address(value))
     assert owns is case["owns"]
-
-
-def test_the_ip_addresses_of_an_ownership_are_told() -> None:
-    things = (
-        Thing.of_ip(ip_address("10.0.0.1")),
-        Thing.of_mac(Mac(b"\x02\0\0\0\0\x01")),
-        Thing.of_ip(ip_address("fd00::1")),
-    )
-    coo = CertificateOfOwnership(NetworkId(1), 0, 0, 1, things, Address(1))
-    assert coo.ips() == (ip_address("10.0.0.1"), ip_address("fd00::1"))
 
 
 def test_things_are_padded_to_sixteen_bytes() -> None:

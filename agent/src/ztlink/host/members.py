@@ -8,10 +8,8 @@ from functools import partial
 from ztlink.clock import Now
 from ztlink.drivers.loop import Pump
 from ztlink.host.overlay import Overlay
-from ztlink.ids import Address, IpAddress, NetworkId
+from ztlink.ids import Address, NetworkId
 from ztlink.node.core import Core
-
-Members = Mapping[Address, tuple[IpAddress, ...]]
 
 
 class MemberSearch:
@@ -19,7 +17,7 @@ class MemberSearch:
 
     def __init__(self, pump: Pump) -> None:
         self._pump = pump
-        self._found: set[Address] = set()
+        self._found: frozenset[Address] = frozenset()
         """Once found, a node is not lost again: its silence is no reason to lead nowhere."""
 
     async def look(
@@ -27,23 +25,17 @@ class MemberSearch:
         overlays: Mapping[NetworkId, Overlay],
         asked: Callable[[NetworkId], frozenset[Address]],
     ) -> dict[NetworkId, Overlay]:
-        """Return the overlays with their members; those that are `asked` for are looked for."""
+        """Return the overlays with those of their members that are `asked` for and known."""
         wanted = {network_id: asked(network_id) for network_id in overlays}
-        look = partial(_look, wanted=wanted, found=frozenset(self._found))
-        told = await asyncio.wrap_future(self._pump.submit(look))
-        for network_id, members in told.items():
-            self._found.update(members.keys() & wanted[network_id])
-        return {one: replace(overlays[one], members=members) for one, members in told.items()}
+        unknown = frozenset[Address]().union(*wanted.values()) - self._found
+        if unknown:
+            seek = partial(_seek, sought=unknown)
+            self._found |= await asyncio.wrap_future(self._pump.submit(seek))
+        return {
+            network_id: replace(overlay, members=wanted[network_id] & self._found)
+            for network_id, overlay in overlays.items()
+        }
 
 
-def _look(
-    core: Core,
-    now: Now,
-    wanted: Mapping[NetworkId, frozenset[Address]],
-    found: frozenset[Address],
-) -> dict[NetworkId, Members]:
-    told: dict[NetworkId, Members] = {}
-    for network_id, addresses in wanted.items():
-        sought = {one: () for one in sorted(addresses) if one in found or core.seek(one, now)}
-        told[network_id] = {**sought, **core.members(network_id)}
-    return told
+def _seek(core: Core, now: Now, sought: frozenset[Address]) -> frozenset[Address]:
+    return frozenset([one for one in sorted(sought) if core.seek(one, now)])

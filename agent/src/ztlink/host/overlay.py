@@ -1,10 +1,9 @@
 """A joined network as the machine has it: what routes and firewall are made for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ztlink.host.desired import HostRoute, IpNetwork
-from ztlink.ids import Address, IpAddress, IpInterface, NetworkId
+from ztlink.ids import Address, IpInterface, NetworkId
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Overlay:
     """Those that were applied."""
     routes: tuple[HostRoute, ...] = ()
     """The managed routes that were applied."""
-    members: Mapping[Address, tuple[IpAddress, ...]] = field(default_factory=dict)
-    """Other members that the node knows, with those addresses of theirs that are certified."""
+    members: frozenset[Address] = frozenset()
+    """Of the members that routes are to lead through: those that the node knows."""
     behind: tuple[IpNetwork, ...] = ()
     """Networks that the controller has led through this member: all others know that way."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from ztlink.batch import Delivery, SuperFrame, Train, Transmit
 from ztlink.clock import Now
-from ztlink.ids import Address, Endpoint, IpAddress, MulticastGroup, NetworkId, PacketId, SocketId
+from ztlink.ids import Address, Endpoint, MulticastGroup, NetworkId, PacketId, SocketId
 from ztlink.lane.engine import Engine
 from ztlink.lane.portable import PortableEngine
 from ztlink.node.dispatch import Dispatch
@@ -256,10 +256,6 @@ class Core:
         """Describe the peers, by address."""
         peers = self._vl1.topology.peers
         return [peer_view(self._vl1, peers[address], now) for address in sorted(peers)]
-
-    def members(self, network_id: NetworkId) -> dict[Address, tuple[IpAddress, ...]]:
-        """Return who has shown a credential on a network, with the addresses certified by it."""
-        return self._vl2.members(network_id)
 
     def network_views(self, now: Now) -> list[NetworkView]:
         """Describe the memberships, by network id."""

@@ -6,7 +6,7 @@ from typing import Protocol
 from ztlink.batch import Delivery, PacketBatch, SuperFrame, Verdict
 from ztlink.clock import Now
 from ztlink.errors import WireError
-from ztlink.ids import Address, IpAddress, Mac, MulticastGroup, NetworkId, PacketId, controller_of
+from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, PacketId, controller_of
 from ztlink.stats import Drop
 from ztlink.vl2.adhoc import adhoc_config
 from ztlink.vl2.announce import Groups
@@ -109,17 +109,6 @@ class Vl2:
     def joined(self) -> list[Network]:
         """Return the memberships, by network id."""
         return [self.networks[network_id] for network_id in sorted(self.networks)]
-
-    def members(self, network_id: NetworkId) -> dict[Address, tuple[IpAddress, ...]]:
-        """Return who has shown a credential on a network, with the addresses certified by it."""
-        network = self.networks.get(network_id)
-        if network is None or network.config is None:
-            return {}
-        config = network.config
-        return {
-            address: tuple(ip for coo in record.valid_coos(config) for ip in coo.ips())
-            for address, record in sorted(network.members.items())
-        }
 
     def set_groups(
         self, network_id: NetworkId, groups: frozenset[MulticastGroup], now: Now

@@ -7,7 +7,7 @@ import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address
 from typing import Final, Self
 
 from ztlink.errors import WireError
@@ -370,15 +370,6 @@ class CertificateOfOwnership(_Signed):
     def owns_ip(self, ip: IpAddress) -> bool:
         """Tell whether an IP address is listed."""
         return self._owns(ThingType.IPV4 if ip.version == 4 else ThingType.IPV6, ip.packed)
-
-    def ips(self) -> tuple[IpAddress, ...]:
-        """Return the IP addresses that are listed."""
-        sizes: dict[int, int] = {ThingType.IPV4: 4, ThingType.IPV6: 16}
-        return tuple(
-            ip_address(thing.value[: sizes[thing.thing_type]])
-            for thing in self.things
-            if thing.thing_type in sizes
-        )
 
     def owns_mac(self, mac: bytes) -> bool:
         """Tell whether a MAC is listed."""

@@ -23,7 +23,7 @@ def overlay(**changed: Any) -> Overlay:  # noqa: ANN401 - fields of an overlay
         "index": 7,
         "mtu": 2800,
         "addresses": (ip_interface("10.1.2.3/24"), ip_interface("fd12::3/64")),
-        "members": {MEMBER: ()},
+        "members": frozenset({MEMBER}),
     }
     return Overlay(**fields | changed)
 

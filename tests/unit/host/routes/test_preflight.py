@@ -105,7 +105,9 @@ def test_a_refused_route_takes_nothing() -> None:
 
 
 def test_a_waiting_route_is_refused_before_it_has_waited() -> None:
-    found = check(declare("10.244.7.0/24", member=MEMBER), overlays=(overlay(members={}),))[0]
+    found = check(
+        declare("10.244.7.0/24", member=MEMBER), overlays=(overlay(members=frozenset()),)
+    )[0]
     assert found.state is RouteState.REFUSED
 
 

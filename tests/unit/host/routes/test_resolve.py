@@ -152,7 +152,7 @@ def test_a_route_waits_for_an_address_of_its_family() -> None:
 
 
 def test_a_route_waits_for_a_member_that_nobody_knows() -> None:
-    found = become(declare(member=MEMBER), overlay(members={}))
+    found = become(declare(member=MEMBER), overlay(members=frozenset()))
     assert (found.state, found.cause) == (
         RouteState.WAITING,
         "no root knows a node 89e92ceee5 yet",
@@ -178,7 +178,7 @@ def test_a_via_behind_a_gateway_is_not_in_reach() -> None:
 
 
 def test_a_waiting_route_is_known_where_its_device_is() -> None:
-    found = become(declare(member=MEMBER), overlay(members={}))
+    found = become(declare(member=MEMBER), overlay(members=frozenset()))
     assert found.route == route_of(become(declare(member=MEMBER)))
 
 

@@ -38,6 +38,9 @@ CALM: Final = 1.0
 """Seconds that a machine has to finish a change of its own routes, before they are judged by."""
 _REPAIRS_PER_SECOND: Final = 0.2
 _REPAIRS_BURST: Final = 10.0
+_REST: Final = 10.0
+"""Where routes of others change all the time, as on a router: for each second of a pass, as many
+without one. News of ours do not wait."""
 _MAX_LINES: Final = 20
 _BAD: Final = frozenset({RouteState.REFUSED, RouteState.FAILED})
 
@@ -62,6 +65,8 @@ class RouteManager:
         self._error: str | None = None
         self._tally = RouteTally()
         self._news = News.NONE
+        self._took = 0.0
+        """Seconds of the last pass."""
         self._is_closed = False
         self._wake = asyncio.Event()
         self._repairs = Budget(_REPAIRS_PER_SECOND, _REPAIRS_BURST)
@@ -94,7 +99,7 @@ class RouteManager:
     async def run(self) -> None:
         """Follow the kernel's news, until it is cancelled."""
         loop = asyncio.get_running_loop()
-        watch = RouteWatch(await self._run(lambda: self._kernel().port))
+        watch = await self._listen()
         loop.add_reader(watch.fileno(), self._hear, watch, loop)
         try:
             while True:
@@ -172,7 +177,8 @@ class RouteManager:
     async def _reconcile(self, *, is_check: bool) -> None:
         started = read_clock().mono
         done = await self._guarded(lambda: self._kernel().reconcile(self._settings, self._overlays))
-        seconds = self._tally.seconds + read_clock().mono - started
+        self._took = read_clock().mono - started
+        seconds = self._tally.seconds + self._took
         if done is None:
             self._tally = replace(self._tally, failed=self._tally.failed + 1, seconds=seconds)
             return
@@ -229,12 +235,19 @@ class RouteManager:
 
     # -- the kernel --------------------------------------------------------------------------
 
+    async def _listen(self) -> RouteWatch:
+        while True:
+            port = await self._guarded(lambda: self._kernel().port)
+            if port is not None:
+                return RouteWatch(port)
+            await asyncio.sleep(CHECK_INTERVAL)
+
     def _hear(self, watch: RouteWatch, loop: asyncio.AbstractEventLoop) -> None:
         news = watch.read()
         if news is News.OURS:
             self._wake.set()
         elif news is News.MACHINE and self._news is News.NONE:
-            loop.call_later(CALM, self._wake.set)
+            loop.call_later(max(CALM, _REST * self._took), self._wake.set)
         self._news = max(self._news, news)
 
     async def _wait(self) -> None:

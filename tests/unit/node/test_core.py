@@ -66,7 +66,7 @@ def is_found(seeker: SimNode, address: Address) -> bool:
     assert isinstance(seeker.core, Core)
     seeker.core.seek(address, seeker.clock.now())
     seeker.world.run(30.0)
-    return seeker.core.seek(address, seeker.clock.now())
+    return seeker.core.knows(address, seeker.clock.now())
 
 
 def test_a_node_that_is_not_known_is_looked_for_at_the_roots() -> None:
@@ -74,6 +74,13 @@ def test_a_node_that_is_not_known_is_looked_for_at_the_roots() -> None:
     a, b = mesh.add("a"), mesh.add("b")
     mesh.run(5.0)
     assert is_found(a, b.address)
+
+
+def test_a_node_that_is_known_is_not_looked_for() -> None:
+    core = make_core()
+    core.transmits()
+    core.seek(identity(0).address, START)
+    assert (core.knows(identity(0).address, START), core.transmits()) == (True, [])
 
 
 def test_a_node_that_nobody_knows_is_not_found() -> None:

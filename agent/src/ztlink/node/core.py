@@ -193,13 +193,10 @@ class Core:
         """Tell that a network's port cannot be had, in a sentence; None when it can."""
         self._vl2.set_port_error(network_id, reason, now)
 
-    def seek(self, address: Address, now: Now) -> bool:
-        """Tell whether a node is known; where it is not, ask the roots for it."""
-        topology = self._vl1.topology
-        if topology.find(address, now) is not None:
-            return True
-        topology.when_known(address, now)
-        return False
+    def seek(self, address: Address, now: Now) -> None:
+        """Ask the roots for a node that is not known, for a few seconds."""
+        if not self.knows(address, now):
+            self._vl1.topology.when_known(address, now)
 
     def orbit(self, moon_id: int, seed: Address, now: Now) -> None:
         """Ask `seed` for a moon, by naming it in HELLO."""
@@ -256,6 +253,10 @@ class Core:
         """Describe the peers, by address."""
         peers = self._vl1.topology.peers
         return [peer_view(self._vl1, peers[address], now) for address in sorted(peers)]
+
+    def knows(self, address: Address, now: Now) -> bool:
+        """Tell whether the identity of a node is known."""
+        return self._vl1.topology.find(address, now) is not None
 
     def network_views(self, now: Now) -> list[NetworkView]:
         """Describe the memberships, by network id."""

@@ -67,6 +67,14 @@ def test_it_follows_its_file(agent: Agent) -> None:
     assert agent.condition()["status"] == "ok"
 
 
+def test_it_makes_routes_and_rules(agent: Agent) -> None:
+    via = agent.address().rpartition(".")[0] + ".254"
+    agent.change_and_wait(routes=[{"target": "10.20.0.0/16", "via": via}], routing={"table": 300})
+    run = agent.host.namespace.ip
+    assert f"10.20.0.0/16 via {via}" in run("route", "show", "table", "300", "proto", "91")
+    assert "lookup 300 proto 91" in run("rule")
+
+
 def test_it_ends_and_is_adopted_by_the_next(agent: Agent) -> None:
     assert agent.process is not None
     assert agent.process.stop() == 0

@@ -89,6 +89,7 @@ class RouteManager:
         async with self._lock:
             if overlays != self._overlays or self._last is None:
                 self._overlays = dict(overlays)
+                self._harm = {one: harm for one, harm in self._harm.items() if one in overlays}
                 await self._reconcile(is_check=False)
 
     async def check(self) -> None:

@@ -1,13 +1,15 @@
 """Kinds of values in the YAML that configures a node: networks' ids, devices' names, ports."""
 
 import re
-from ipaddress import ip_address
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from ztlink.config.environment import read_ids
 from ztlink.errors import ConfigError
+from ztlink.host.desired import IpNetwork
 from ztlink.ids import NetworkId, parse_network_id
 from ztlink.yaml_file import AbsolutePath, Model
 
@@ -37,10 +39,41 @@ def _ip_or_nothing(value: str) -> str:
         raise ValueError("should be an IP address such as 192.0.2.1, or empty") from None
 
 
+def _network(value: object) -> str:
+    """Take a range; one with bits behind its prefix is a mistake more often than meant."""
+    wrong = ValueError("should be a range of addresses such as 10.20.0.0/16")
+    if not isinstance(value, str):
+        raise wrong
+    try:
+        meant = ip_network(value, strict=False)
+    except ValueError:
+        raise wrong from None
+    if str(meant) != value and meant != _exactly(value):
+        raise ValueError(f"has bits behind its prefix: should be {meant}, or the address alone")
+    return str(meant)
+
+
+def _exactly(text: str) -> IpNetwork | None:
+    try:
+        return ip_network(text)
+    except ValueError:
+        return None
+
+
+def networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
+    """Return the networks that are written so."""
+    return tuple(map(ip_network, texts))
+
+
 NetworkIdField = Annotated[
     int,
     BeforeValidator(network_id),
     WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
+]
+NetworkField = Annotated[
+    str,
+    BeforeValidator(_network),
+    WithJsonSchema({"type": "string", "pattern": r"^[0-9a-fA-F.:]+(/\d{1,3})?$"}),
 ]
 DeviceName = Annotated[
     str,

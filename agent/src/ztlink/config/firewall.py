@@ -1,14 +1,13 @@
 """What the YAML says of the firewall."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_network
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from ztlink.config.fields import Port, network_id
+from ztlink.config.fields import NetworkField, Port, network_id, networks
 from ztlink.host.desired import IpNetwork
 from ztlink.host.firewall.wanted import (
     TABLE,
@@ -27,27 +26,6 @@ from ztlink.yaml_file import Model
 _NAME: Final = re.compile(r"[A-Za-z0-9 _./-]{0,63}")
 _SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _HIGHEST: Final = 65_535
-
-
-def _network(value: object) -> str:
-    """Take a range; one with bits behind its prefix is a mistake more often than meant."""
-    wrong = ValueError("should be a range of addresses such as 10.20.0.0/16")
-    if not isinstance(value, str):
-        raise wrong
-    try:
-        meant = ip_network(value, strict=False)
-    except ValueError:
-        raise wrong from None
-    if str(meant) != value and meant != _exactly(value):
-        raise ValueError(f"has bits behind its prefix: should be {meant}, or the address alone")
-    return str(meant)
-
-
-def _exactly(text: str) -> IpNetwork | None:
-    try:
-        return ip_network(text)
-    except ValueError:
-        return None
 
 
 def _network_name(value: object) -> str:
@@ -72,10 +50,6 @@ def _range(text: str) -> PortRange:
     return PortRange(int(first), int(last or first))
 
 
-def _networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
-    return tuple(map(ip_network, texts))
-
-
 def _name(value: str) -> str:
     if not _NAME.fullmatch(value):
         raise ValueError("should be at most 63 letters, digits, spaces, or any of _ . / -")
@@ -88,11 +62,6 @@ def _suffix(value: str) -> str:
     return value
 
 
-NetworkField = Annotated[
-    str,
-    BeforeValidator(_network),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9a-fA-F.:]+(/\d{1,3})?$"}),
-]
 PortsField = Annotated[
     str,
     BeforeValidator(_ports),
@@ -126,7 +95,7 @@ class Limits(Model):
             Protocol(protocol),
             tuple(ports),
             self.name,
-            _networks(self.sources),
+            networks(self.sources),
             tuple(parse_network_id(one) for one in self.networks),
         )
 
@@ -193,7 +162,7 @@ class FirewallEntry(Model):
         `inside` are the pods and services of the cluster, `outside` the targets of declared routes,
         and from `near` - nodes and pods - the HTTP port is reached where `httpFrom` says nothing.
         """
-        callers = tuple(near) if self.http_from is None else _networks(self.http_from)
+        callers = tuple(near) if self.http_from is None else networks(self.http_from)
         is_guarded = self.http_from is not None or bool(near)
         return FirewallSettings(
             is_enabled=self.enabled,
@@ -201,9 +170,9 @@ class FirewallEntry(Model):
             exclusive=tuple(one.settings() for one in self.exclusive),
             from_overlay=Forwarding(self.forward.from_overlay),
             to_overlay=Forwarding(self.forward.to_overlay),
-            inside=tuple(dict.fromkeys([*_networks(self.forward.inside), *inside])),
+            inside=tuple(dict.fromkeys([*networks(self.forward.inside), *inside])),
             masquerade=Masquerade(self.masquerade),
-            outside=tuple(dict.fromkeys([*_networks(self.forward.outside), *outside])),
+            outside=tuple(dict.fromkeys([*networks(self.forward.outside), *outside])),
             clamp_mss=self.clamp_mss,
             http=HttpGuard(http_port, callers) if http_port and is_guarded else None,
             table=f"{TABLE}-{self.table_suffix}" if self.table_suffix else TABLE,

@@ -6,9 +6,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from ztlink.config.fields import NetworkIdField
+from ztlink.config.fields import NetworkField, NetworkIdField, networks
 from ztlink.errors import ConfigError
-from ztlink.host.desired import IpNetwork
 from ztlink.host.routes.wanted import (
     CNI_DIRECTORY,
     DEFAULT_METRIC,
@@ -35,19 +34,6 @@ _RESERVED_TABLES: Final = {0: "unspec", 253: "default", 254: "main", 255: "local
 _LAST_RULE: Final = 32_765
 """The rule to the table `main` comes right behind it."""
 _LEAST_MTU: Final = {4: 68, 6: 1280}
-
-
-def _range(value: object) -> str:
-    wrong = ValueError("should be a range of addresses such as 10.20.0.0/16")
-    if not isinstance(value, str):
-        raise wrong
-    try:
-        meant = ip_network(value, strict=False)
-    except ValueError:
-        raise wrong from None
-    if ip_address(value.partition("/")[0]) != meant.network_address:
-        raise ValueError(f"has bits behind its prefix: should be {meant}, or the address alone")
-    return str(meant)
 
 
 def _target(value: str) -> str:
@@ -88,11 +74,6 @@ def _table(value: int) -> int:
     return value
 
 
-RangeField = Annotated[
-    str,
-    BeforeValidator(_range),
-    WithJsonSchema({"type": "string", "pattern": r"^[0-9a-fA-F.:]+(/\d{1,3})?$"}),
-]
 Table = Annotated[int, Field(ge=1, le=_MAX), AfterValidator(_table)]
 Via = Annotated[
     str,
@@ -114,18 +95,18 @@ class RoutingEntry(Model):
 class ClusterEntry(Model):
     """The ranges of the cluster that the machine is a node of."""
 
-    pod_cidrs: list[RangeField] = Field(default_factory=list)
-    service_cidrs: list[RangeField] = Field(default_factory=list)
-    node_cidrs: list[RangeField] = Field(default_factory=list)
+    pod_cidrs: list[NetworkField] = Field(default_factory=list)
+    service_cidrs: list[NetworkField] = Field(default_factory=list)
+    node_cidrs: list[NetworkField] = Field(default_factory=list)
     detect: bool = True
     cni_directory: AbsolutePath = CNI_DIRECTORY
 
     def settings(self, environment: Mapping[str, str]) -> ClusterSettings:
         """Return what it means."""
         return ClusterSettings(
-            _networks(self.pod_cidrs),
-            _networks(self.service_cidrs),
-            _networks(self.node_cidrs),
+            networks(self.pod_cidrs),
+            networks(self.service_cidrs),
+            networks(self.node_cidrs),
             self.detect,
             self.cni_directory,
             _service_ip(environment) if self.detect else None,
@@ -136,7 +117,7 @@ class RouteEntry(Model):
     """A route through a network."""
 
     network: NetworkIdField | None = None
-    target: Annotated[RangeField, AfterValidator(_target)]
+    target: Annotated[NetworkField, AfterValidator(_target)]
     via: Via | None = None
     metric: Annotated[int, Field(ge=1, le=_MAX)] = DEFAULT_METRIC
     table: Table | None = None
@@ -200,10 +181,10 @@ def routing_settings(
     """
     if routing is None and cluster is None and not routes:
         return None
-    networks = {one.network_id: one.is_required for one in memberships}
-    only = next(iter(networks)) if len(networks) == 1 else None
+    known = {one.network_id: one.is_required for one in memberships}
+    only = next(iter(known)) if len(known) == 1 else None
     declared = [entry.settings(only) for entry in routes]
-    mistakes = [*_nameless(declared, networks), *_twice(declared)]
+    mistakes = [*_nameless(declared, known), *_twice(declared)]
     if mistakes:
         raise ConfigError("\n  ".join(mistakes))
     routing = routing or RoutingEntry()
@@ -213,13 +194,13 @@ def routing_settings(
         routing.table,
         routing.rule_priority,
         node_name,
-        frozenset(network_id for network_id, is_required in networks.items() if is_required),
+        frozenset(network_id for network_id, is_required in known.items() if is_required),
     )
 
 
-def _nameless(declared: Sequence[DeclaredRoute], networks: Iterable[NetworkId]) -> list[str]:
+def _nameless(declared: Sequence[DeclaredRoute], known: Iterable[NetworkId]) -> list[str]:
     """Tell of routes that name no network where the file has several."""
-    names = ", ".join(format_network_id(one) for one in networks)
+    names = ", ".join(format_network_id(one) for one in known)
     return [
         f"routes[{index}].network: is missing: should be one of {names}, as there are several"
         for index, one in enumerate(declared)
@@ -239,10 +220,6 @@ def _twice(declared: Sequence[DeclaredRoute]) -> list[str]:
                 "another metric, another table, or other nodes"
             )
     return mistakes
-
-
-def _networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
-    return tuple(map(ip_network, texts))
 
 
 def _service_ip(environment: Mapping[str, str]) -> IpAddress | None:

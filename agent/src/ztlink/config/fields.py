@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from ztlink.config.environment import read_ids
 from ztlink.errors import ConfigError
 from ztlink.host.desired import IpNetwork
-from ztlink.ids import NetworkId, parse_network_id
+from ztlink.ids import NetworkId, format_network_id, parse_network_id
 from ztlink.yaml_file import AbsolutePath, Model
 
 _DEVICE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/:%]{1,15}")
@@ -65,9 +65,18 @@ def networks(texts: Iterable[str]) -> tuple[IpNetwork, ...]:
     return tuple(map(ip_network, texts))
 
 
+def _network_name(value: object) -> str:
+    return format_network_id(NetworkId(network_id(value)))
+
+
 NetworkIdField = Annotated[
     int,
     BeforeValidator(network_id),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
+]
+NetworkName = Annotated[
+    str,
+    BeforeValidator(_network_name),
     WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
 ]
 NetworkField = Annotated[

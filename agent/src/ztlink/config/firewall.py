@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from ztlink.config.fields import NetworkField, Port, network_id, networks
+from ztlink.config.fields import NetworkField, NetworkName, Port, networks
 from ztlink.host.desired import IpNetwork
 from ztlink.host.firewall.wanted import (
     TABLE,
@@ -19,17 +19,13 @@ from ztlink.host.firewall.wanted import (
     Protocol,
     Service,
 )
-from ztlink.ids import NetworkId, format_network_id, parse_network_id
+from ztlink.ids import parse_network_id
 from ztlink.settings import Settings
 from ztlink.yaml_file import Model
 
 _NAME: Final = re.compile(r"[A-Za-z0-9 _./-]{0,63}")
 _SUFFIX: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 _HIGHEST: Final = 65_535
-
-
-def _network_name(value: object) -> str:
-    return format_network_id(NetworkId(network_id(value)))
 
 
 def _ports(value: object) -> str:
@@ -73,11 +69,6 @@ PortsField = Annotated[
             ]
         }
     ),
-]
-NetworkName = Annotated[
-    str,
-    BeforeValidator(_network_name),
-    WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
 ]
 Name = Annotated[str, AfterValidator(_name)]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from ztlink.config.fields import NetworkField, NetworkIdField, networks
+from ztlink.config.fields import NetworkField, NetworkName, networks
 from ztlink.errors import ConfigError
 from ztlink.host.routes.wanted import (
     CNI_DIRECTORY,
@@ -23,6 +23,7 @@ from ztlink.ids import (
     format_address,
     format_network_id,
     parse_address,
+    parse_network_id,
 )
 from ztlink.settings import Membership
 from ztlink.yaml_file import AbsolutePath, Model
@@ -116,7 +117,7 @@ class ClusterEntry(Model):
 class RouteEntry(Model):
     """A route through a network."""
 
-    network: NetworkIdField | None = None
+    network: NetworkName | None = None
     target: Annotated[NetworkField, AfterValidator(_target)]
     via: Via | None = None
     metric: Annotated[int, Field(ge=1, le=_MAX)] = DEFAULT_METRIC
@@ -152,7 +153,7 @@ class RouteEntry(Model):
 
     def settings(self, only: NetworkId | None) -> DeclaredRoute:
         """Return what it means where `only` is the one network of the file."""
-        network_id = NetworkId(self.network) if self.network is not None else only
+        network_id = parse_network_id(self.network) if self.network is not None else only
         return DeclaredRoute(
             ip_network(self.target),
             network_id,

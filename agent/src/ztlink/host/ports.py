@@ -18,7 +18,7 @@ from ztlink.errors import HostError
 from ztlink.host.addresses import local_addresses
 from ztlink.host.adoption import HeldError, adopt, find_kept, mark_of, orphans
 from ztlink.host.desired import Desired, desire
-from ztlink.host.device import DeviceState
+from ztlink.host.device import PARTS, DeviceState
 from ztlink.host.groups import groups_of
 from ztlink.host.plan import plan
 from ztlink.host.policies import Policies
@@ -192,13 +192,13 @@ class PortManager:
         name = port.tap.name
         try:
             is_up, counters = self._link().look(name)
-            lacks = not port.is_sure or self._link().lacks(name, port.applied)
+            lacks = self._link().lacks(name, port.applied) if port.is_sure else PARTS
         except HostError as error:
             return DeviceState(name, f"the device {name}: {error.strerror}")
         if not is_up:
             return DeviceState(name, f"the device {name} is down", counters)
-        fault = f"the device {name} lacks addresses or routes" if lacks else None
-        return DeviceState(name, fault, counters)
+        fault = f"the device {name} lacks {' and '.join(lacks)}" if lacks else None
+        return DeviceState(name, fault, counters, lacks)
 
     async def close(self) -> None:
         """Let go of all devices: they are gone then, unless they are to be kept."""
@@ -289,7 +289,7 @@ class PortManager:
 
     def _lacks(self, port: Port) -> bool:
         try:
-            return self._link().lacks(port.tap.name, port.applied)
+            return bool(self._link().lacks(port.tap.name, port.applied))
         except HostError as error:  # it is going this moment, which its descriptor will tell
             logger.debug("device=%s error=%s", port.tap.name, error)
             return False

@@ -179,6 +179,7 @@ class Agent:
                 tasks.create_task(underlay.follow_online(pump), name="online"),
                 tasks.create_task(services.follow_groups(), name="groups"),
                 tasks.create_task(services.follow_held(), name="held"),
+                tasks.create_task(services.follow_health(), name="health"),
                 tasks.create_task(choose_engine(self._settings, pump), name="engine"),
                 tasks.create_task(failure_of(pump), name="pump"),
             ]

@@ -9,12 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from ztlink.api.app import LocalApi
 from ztlink.api.home import ApiHome
-from ztlink.api.observe import News, Observer
-from ztlink.conditions import Condition
+from ztlink.api.observe import News, Observer, Reporter
 from ztlink.controller.adopt import DIRECTORY as ORIGINALS
 from ztlink.controller.adopt import adopt
 from ztlink.controller.backup import DATABASE, rename_first
@@ -106,8 +105,19 @@ class Services:
             pump, self._api_home(), settings, read_clock, self._ports, self._controller
         )
         self._handover = Handover(store)
+        self._reporters: dict[str, Reporter] = {}
+        """Who manages something on the machine, by what that is."""
+        if reloads is not None:
+            self._reporters["config"] = reloads
         self._observer = Observer(
-            pump, self._ports, self._policies, self._controller, settings, bound, self._news
+            pump,
+            self._ports,
+            self._policies,
+            self._controller,
+            settings,
+            bound,
+            self._news,
+            self._reporters,
         )
         self._metrics: Metrics | None = None
         self._health: HealthServer | None = None
@@ -211,7 +221,7 @@ class Services:
 
         if self._metrics is None:
             self._metrics = Metrics(self._started)
-        self._health = HealthServer(self._observer, self._metrics)
+        self._health = HealthServer(self._observer, self._metrics, _schema)
         await self._health.start(where)
 
     async def _move_health(self, former: HttpSettings | None, where: HttpSettings | None) -> None:
@@ -227,13 +237,9 @@ class Services:
             raise
 
     def _news(self) -> News:
-        """Return what the rest of the agent tells: its conditions, a source a line."""
-        conditions: list[Condition] = []
-        if self._reloads is not None:
-            conditions += self._reloads.conditions()
+        """Return what the rest of the agent counts."""
         adopted = self._ports.adopted_mono if self._ports is not None else None
         return News(
-            tuple(conditions),
             self._reloads.counts if self._reloads is not None else None,
             self._handover.gap(adopted),
         )
@@ -302,6 +308,13 @@ class Services:
             await asyncio.sleep(GROUP_SCAN_INTERVAL)
             await self.scan_groups()
 
+    async def follow_health(self) -> None:
+        """Judge the node from time to time, where health is served."""
+        while True:
+            if self._health is not None:
+                await self._health.judge()
+            await asyncio.sleep(HEALTH_INTERVAL)
+
     async def follow_held(self) -> None:
         """Take over devices that the process before us still holds."""
         await self._with_ports(PortManager.follow_held)
@@ -309,3 +322,9 @@ class Services:
     async def _with_ports(self, work: Callable[[PortManager], Awaitable[None]]) -> None:
         if self._ports is not None:
             await work(self._ports)
+
+
+def _schema() -> dict[str, Any]:
+    from ztlink.config.file import NodeFile
+
+    return NodeFile.model_json_schema(by_alias=True)

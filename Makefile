@@ -36,7 +36,7 @@ export ZEROTIER_ONE CLUSTER
 export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE DRY_RUN
 
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
-ON_MACHINE := netadmin or interop
+ON_MACHINE := netadmin or interop or browser
 ELSEWHERE := $(ON_MACHINE) or chart or image
 
 help: ## say what the targets do

@@ -10,7 +10,12 @@ import pytest
 from hypothesis import settings
 
 from tests.guard import QUIET_DIRECTORIES, refuse_io
-from tests.rights import missing_for_image, missing_for_interop, missing_for_netadmin
+from tests.rights import (
+    missing_for_browser,
+    missing_for_image,
+    missing_for_interop,
+    missing_for_netadmin,
+)
 from tests.scale import SOAK
 
 _HERE: Final = Path(__file__).parent
@@ -30,6 +35,7 @@ _MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "netadmin": missing_for_netadmin,
     "image": missing_for_image,
     "interop": missing_for_interop,
+    "browser": missing_for_browser,
     "soak": _missing_for_soak,
 }
 

@@ -42,6 +42,12 @@ def missing_for_image(find: Callable[[str], str | None] = shutil.which) -> str |
     return None if os.geteuid() == 0 else "needs root: containers have devices and namespaces"
 
 
+def missing_for_browser(find: Callable[[str], str | None] = shutil.which) -> str | None:
+    """Say what looking at a page in a browser needs that is not here; None if all is."""
+    missing = [program for program in ("chromium", "chromedriver") if find(program) is None]
+    return f"needs {' and '.join(missing)}: ci/packages test" if missing else None
+
+
 def _effective_capabilities(status: str) -> int:
     for line in status.splitlines():
         if line.startswith("CapEff:"):

@@ -2,7 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.rights import missing_for_image, missing_for_interop, missing_for_netadmin
+from tests.rights import (
+    missing_for_browser,
+    missing_for_image,
+    missing_for_interop,
+    missing_for_netadmin,
+)
 
 ALL_CAPABILITIES = "Name:\tpython\nCapEff:\t000001ffffffffff\n"
 
@@ -55,6 +60,14 @@ def test_interop_needs_a_program_that_can_be_run(tun: Path) -> None:
 def test_interop_lacks_nothing_where_the_program_can_be_run(tun: Path) -> None:
     tun.chmod(0o755)
     assert missing_for_interop({"ZEROTIER_ONE": str(tun)}) is None
+
+
+@pytest.mark.parametrize("program", ["chromium", "chromedriver"])
+def test_a_browser_needs_its_driver(program: str) -> None:
+    def find(name: str) -> str | None:
+        return None if name == program else f"/usr/bin/{name}"
+
+    assert missing_for_browser(find) == f"needs {program}: ci/packages test"
 
 
 @pytest.mark.parametrize("program", ["buildah", "mmdebstrap", "runc"])

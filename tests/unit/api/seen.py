@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, ip_address
+from ipaddress import ip_address, ip_interface
 from typing import cast
 
 from tests.unit.api import rig
@@ -40,7 +40,7 @@ def config(*addresses: str) -> NetworkConfig:
         timestamp=START.unix_ms,
         issued_to=Address(0xBA52BB0E23),
         name=b"mesh",
-        addresses=tuple(IPv4Interface(address) for address in addresses),
+        addresses=tuple(ip_interface(address) for address in addresses),
     )
 
 

@@ -100,6 +100,11 @@ def test_a_page_of_a_node_that_does_not_answer_is_one_nevertheless() -> None:
     assert "the node does not answer" in read(None).words
 
 
+def test_what_is_wrong_comes_before_what_is_well() -> None:
+    words = read(seen(membership(NetworkStatus.ACCESS_DENIED))).words
+    assert words.index("ACCESS_DENIED") < words.index("sockets")
+
+
 def test_peers_are_shown_with_path_and_latency_the_roots_first() -> None:
     root = peer(2, PeerRole.PLANET, latency=-1, active=False)
     leaf = peer(1, latency=5, active=True)

@@ -9,12 +9,14 @@ import html
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Final, NewType
 
 from ztlink.api.judgement import Judgement, rfc3339
 from ztlink.api.link_views import VERSION, network_name, peer_version, row_json
 from ztlink.api.observe import Membership, Observation, Report
+from ztlink.conditions import Status
 from ztlink.ids import format_address, format_network_id
 from ztlink.node.status import PeerRole, PeerView
 from ztlink.settings import Settings
@@ -104,7 +106,8 @@ _DOCUMENT: Final = """<!doctype html>
 def _summary(seen: Observation) -> Html:
     node = seen.node
     facts = (
-        ("version", VERSION),
+        ("ztlink", version("ztlink")),
+        ("speaks as", VERSION),
         ("roots", "in reach" if node.online else "none answers"),
         ("world", f"{node.planet_id:016x}"),
         ("world of", rfc3339(node.planet_timestamp / 1000)),
@@ -118,7 +121,8 @@ def _summary(seen: Observation) -> Html:
 
 def _conditions(judged: Judgement) -> Html:
     rows = []
-    for one, since in zip(judged.conditions, judged.since, strict=True):
+    found = zip(judged.conditions, judged.since, strict=True)
+    for one, since in sorted(found, key=lambda pair: pair[0].status is Status.OK):
         remedy = f'<br><span class="remedy">{_text(one.remedy)}</span>' if one.remedy else ""
         optional = "" if one.is_required else '<span class="soft">optional</span>'
         rows.append(
@@ -128,7 +132,7 @@ def _conditions(judged: Judgement) -> Html:
                 _code(one.subject),
                 Html(_text(one.cause) + remedy),
                 Html(optional),
-                _soft(rfc3339(since)),
+                _moment(since),
             )
         )
     heads = ("", "condition", "of", "cause and remedy", "", "since")
@@ -252,6 +256,11 @@ def _code(value: str) -> Html:
 
 def _soft(value: str) -> Html:
     return Html(f'<span class="soft">{_text(value)}</span>')
+
+
+def _moment(unix: float) -> Html:
+    day, _, time = rfc3339(unix).rstrip("Z").partition("T")
+    return Html(f'<span class="soft number">{day} {time} UTC</span>')
 
 
 def _badge(kind: str, word: str) -> Html:

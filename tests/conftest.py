@@ -15,6 +15,7 @@ from tests.rights import (
     missing_for_image,
     missing_for_interop,
     missing_for_netadmin,
+    missing_for_prometheus,
 )
 from tests.scale import SOAK
 
@@ -36,6 +37,7 @@ _MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "image": missing_for_image,
     "interop": missing_for_interop,
     "browser": missing_for_browser,
+    "prometheus": missing_for_prometheus,
     "soak": _missing_for_soak,
 }
 

@@ -48,6 +48,19 @@ def missing_for_browser(find: Callable[[str], str | None] = shutil.which) -> str
     return f"needs {' and '.join(missing)}: ci/packages test" if missing else None
 
 
+def unpacked(program: str) -> str | None:
+    """Return where a program is that the machine or `ci/unpacked` has; None for nowhere."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    where = (cache / "zerotier-k8s-link" / "debian").glob("*/usr/bin")
+    return shutil.which(program) or shutil.which(program, path=os.pathsep.join(map(str, where)))
+
+
+def missing_for_prometheus(find: Callable[[str], str | None] = unpacked) -> str | None:
+    """Say what being scraped for real needs that is not here; None if all is."""
+    missing = [program for program in ("prometheus", "promtool") if find(program) is None]
+    return f"needs {' and '.join(missing)}: ci/unpacked prometheus" if missing else None
+
+
 def _effective_capabilities(status: str) -> int:
     for line in status.splitlines():
         if line.startswith("CapEff:"):

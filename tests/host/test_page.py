@@ -1,25 +1,16 @@
 """The page for people in a real browser: what it shows, how it stays true, what it refuses."""
 
-import asyncio
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
-from ci.demo_userspace import free_port
+from tests.host.observed import Counting, served_by_thread
 from tests.lab.browser import Browser, browser
 from tests.lab.wait import wait_until
-from tests.unit.api.seen import JOINED, REQUIRED, Watcher, config, membership, peer, seen
-from ztlink.api.health import HealthServer
-from ztlink.api.link_metrics import Metrics
-from ztlink.api.observe import Observation, Observer
+from tests.unit.api.seen import JOINED, REQUIRED, config, membership, peer, seen
 from ztlink.ids import format_address
 from ztlink.node.events import NetworkStatus
-from ztlink.settings import HttpSettings
 
 pytestmark = pytest.mark.browser
 
@@ -29,32 +20,15 @@ REFUSED = seen(membership(NetworkStatus.ACCESS_DENIED, reason="this node is not 
 EVIL = "<img src=x onerror='window.evil=1'><script>window.evil=1</script>"
 WELL = replace(JOINED, peers=(peer(1, active=True),))
 
-
-class Counting(Watcher):
-    """Counts how often the node was looked at: once for each page."""
-
-    looks = 0
-
-    async def observe(self) -> Observation:
-        self.looks += 1
-        return await super().observe()
+Page = tuple[Counting, str]
 
 
 @pytest.fixture
-def served() -> Iterator[tuple[Counting, str]]:
+def served() -> Iterator[Page]:
     """The page of a node that is well; the observation may be changed."""
-    watcher, port = Counting(NODE, WELL), free_port(socket.SOCK_STREAM)
-    server = HealthServer(cast(Observer, watcher), Metrics(0.0))
-    with closing(asyncio.new_event_loop()) as loop:
-        loop.run_until_complete(server.start(HttpSettings(port=port)))
-        thread = threading.Thread(target=loop.run_forever)
-        thread.start()
-        try:
-            yield watcher, f"http://127.0.0.1:{port}/zerotier/"
-        finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-            loop.run_until_complete(server.stop())
+    watcher = Counting(NODE, WELL)
+    with served_by_thread(watcher) as origin:
+        yield watcher, f"{origin}/zerotier/"
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +46,6 @@ def window(chromium: Browser) -> Browser:
     chromium.complaints()
     chromium.requests()
     return chromium
-
-
-Page = tuple[Counting, str]
 
 
 def test_a_person_reads_peers_networks_and_conditions(served: Page, window: Browser) -> None:

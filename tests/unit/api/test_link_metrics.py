@@ -26,7 +26,7 @@ from ztlink.node.events import NetworkStatus
 from ztlink.node.status import PeerRole, PeerView
 from ztlink.reloads import ReloadCounts
 from ztlink.settings import MetricsSettings
-from ztlink.stats import Drop, Latencies, Stats
+from ztlink.stats import Drop, Latencies, Stats, Way
 from ztlink.wire.verbs import Verb
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -139,6 +139,16 @@ def test_bytes_are_counted_by_direction() -> None:
     observation = seen(stats=Stats(bytes_in=7, bytes_out=9))
     assert value(observation, "udp_bytes_total", direction="rx") == 7
     assert value(observation, "udp_bytes_total", direction="tx") == 9
+
+
+def test_packets_and_bytes_are_counted_by_direction_and_path() -> None:
+    stats = Stats()
+    stats.carried_in.add(Way.RELAY, 2, 300)
+    stats.carried_out.add(Way.DIRECT_IPV6, 3, 400)
+    observation = seen(stats=stats)
+    assert value(observation, "path_packets_total", direction="rx", path="relay") == 2
+    assert value(observation, "path_bytes_total", direction="tx", path="direct_ipv6") == 400
+    assert value(observation, "path_bytes_total", direction="tx", path="direct_ipv4") == 0
 
 
 def test_packets_are_counted_by_verb() -> None:

@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 
 from ztlink.api.link_views import VERSION
 from ztlink.api.observe import (
+    Counts,
     DropTally,
     HasState,
     Members,
@@ -28,7 +29,7 @@ from ztlink.host.device import COUNTED
 from ztlink.ids import format_address, format_network_id
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import PeerRole, PeerView
-from ztlink.stats import LATENCY_BOUNDS, Drop
+from ztlink.stats import LATENCY_BOUNDS, Drop, Way
 from ztlink.wire.verbs import Verb
 
 PREFIX: Final = "zerotier_link"
@@ -121,6 +122,7 @@ def _traffic(seen: Observation) -> Iterator[Metric]:
         packets.add_metric((verb.name.lower(), "rx"), counts.packets_in[verb])
         packets.add_metric((verb.name.lower(), "tx"), counts.packets_out[verb])
     yield packets
+    yield from _carried(seen.counts)
     relayed = _counter("relayed_packets", "Packets that were passed on for others.")
     relayed.add_metric((), counts.relayed)
     yield relayed
@@ -128,6 +130,16 @@ def _traffic(seen: Observation) -> Iterator[Metric]:
     for reason in Drop:
         drops.add_metric((reason.name.lower(),), counts.drops[reason])
     yield drops
+
+
+def _carried(counts: Counts) -> Iterator[Metric]:
+    packets = _counter("path_packets", "Packets but HELLOs, by their way.", "direction", "path")
+    octets = _counter("path_bytes", "Bytes in packets, by their way.", "direction", "path")
+    for direction, carried in (("rx", counts.carried_in), ("tx", counts.carried_out)):
+        for way in Way:
+            packets.add_metric((direction, way.name.lower()), carried.packets[way])
+            octets.add_metric((direction, way.name.lower()), carried.octets[way])
+    yield from (packets, octets)
 
 
 def _networks(seen: Observation) -> Iterator[Metric]:

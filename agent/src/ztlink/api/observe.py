@@ -22,7 +22,7 @@ from ztlink.node.core import Core
 from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.reloads import ReloadCounts
 from ztlink.settings import Settings
-from ztlink.stats import Stats
+from ztlink.stats import Carried, Stats
 
 PATIENCE: Final = 5.0
 """Seconds after which a node that does not answer counts as stuck."""
@@ -114,6 +114,8 @@ class Counts:
     errors_in: tuple[int, ...]
     """ERROR messages by their code."""
     errors_out: tuple[int, ...]
+    carried_in: Carried
+    carried_out: Carried
     frames_in: int
     frames_out: int
     relayed: int
@@ -131,6 +133,8 @@ class Counts:
             tuple(stats.packets_out),
             tuple(stats.errors_in),
             tuple(stats.errors_out),
+            stats.carried_in.copy(),
+            stats.carried_out.copy(),
             stats.frames_in,
             stats.frames_out,
             stats.relayed,

@@ -219,7 +219,7 @@ class Switch:
             self._hold(address, packet, arrival, now, is_open=True)
         else:
             self._dispatch_one(peer, packet, arrival, now)
-            self._count(arrival, (len(packet),), bytearray(b"\1"))
+            self._count(arrival, (len(packet),))
             self._received(peer, arrival, now)
 
     def _open(
@@ -250,8 +250,9 @@ class Switch:
         """Hand up opened packets in order: runs of frames as spans, all else as messages."""
         buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
         stats = self._ctx.stats
-        peer.packets_in += len(starts) - authentic.count(0)
-        peer.packet_errors += authentic.count(0)
+        bad = authentic.count(0)
+        peer.packets_in += len(starts) - bad
+        peer.packet_errors += bad
         arrival: Arrival | None = None
         index = 0
         while index < len(starts):
@@ -275,14 +276,13 @@ class Switch:
                 self._dispatch_one(peer, buffer[start : start + sizes[index]], arrival, now)
             index += count
         if arrival is not None:
-            self._count(arrival, sizes, authentic)
+            self._count(arrival, list(compress(sizes, authentic)) if bad else sizes)
             self._received(peer, arrival, now)  # last, since an answer may have confirmed the path
 
-    def _count(self, arrival: Arrival, sizes: Sequence[int], authentic: bytearray) -> None:
+    def _count(self, arrival: Arrival, sizes: Sequence[int]) -> None:
         """Count what came; of a batch that came two ways at once, all as its last packet."""
         way = Way.of(arrival.endpoint.ip.version, is_relayed=arrival.hops > 0)
-        good = sizes if all(authentic) else list(compress(sizes, authentic))
-        self._ctx.stats.carried_in.add(way, len(good), sum(good))
+        self._ctx.stats.carried_in.add(way, len(sizes), sum(sizes))
 
     def _frames(self, peer: Peer, arrival: Arrival, run: PacketBatch, now: Now) -> None:
         self._ctx.stats.packets_in[Verb.FRAME] += len(run)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from ztlink.api.app import LocalApi
 from ztlink.api.home import ApiHome
@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GROUP_SCAN_INTERVAL: Final = 60.0
+HEALTH_INTERVAL: Final = 10.0
+"""Seconds after which a node is judged where nobody asks."""
 
 
 class Services:
@@ -218,10 +220,11 @@ class Services:
         # Here, as few nodes have it outside of a cluster, and prometheus_client takes its time.
         from ztlink.api.health import HealthServer
         from ztlink.api.link_metrics import Metrics
+        from ztlink.config.show import schema
 
         if self._metrics is None:
             self._metrics = Metrics(self._started)
-        self._health = HealthServer(self._observer, self._metrics, _schema)
+        self._health = HealthServer(self._observer, self._metrics, schema)
         await self._health.start(where)
 
     async def _move_health(self, former: HttpSettings | None, where: HttpSettings | None) -> None:
@@ -322,9 +325,3 @@ class Services:
     async def _with_ports(self, work: Callable[[PortManager], Awaitable[None]]) -> None:
         if self._ports is not None:
             await work(self._ports)
-
-
-def _schema() -> dict[str, Any]:
-    from ztlink.config.file import NodeFile
-
-    return NodeFile.model_json_schema(by_alias=True)

@@ -97,13 +97,24 @@ class DoneWithDrops(Done):
     drops: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True)
+class Passed:
+    """What a manager has counted that compares."""
+
+    unchanged: int = 0
+    changed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    drift: int = 0
+
+
 @dataclass
 class Keeper:
     """A manager of something on a machine, which tells how it is."""
 
     found: tuple[Condition, ...] = ()
     kept: tuple[Kept, ...] = ()
-    tally: Done | None = None
+    tally: Done | Passed | None = None
 
     def conditions(self) -> tuple[Condition, ...]:
         return self.found

@@ -12,6 +12,7 @@ from tests.unit.api.seen import (
     DoneWithDrops,
     Keeper,
     Kept,
+    Passed,
     membership,
     peer,
     reported,
@@ -204,18 +205,35 @@ def test_what_is_managed_is_counted_by_its_state() -> None:
 @pytest.mark.parametrize(
     ("name", "labels", "expected"),
     [
-        ("reconcile_total", {"loop": "firewall", "result": "ok"}, 5),
-        ("reconcile_total", {"loop": "firewall", "result": "error"}, 2),
+        ("reconcile_total", {"loop": "firewall", "result": "changed"}, 5),
+        ("reconcile_total", {"loop": "firewall", "result": "failed"}, 2),
         ("reconcile_duration_seconds_sum", {"loop": "firewall"}, 0.25),
-        ("reconcile_duration_seconds_count", {"loop": "firewall"}, 5),
+        ("reconcile_duration_seconds_count", {"loop": "firewall"}, 7),
         ("firewall_drift_total", {}, 3),
         ("firewall_drops_total", {"chain": "input"}, 7),
     ],
 )
-def test_what_a_manager_has_done_is_counted(
+def test_what_a_manager_has_loaded_is_counted(
     name: str, labels: dict[str, str], expected: float
 ) -> None:
     assert value(reported(JOINED, FIREWALL, "firewall"), name, **labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("reconcile_total", {"loop": "routes", "result": "unchanged"}, 9),
+        ("reconcile_total", {"loop": "routes", "result": "changed"}, 4),
+        ("reconcile_total", {"loop": "routes", "result": "failed"}, 1),
+        ("reconcile_duration_seconds_count", {"loop": "routes"}, 14),
+        ("routes_drift_total", {}, 3),
+    ],
+)
+def test_the_passes_of_a_manager_are_counted(
+    name: str, labels: dict[str, str], expected: float
+) -> None:
+    keeper = Keeper(tally=Passed(9, 4, 1, 0.5, 3))
+    assert value(reported(JOINED, keeper), name, **labels) == expected
 
 
 def test_conditions_are_counted_by_kind_and_status() -> None:

@@ -1,6 +1,6 @@
 """What programs are told of a node."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 from pathlib import Path
 
@@ -21,12 +21,20 @@ from tests.unit.api.seen import (
     seen,
 )
 from ztlink.api.judgement import Json, Judge
-from ztlink.api.link_views import health_json, manifest_json, status_json
+from ztlink.api.link_views import health_json, manifest_json, row_json, status_json
 from ztlink.api.observe import Observation
 from ztlink.ids import format_address
 from ztlink.node.events import NetworkStatus
 from ztlink.settings import Settings
 from ztlink.wire.netconf import Dns, Route
+
+
+@dataclass(frozen=True)
+class OfNetwork:
+    """Something that is managed for a network."""
+
+    network_id: int
+    metric: int | None
 
 
 def health(observation: Observation | None, settings: Settings = REQUIRED) -> Json:
@@ -114,6 +122,10 @@ def test_status_lists_what_is_managed_by_its_fields() -> None:
     assert status(kept)["managed"] == {
         "routes": {"rows": [{"target": "10.20.0.0/16", "state": "installed"}]}
     }
+
+
+def test_the_network_of_what_is_managed_is_told_as_networks_are() -> None:
+    assert row_json(OfNetwork(0x112972485D000001, None)) == {"network_id": NAME, "metric": None}
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,6 @@ from ztlink.settings import LOOPBACK, Expose, HttpSettings
 
 logger = logging.getLogger(__name__)
 
-INTERVAL: Final = 10.0
-"""Seconds after which a node is judged where nobody asks."""
 PRIVATE: Final = frozenset({"/zerotier/", "/zerotier/status"})
 """What this machine alone may see."""
 MAX_BODY: Final = 1024
@@ -118,11 +116,9 @@ class HealthServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def follow(self) -> None:
-        """Judge the node every some seconds, so that changes are told in the log as they come."""
-        while True:
-            await self._look()
-            await asyncio.sleep(INTERVAL)
+    async def judge(self) -> None:
+        """Judge the node where nobody asks, so that a change is in the log when it comes."""
+        await self._look()
 
     # -- who is answered ---------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from ztlink.api.observe import (
     Membership,
     News,
     Observation,
+    PassTally,
     Report,
     Tally,
 )
@@ -234,9 +235,10 @@ def report_families(reports: Iterable[Report]) -> Iterator[Metric]:
     )
     for report in reports:
         if report.tally is not None:
-            results.add_metric((report.name, "ok"), report.tally.loads)
-            results.add_metric((report.name, "error"), report.tally.errors)
-            took.add_metric((report.name,), report.tally.loads, report.tally.seconds)
+            passes, seconds, _ = _done(report.tally)
+            for result, count in passes.items():
+                results.add_metric((report.name, result), count)
+            took.add_metric((report.name,), sum(passes.values()), seconds)
             yield from _counted(report.name, report.tally)
         states = Counter(str(row.state) for row in report.rows if isinstance(row, HasState))
         if states:
@@ -247,9 +249,17 @@ def report_families(reports: Iterable[Report]) -> Iterator[Metric]:
     yield from (results, took)
 
 
+def _done(tally: Tally) -> tuple[dict[str, int], float, int]:
+    """Return how often what came out, the seconds of all, and what others had changed."""
+    if isinstance(tally, PassTally):
+        passes = {"unchanged": tally.unchanged, "changed": tally.changed, "failed": tally.failed}
+        return passes, tally.seconds, tally.drift
+    return {"changed": tally.loads, "failed": tally.errors}, tally.seconds, tally.drifts
+
+
 def _counted(name: str, tally: Tally) -> Iterator[Metric]:
-    drift = _counter(f"{name}_drift", "Times that others had changed what is ours.")
-    drift.add_metric((), tally.drifts)
+    drift = _counter(f"{name}_drift", "Changes of others to what is ours, which were repaired.")
+    drift.add_metric((), _done(tally)[2])
     yield drift
     if isinstance(tally, DropTally):
         drops = _counter(f"{name}_drops", "Packets that were dropped.", "chain")

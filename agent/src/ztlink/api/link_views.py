@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ztlink.api.judgement import Json, Judgement, rfc3339
 from ztlink.api.observe import Membership, Observation, Report, Row
-from ztlink.ids import format_address, format_mac, format_network_id
+from ztlink.ids import NetworkId, format_address, format_mac, format_network_id
 from ztlink.node.status import PathView, PeerView
 from ztlink.settings import Settings
 from ztlink.wire.verbs import SOFTWARE_VERSION
@@ -125,10 +125,12 @@ def _report_json(report: Report) -> Json:
 
 def row_json(row: Row) -> Json:
     """Return a row's fields, each as a number, a truth or text."""
-    return {one.name: _plain(getattr(row, one.name)) for one in fields(row)}
+    return {one.name: _plain(getattr(row, one.name), one.name) for one in fields(row)}
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+def _plain(value: object, name: str = "") -> Any:  # noqa: ANN401 - JSON
+    if name == "network_id" and isinstance(value, int):
+        return format_network_id(NetworkId(value))
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, tuple | list):

@@ -36,12 +36,13 @@ class Row(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-class Tally(Protocol):
-    """What a manager has counted since the process began."""
+@runtime_checkable
+class LoadTally(Protocol):
+    """What a manager has counted that loads all at once."""
 
     @property
     def loads(self) -> int:
-        """How often it has applied what is wanted."""
+        """How often it has loaded what is wanted."""
 
     @property
     def errors(self) -> int:
@@ -53,7 +54,35 @@ class Tally(Protocol):
 
     @property
     def seconds(self) -> float:
-        """What applying took together."""
+        """What all loads took together."""
+
+
+@runtime_checkable
+class PassTally(Protocol):
+    """What a manager has counted that compares and changes what is another."""
+
+    @property
+    def unchanged(self) -> int:
+        """Passes in which all was as it should be."""
+
+    @property
+    def changed(self) -> int:
+        """Passes that changed something."""
+
+    @property
+    def failed(self) -> int:
+        """Passes that could not be made."""
+
+    @property
+    def drift(self) -> int:
+        """Things that others had changed."""
+
+    @property
+    def seconds(self) -> float:
+        """What all passes took together."""
+
+
+Tally = LoadTally | PassTally
 
 
 @runtime_checkable

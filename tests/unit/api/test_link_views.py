@@ -114,7 +114,11 @@ def test_status_tells_routes_and_name_servers_of_a_network() -> None:
     view = replace(one.view, config=replace(config(), routes=(route,), dns=dns))
     network = status(seen(replace(one, view=view)))["networks"][0]
     assert network["routes"] == [{"target": "10.9.0.0/16", "via": "10.1.2.1"}]
-    assert network["dns"] == {"domain": "mesh.example", "servers": ["10.1.2.53"]}
+    assert network["dns"] == {
+        "domain": "mesh.example",
+        "servers": ["10.1.2.53"],
+        "coredns": ("mesh.example:53 {\n    errors\n    cache 30\n    forward . 10.1.2.53\n}\n"),
+    }
 
 
 def test_status_lists_what_is_managed_by_its_fields() -> None:

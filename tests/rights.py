@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -59,6 +60,32 @@ def missing_for_prometheus(find: Callable[[str], str | None] = unpacked) -> str 
     """Say what being scraped for real needs that is not here; None if all is."""
     missing = [program for program in ("prometheus", "promtool") if find(program) is None]
     return f"needs {' and '.join(missing)}: ci/unpacked prometheus" if missing else None
+
+
+def resolved_program() -> str | None:
+    """Return where a systemd-resolved is that runs here, installed or unpacked."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    unpacked_here = cache / "zerotier-k8s-link" / "debian" / "systemd-resolved"
+    for top in (Path("/"), unpacked_here):
+        program = top / "lib" / "systemd" / "systemd-resolved"
+        if program.exists() and _runs(program):
+            return str(program)
+    return None
+
+
+def _runs(program: Path) -> bool:
+    asked = (program, "--version")  # its libraries may be of another release
+    return subprocess.run(asked, capture_output=True).returncode == 0  # noqa: S603 - no input
+
+
+def missing_for_resolved() -> str | None:
+    """Say what running a systemd-resolved of our own needs that is not here; None if all is."""
+    missing = [one for one in ("busctl", "dbus-daemon", "unshare") if shutil.which(one) is None]
+    if resolved_program() is None:
+        missing.append("systemd-resolved (ci/unpacked systemd-resolved)")
+    if missing:
+        return f"needs {', '.join(missing)}"
+    return missing_for_netadmin()
 
 
 def _effective_capabilities(status: str) -> int:

@@ -28,6 +28,8 @@ from ztlink.drivers.loop import Pump
 from ztlink.drivers.store import LOCAL_CONF, Store, local_settings_key
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError
+from ztlink.host.dns import NameServers, name_servers
+from ztlink.host.dns_manager import DnsManager, Wanted
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.ids import NetworkId, format_address, format_network_id
@@ -111,6 +113,9 @@ class Services:
         """Who manages something on the machine, by what that is."""
         if reloads is not None:
             self._reporters["config"] = reloads
+        self._dns = DnsManager()
+        self._name_servers: dict[NetworkId, NameServers] = {}
+        self._reporters["dns"] = self._dns
         self._observer = Observer(
             pump,
             self._ports,
@@ -161,6 +166,7 @@ class Services:
         if self._health is not None:
             await self._health.stop()
         await self._api.stop()
+        await self._dns.close(keep=self._settings.on_stop is OnStop.KEEP)
         # Routes and the firewall: `close` of their managers, a line each, before the devices go.
         if self._ports is not None:
             await self._ports.close()
@@ -260,8 +266,15 @@ class Services:
                 )
                 if self._metrics is not None:
                     self._metrics.configured(event.network_id, read_clock().mono)
+                self._name_servers.pop(event.network_id, None)
+                found = name_servers(event.config)
+                if found is not None:
+                    self._name_servers[event.network_id] = found
+                await self._follow_dns()
             case NetworkLeft():
                 self._policies.forget(event.network_id)
+                self._name_servers.pop(event.network_id, None)
+                await self._follow_dns()
                 await self._with_ports(lambda ports: ports.left(event.network_id))
             case NetworkStatusChanged():
                 logger.info(
@@ -312,11 +325,25 @@ class Services:
             await self.scan_groups()
 
     async def follow_health(self) -> None:
-        """Judge the node from time to time, where health is served."""
+        """Judge the node from time to time, where health is served; keep what was set for DNS."""
         while True:
+            await self._follow_dns()
             if self._health is not None:
                 await self._health.judge()
             await asyncio.sleep(HEALTH_INTERVAL)
+
+    async def _follow_dns(self) -> None:
+        """Have the machine ask networks' name servers, where operator and network allow it."""
+        ports = self._ports.ports if self._ports is not None else {}
+        await self._dns.follow(
+            {
+                network_id: Wanted(ports[network_id].tap.name, found)
+                for network_id, found in self._name_servers.items()
+                if self._settings.apply_dns
+                and network_id in ports
+                and self._policies.get(network_id).allow_dns
+            }
+        )
 
     async def follow_held(self) -> None:
         """Take over devices that the process before us still holds."""

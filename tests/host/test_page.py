@@ -81,7 +81,9 @@ def test_the_page_follows_the_node_without_being_loaded_again(
 def test_a_page_whose_node_ended_says_so(served: Page, window: Browser) -> None:
     window.open(served[1])
     window.run("window.fetch = () => Promise.reject(new Error('gone'))")
-    wait_until(lambda: "no answer since" in window.text(), timeout=TIMEOUT, what="it is told")
+    assert wait_until(
+        lambda: "no answer since" in window.text(), timeout=TIMEOUT, what="it is told"
+    )
 
 
 def test_without_javascript_the_page_follows_the_node_too(served: Page, window: Browser) -> None:
@@ -89,7 +91,7 @@ def test_without_javascript_the_page_follows_the_node_too(served: Page, window: 
     window.open(served[1])
     served[0].found = REFUSED
     wait_until(lambda: served[0].looks > 1, timeout=TIMEOUT, what="it is loaded again")
-    wait_until(
+    assert wait_until(
         lambda: "this node is not let in" in window.source(), timeout=TIMEOUT, what="it is told"
     )
 

@@ -75,7 +75,7 @@ class Prometheus:
         try:
             connection.request("GET", f"/api/v1/query?query={quote(query)}")
             results = json.loads(connection.getresponse().read())["data"]["result"]
-        except OSError:
+        except (OSError, ValueError):  # it starts yet, and says so in words
             return ""
         finally:
             connection.close()

@@ -116,16 +116,7 @@ class Services:
         self._dns = DnsManager()
         self._name_servers: dict[NetworkId, NameServers] = {}
         self._reporters["dns"] = self._dns
-        self._observer = Observer(
-            pump,
-            self._ports,
-            self._policies,
-            self._controller,
-            settings,
-            bound,
-            self._news,
-            self._reporters,
-        )
+        self._observer = self._make_observer()
         self._metrics: Metrics | None = None
         self._health: HealthServer | None = None
 
@@ -195,6 +186,18 @@ class Services:
             controller.close()
             raise
         return controller
+
+    def _make_observer(self) -> Observer:
+        return Observer(
+            self._pump,
+            self._ports,
+            self._policies,
+            self._controller,
+            self._settings,
+            self._bound,
+            self._news,
+            self._reporters,
+        )
 
     def _open_records(self) -> ControllerStore:
         """Open the controller's database; the original's files are taken over on the first day."""

@@ -19,6 +19,7 @@ from tests.unit.api.seen import (
     seen,
     served,
 )
+from ztlink.api.link_families import PREFIX
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.observe import Members, News, Observation
 from ztlink.conditions import Condition, Status
@@ -33,7 +34,7 @@ from ztlink.wire.verbs import Verb
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-COUNT = "zerotier_link_peer_latency_seconds_count"
+COUNT = f"{PREFIX}_peer_latency_seconds_count"
 
 
 def series(text: bytes) -> Series:

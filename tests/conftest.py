@@ -10,7 +10,14 @@ import pytest
 from hypothesis import settings
 
 from tests.guard import QUIET_DIRECTORIES, refuse_io
-from tests.rights import missing_for_image, missing_for_interop, missing_for_netadmin
+from tests.rights import (
+    missing_for_browser,
+    missing_for_image,
+    missing_for_interop,
+    missing_for_netadmin,
+    missing_for_prometheus,
+    missing_for_resolved,
+)
 from tests.scale import SOAK
 
 _HERE: Final = Path(__file__).parent
@@ -30,6 +37,9 @@ _MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "netadmin": missing_for_netadmin,
     "image": missing_for_image,
     "interop": missing_for_interop,
+    "browser": missing_for_browser,
+    "prometheus": missing_for_prometheus,
+    "resolved": missing_for_resolved,
     "soak": _missing_for_soak,
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -40,6 +41,51 @@ def missing_for_image(find: Callable[[str], str | None] = shutil.which) -> str |
     if missing:
         return f"needs {', '.join(missing)}: ci/packages test-image"
     return None if os.geteuid() == 0 else "needs root: containers have devices and namespaces"
+
+
+def missing_for_browser(find: Callable[[str], str | None] = shutil.which) -> str | None:
+    """Say what looking at a page in a browser needs that is not here; None if all is."""
+    missing = [program for program in ("chromium", "chromedriver") if find(program) is None]
+    return f"needs {' and '.join(missing)}: ci/packages test" if missing else None
+
+
+def unpacked(program: str) -> str | None:
+    """Return where a program is that the machine or `ci/unpacked` has; None for nowhere."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    where = (cache / "zerotier-k8s-link" / "debian").glob("*/usr/bin")
+    return shutil.which(program) or shutil.which(program, path=os.pathsep.join(map(str, where)))
+
+
+def missing_for_prometheus(find: Callable[[str], str | None] = unpacked) -> str | None:
+    """Say what being scraped for real needs that is not here; None if all is."""
+    missing = [program for program in ("prometheus", "promtool") if find(program) is None]
+    return f"needs {' and '.join(missing)}: ci/unpacked prometheus" if missing else None
+
+
+def resolved_program() -> str | None:
+    """Return where a systemd-resolved is that runs here, installed or unpacked."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    unpacked_here = cache / "zerotier-k8s-link" / "debian" / "systemd-resolved"
+    for top in (Path("/"), unpacked_here):
+        program = top / "lib" / "systemd" / "systemd-resolved"
+        if program.exists() and _runs(program):
+            return str(program)
+    return None
+
+
+def _runs(program: Path) -> bool:
+    asked = (program, "--version")  # its libraries may be of another release
+    return subprocess.run(asked, capture_output=True).returncode == 0  # noqa: S603 - no input
+
+
+def missing_for_resolved() -> str | None:
+    """Say what running a systemd-resolved of our own needs that is not here; None if all is."""
+    missing = [one for one in ("busctl", "dbus-daemon", "unshare") if shutil.which(one) is None]
+    if resolved_program() is None:
+        missing.append("systemd-resolved (ci/unpacked systemd-resolved)")
+    if missing:
+        return f"needs {', '.join(missing)}"
+    return missing_for_netadmin()
 
 
 def _effective_capabilities(status: str) -> int:

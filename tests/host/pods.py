@@ -17,12 +17,15 @@ Json = dict[str, Any]
 
 PORT = 9993
 HEALTH_PORT = 9994
-POOL = {"ipRangeStart": "10.147.1.1", "ipRangeEnd": "10.147.1.254"}
+GATEWAY = "10.147.1.254"
+BEHIND = "10.9.0.0/16"
+"""What the controller says to lie behind the gateway."""
+POOL = {"ipRangeStart": "10.147.1.1", "ipRangeEnd": "10.147.1.253"}
 FIELDS = {
     "name": "mesh",
     "private": True,
     "v4AssignMode": {"zt": True},
-    "routes": [{"target": "10.147.1.0/24", "via": None}],
+    "routes": [{"target": "10.147.1.0/24", "via": None}, {"target": BEHIND, "via": GATEWAY}],
     "ipAssignmentPools": [POOL],
 }
 
@@ -39,6 +42,7 @@ class Pod:
         self.home = self.directory / "home"
         self.config = self.directory / "config.yaml"
         self.probe = Probe(host, HEALTH_PORT)
+        self.here = Probe(host, HEALTH_PORT, "127.0.0.1")
         self.process: Process | None = None
         self.wrapper: tuple[str, ...] = ()
         """What it is started through."""

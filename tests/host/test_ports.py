@@ -371,8 +371,17 @@ async def test_a_device_that_is_down_says_so(joined: Machine) -> None:
 async def test_a_device_that_lacks_an_address_says_so(joined: Machine) -> None:
     await joined.ports.configured(NETWORK, CONFIG)
     ip("address", "del", "10.1.2.3/24", "dev", NAME)
-    fault = (await joined.ports.state(NETWORK)).fault
-    assert fault == f"the device {NAME} lacks addresses or routes"
+    state = await joined.ports.state(NETWORK)
+    assert "addresses" in state.lacks
+    assert state.fault is not None
+    assert state.fault.startswith(f"the device {NAME} lacks addresses")
+
+
+async def test_a_device_that_lacks_a_route_alone_says_so(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip("route", "del", "10.9.0.0/16", "dev", NAME)
+    state = await joined.ports.state(NETWORK)
+    assert (state.fault, state.lacks) == (f"the device {NAME} lacks routes", ("routes",))
 
 
 async def test_a_device_that_somebody_removed_says_so(joined: Machine) -> None:

@@ -14,9 +14,10 @@ _TIMEOUT = 10.0
 class Probe:
     """Asks for what a host serves at its own address."""
 
-    def __init__(self, host: Host, port: int) -> None:
+    def __init__(self, host: Host, port: int, ip: str = "") -> None:
+        """Make one for a port of a host, at its own address unless `ip` says another."""
         self._host = host
-        self._address = (str(host.v4.ip), port)
+        self._address = (ip or str(host.v4.ip), port)
 
     def exchange(self, path: str) -> tuple[int, str]:
         """GET; return status and text; status 0 where nobody listens."""

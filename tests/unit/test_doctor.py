@@ -119,12 +119,10 @@ def test_what_a_running_agent_tells_is_told() -> None:
     told = {
         "address": "ba52bb0e23",
         "version": "1.14.1",
-        "faults": [{"subject": "sockets", "message": "none", "remedy": "free the port"}],
         "conditions": [{**config, "status": "fault", "required": False}],
     }
     found = list(doctor.agent(SETTINGS, told))
     assert [(one.kind, one.subject, one.status) for one in found] == [
         ("agent", "", Status.OK),
-        ("agent", "sockets", Status.FAULT),
         ("config", "", Status.FAULT),
     ]

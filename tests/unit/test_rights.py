@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.rights import missing_for_image, missing_for_interop, missing_for_netadmin
+from tests.rights import (
+    missing_for_browser,
+    missing_for_image,
+    missing_for_interop,
+    missing_for_netadmin,
+    missing_for_prometheus,
+    unpacked,
+)
 
 ALL_CAPABILITIES = "Name:\tpython\nCapEff:\t000001ffffffffff\n"
 
@@ -55,6 +62,30 @@ def test_interop_needs_a_program_that_can_be_run(tun: Path) -> None:
 def test_interop_lacks_nothing_where_the_program_can_be_run(tun: Path) -> None:
     tun.chmod(0o755)
     assert missing_for_interop({"ZEROTIER_ONE": str(tun)}) is None
+
+
+@pytest.mark.parametrize("program", ["chromium", "chromedriver"])
+def test_a_browser_needs_its_driver(program: str) -> None:
+    def find(name: str) -> str | None:
+        return None if name == program else f"/usr/bin/{name}"
+
+    assert missing_for_browser(find) == f"needs {program}: ci/packages test"
+
+
+@pytest.mark.parametrize("program", ["prometheus", "promtool"])
+def test_being_scraped_needs_prometheus_and_its_tool(program: str) -> None:
+    def find(name: str) -> str | None:
+        return None if name == program else f"/usr/bin/{name}"
+
+    assert missing_for_prometheus(find) == f"needs {program}: ci/unpacked prometheus"
+
+
+def test_what_was_unpacked_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "zerotier-k8s-link" / "debian" / "some" / "usr" / "bin"
+    folder.mkdir(parents=True)
+    (folder / "a-program-of-nobody").touch(0o755)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert unpacked("a-program-of-nobody") == str(folder / "a-program-of-nobody")
 
 
 @pytest.mark.parametrize("program", ["buildah", "mmdebstrap", "runc"])

@@ -182,6 +182,7 @@ class Agent:
                 tasks.create_task(services.follow_host(), name="host"),
                 tasks.create_task(services.follow_overlays(), name="overlays"),
                 tasks.create_task(services.follow_routes(), name="routes"),
+                tasks.create_task(services.follow_health(), name="health"),
                 tasks.create_task(choose_engine(self._settings, pump), name="engine"),
                 tasks.create_task(failure_of(pump), name="pump"),
             ]

@@ -270,8 +270,6 @@ def agent(settings: Settings, running: dict[str, Any] | None) -> Iterator[Condit
         )
         return
     yield _well("agent", f"{running.get('address')} runs, version {running.get('version')}")
-    for fault in running.get("faults", ()):
-        yield Condition("agent", Status.FAULT, fault["subject"], fault["message"], fault["remedy"])
     for told in running.get("conditions", ()):
         if told["status"] != Status.OK:
             yield Condition(

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from ztlink.api.app import LocalApi
 from ztlink.api.home import ApiHome
-from ztlink.api.observe import News, Observer
-from ztlink.conditions import Condition
+from ztlink.api.observe import News, Observer, Reporter
 from ztlink.controller.adopt import DIRECTORY as ORIGINALS
 from ztlink.controller.adopt import adopt
 from ztlink.controller.backup import DATABASE, rename_first
@@ -30,6 +29,8 @@ from ztlink.drivers.store import LOCAL_CONF, Store, local_settings_key
 from ztlink.drivers.writer import StateWriter
 from ztlink.errors import ConfigError, HostError
 from ztlink.host.desired import Desired
+from ztlink.host.dns import NameServers, name_servers
+from ztlink.host.dns_manager import DnsManager, Wanted
 from ztlink.host.firewall.manager import FirewallManager
 from ztlink.host.members import MemberSearch
 from ztlink.host.overlay import Overlay
@@ -68,6 +69,8 @@ GROUP_SCAN_INTERVAL: Final = 60.0
 HOST_CHECK_INTERVAL: Final = 30.0
 OVERLAY_INTERVAL: Final = 2.0
 """Seconds between two looks at what networks there are, where routes are seen to."""
+HEALTH_INTERVAL: Final = 10.0
+"""Seconds after which a node is judged where nobody asks."""
 
 
 class Services:
@@ -122,9 +125,15 @@ class Services:
             pump, self._api_home(), settings, read_clock, self._ports, self._controller
         )
         self._handover = Handover(store)
-        self._observer = Observer(
-            pump, self._ports, self._policies, self._controller, settings, bound, self._news
-        )
+        self._reporters: dict[str, Reporter] = {}
+        """Who manages something on the machine, by what that is."""
+        if reloads is not None:
+            self._reporters["config"] = reloads
+        self._dns = DnsManager()
+        self._name_servers: dict[NetworkId, NameServers] = {}
+        self._reporters["dns"] = self._dns
+        self._reporters["firewall"] = self._firewall
+        self._observer = self._make_observer()
         self._metrics: Metrics | None = None
         self._health: HealthServer | None = None
 
@@ -170,6 +179,7 @@ class Services:
         await self._api.stop()
         if self._routes is not None:
             await self._routes.close(keep=self._settings.on_stop is OnStop.KEEP)
+        await self._dns.close(keep=self._settings.on_stop is OnStop.KEEP)
         if self._ports is not None:
             await self._ports.close()
         await self._firewall.close(self._settings.on_stop is OnStop.KEEP)
@@ -198,6 +208,18 @@ class Services:
             controller.close()
             raise
         return controller
+
+    def _make_observer(self) -> Observer:
+        return Observer(
+            self._pump,
+            self._ports,
+            self._policies,
+            self._controller,
+            self._settings,
+            self._bound,
+            self._news,
+            self._reporters,
+        )
 
     def _open_records(self) -> ControllerStore:
         """Open the controller's database; the original's files are taken over on the first day."""
@@ -229,10 +251,11 @@ class Services:
         # Here, as few nodes have it outside of a cluster, and prometheus_client takes its time.
         from ztlink.api.health import HealthServer
         from ztlink.api.link_metrics import Metrics
+        from ztlink.config.show import schema
 
         if self._metrics is None:
             self._metrics = Metrics(self._started)
-        self._health = HealthServer(self._observer, self._metrics)
+        self._health = HealthServer(self._observer, self._metrics, schema)
         await self._health.start(where)
 
     async def _move_health(self, former: HttpSettings | None, where: HttpSettings | None) -> None:
@@ -248,16 +271,9 @@ class Services:
             raise
 
     def _news(self) -> News:
-        """Return what the rest of the agent tells: its conditions, a source a line."""
-        conditions: list[Condition] = []
-        if self._reloads is not None:
-            conditions += self._reloads.conditions()
-        conditions += self._firewall.conditions()
-        if self._routes is not None:
-            conditions += self._routes.conditions()
+        """Return what the rest of the agent counts."""
         adopted = self._ports.adopted_mono if self._ports is not None else None
         return News(
-            tuple(conditions),
             self._reloads.counts if self._reloads is not None else None,
             self._handover.gap(adopted),
         )
@@ -277,8 +293,15 @@ class Services:
                 await self._tell_overlays()
                 if self._metrics is not None:
                     self._metrics.configured(event.network_id, read_clock().mono)
+                self._name_servers.pop(event.network_id, None)
+                found = name_servers(event.config)
+                if found is not None:
+                    self._name_servers[event.network_id] = found
+                await self._follow_dns()
             case NetworkLeft():
                 self._policies.forget(event.network_id)
+                self._name_servers.pop(event.network_id, None)
+                await self._follow_dns()
                 await self._with_ports(lambda ports: ports.left(event.network_id))
                 await self._tell_overlays()
             case NetworkStatusChanged():
@@ -365,7 +388,7 @@ class Services:
                 await self._ports.allowed(network_id)  # by other ranges, other routes do harm
             await self._tell_overlays()
             return
-        self._routes = RouteManager(wanted)
+        self._routes = self._reporters["routes"] = RouteManager(wanted)
         await self._routes.start()
         self._has_routes.set()
 
@@ -391,6 +414,27 @@ class Services:
         await work
         if self._firewall.is_open and not was_open:
             await self._with_ports(PortManager.retry)
+
+    async def follow_health(self) -> None:
+        """Judge the node from time to time, where health is served; keep what was set for DNS."""
+        while True:
+            await self._follow_dns()
+            if self._health is not None:
+                await self._health.judge()
+            await asyncio.sleep(HEALTH_INTERVAL)
+
+    async def _follow_dns(self) -> None:
+        """Have the machine ask networks' name servers, where operator and network allow it."""
+        ports = self._ports.ports if self._ports is not None else {}
+        await self._dns.follow(
+            {
+                network_id: Wanted(ports[network_id].tap.name, found)
+                for network_id, found in self._name_servers.items()
+                if self._settings.apply_dns
+                and network_id in ports
+                and self._policies.get(network_id).allow_dns
+            }
+        )
 
     async def follow_held(self) -> None:
         """Take over devices that the process before us still holds."""

@@ -42,6 +42,39 @@ class Drop(IntEnum):
     TOO_LONG = auto()
 
 
+class Way(IntEnum):
+    """How a packet crosses from us to a peer, or from a peer to us."""
+
+    DIRECT_IPV4 = 0
+    DIRECT_IPV6 = auto()
+    RELAY = auto()
+    """Through a root."""
+
+    @classmethod
+    def of(cls, ip_version: int, *, is_relayed: bool) -> "Way":
+        """Return the way of a packet whose datagrams are of this version of IP."""
+        if is_relayed:
+            return cls.RELAY
+        return cls.DIRECT_IPV4 if ip_version == 4 else cls.DIRECT_IPV6
+
+
+@dataclass(slots=True)
+class Carried:
+    """What went some way, by `Way`: all packets but HELLOs."""
+
+    packets: list[int] = field(default_factory=lambda: [0] * len(Way))
+    octets: list[int] = field(default_factory=lambda: [0] * len(Way))
+
+    def add(self, way: Way, packets: int, octets: int) -> None:
+        """Count packets."""
+        self.packets[way] += packets
+        self.octets[way] += octets
+
+    def copy(self) -> "Carried":
+        """Return what was counted until now."""
+        return Carried(self.packets.copy(), self.octets.copy())
+
+
 LATENCY_BOUNDS: Final = (1, 3, 6, 10, 30, 60, 100, 300, 600, 1000)
 """Upper bounds of a latency histogram in milliseconds; what is above them counts last."""
 
@@ -75,6 +108,9 @@ class Stats:
     errors_in: list[int] = field(default_factory=lambda: [0] * 256)
     """ERROR messages by their code."""
     errors_out: list[int] = field(default_factory=lambda: [0] * 256)
+    carried_in: Carried = field(default_factory=Carried)
+    """What peers sent, authenticated."""
+    carried_out: Carried = field(default_factory=Carried)
     frames_in: int = 0
     frames_out: int = 0
     relayed: int = 0

@@ -3,26 +3,29 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Interface, ip_address
+from ipaddress import ip_address, ip_interface
 from typing import cast
 
-from tests.unit.api.rig import NODE, SETTINGS, Speaker
+from tests.unit.api import rig
+from tests.unit.api.rig import SETTINGS, Speaker
 from tests.unit.controller.rig import START
 from tests.unit.vl1.mesh import identity
 from ztlink.api.health import HealthServer
 from ztlink.api.link_metrics import Metrics
-from ztlink.api.observe import Counts, Membership, Observation, Observer
+from ztlink.api.observe import Counts, Membership, Observation, Observer, Report
 from ztlink.api.runner import make_runner
+from ztlink.conditions import Condition
 from ztlink.host.desired import Policy
 from ztlink.host.device import COUNTED, DeviceState
 from ztlink.ids import Address, Endpoint, NetworkId, SocketId, member_mac
 from ztlink.node.events import NetworkStatus
-from ztlink.node.status import NetworkView, PathView, PeerRole, PeerView
+from ztlink.node.status import NetworkView, NodeView, PathView, PeerRole, PeerView
 from ztlink.settings import Membership as Wanted
 from ztlink.settings import Settings
 from ztlink.stats import Stats
 from ztlink.wire.netconf import NetworkConfig
 
+NODE: NodeView = replace(rig.NODE, planet_timestamp=START.unix_ms - 86_400_000)
 NETWORK = NetworkId(0x112972485D000001)
 NAME = "112972485d000001"
 REQUIRED: Settings = replace(SETTINGS, memberships=(Wanted(NETWORK),))
@@ -37,7 +40,7 @@ def config(*addresses: str) -> NetworkConfig:
         timestamp=START.unix_ms,
         issued_to=Address(0xBA52BB0E23),
         name=b"mesh",
-        addresses=tuple(IPv4Interface(address) for address in addresses),
+        addresses=tuple(ip_interface(address) for address in addresses),
     )
 
 
@@ -69,6 +72,63 @@ def seen(*memberships: Membership, stats: Stats | None = None) -> Observation:
 JOINED: Observation = seen(membership(NetworkStatus.OK, "10.1.2.3/24"))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Something that is managed."""
+
+    target: str
+    state: str = "installed"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a manager has counted."""
+
+    loads: int = 0
+    errors: int = 0
+    drifts: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class DoneWithDrops(Done):
+    """Of one that drops, too."""
+
+    drops: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a manager has counted that compares."""
+
+    unchanged: int = 0
+    changed: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    drift: int = 0
+
+
+@dataclass
+class Keeper:
+    """A manager of something on a machine, which tells how it is."""
+
+    found: tuple[Condition, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    tally: Done | Passed | None = None
+
+    def conditions(self) -> tuple[Condition, ...]:
+        return self.found
+
+    def rows(self) -> tuple[Kept, ...]:
+        return self.kept
+
+
+def reported(observation: Observation, keeper: Keeper, name: str = "routes") -> Observation:
+    """A node with what a manager reports."""
+    report = Report(name, keeper.conditions(), keeper.rows(), keeper.tally)
+    return replace(observation, reports=(report,))
+
+
 @dataclass
 class Watcher:
     """Shows one observation, or the trouble of a node that does not answer."""
@@ -86,7 +146,7 @@ class Watcher:
 async def served(
     found: Observation | None, settings: Settings = REQUIRED
 ) -> AsyncIterator[Speaker]:
-    server = HealthServer(cast(Observer, Watcher(settings, found)), Metrics(0.0))
+    server = HealthServer(cast(Observer, Watcher(settings, found)), Metrics(0.0), lambda: {"a": 1})
     runner = make_runner(server.application)
     await runner.setup()
     assert runner.server is not None

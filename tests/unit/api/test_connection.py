@@ -94,9 +94,13 @@ class Line(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.is_open = True
+        self.limit: int | None = None
 
     def abort(self) -> None:
         self.is_open = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.limit = high
 
 
 def call(door: Door, *, says: bytes = b"") -> tuple[Line, Connection]:
@@ -164,3 +168,31 @@ async def test_a_request_without_a_host_is_served() -> None:
     async with speak_to(make_api(FakeCore())) as speaker:
         answer = await speaker.exchange(BARE)
     assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_where_all_have_spoken_the_longest_inside_goes_if_it_may() -> None:
+    door = Door(may_end_any=True)
+    lines = [call(door, says=BARE)[0] for _ in range(MAX_CONNECTIONS)]
+    late, _ = call(door)
+    assert [line.is_open for line in (lines[0], lines[1], late)] == [False, True, True]
+
+
+async def test_a_client_that_does_not_read_is_let_go() -> None:
+    with patch("ztlink.api.connection.READ_TIMEOUT", 0.01):
+        line, connection = call(Door(), says=BARE)
+        connection.pause_writing()
+        await asyncio.sleep(0.05)
+    assert not line.is_open
+
+
+async def test_a_client_that_has_read_in_time_stays() -> None:
+    with patch("ztlink.api.connection.READ_TIMEOUT", 0.01):
+        line, connection = call(Door(), says=BARE)
+        connection.pause_writing()
+        connection.resume_writing()
+        await asyncio.sleep(0.05)
+    assert line.is_open
+
+
+async def test_whatever_waits_to_be_read_is_told_at_once() -> None:
+    assert call(Door())[0].limit == 0

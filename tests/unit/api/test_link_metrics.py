@@ -5,18 +5,36 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.unit.api.rig import NODE
-from tests.unit.api.seen import JOINED, NAME, membership, peer, seen, served
+from tests.unit.api.seen import (
+    JOINED,
+    NAME,
+    NODE,
+    DoneWithDrops,
+    Keeper,
+    Kept,
+    Passed,
+    membership,
+    peer,
+    reported,
+    seen,
+    served,
+)
+from ztlink.api.link_families import PREFIX
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.observe import Members, News, Observation
+from ztlink.conditions import Condition, Status
 from ztlink.ids import NetworkId, format_address
 from ztlink.node.events import NetworkStatus
-from ztlink.node.status import PeerRole
+from ztlink.node.status import PeerRole, PeerView
 from ztlink.reloads import ReloadCounts
-from ztlink.stats import Drop, Stats
+from ztlink.settings import MetricsSettings
+from ztlink.stats import Drop, Latencies, Stats, Way
 from ztlink.wire.verbs import Verb
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+COUNT = f"{PREFIX}_peer_latency_seconds_count"
 
 
 def series(text: bytes) -> Series:
@@ -67,8 +85,9 @@ def test_a_network_is_authorised_or_not(status: str, expected: float) -> None:
     assert value(observation, "authorized", network_id=NAME) == expected
 
 
-def test_the_age_of_a_configuration_is_in_seconds() -> None:
-    assert value(JOINED, "config_age_seconds", network_id=NAME) == 1.5
+def test_when_a_configuration_came_is_a_time() -> None:
+    came = JOINED.memberships[0].view.config_unix_ms / 1000
+    assert value(JOINED, "config_timestamp_seconds", network_id=NAME) == came
 
 
 def test_peers_are_counted_by_role_and_path() -> None:
@@ -79,13 +98,34 @@ def test_peers_are_counted_by_role_and_path() -> None:
     assert value(observation, "peers", role="planet", path="relay") == 1
 
 
-def test_every_scrape_observes_the_round_trips_that_are_known() -> None:
-    peers = (peer(1, latency=5, active=True), peer(2, latency=-1, active=False))
-    metrics, observation = Metrics(0.0), replace(JOINED, peers=peers)
+def measured(number: int, *milliseconds: float) -> PeerView:
+    """A peer that has answered so fast."""
+    trips = Latencies()
+    for one in milliseconds:
+        trips.add(one)
+    known = peer(number, active=True)
+    return replace(known, latency_counts=tuple(trips.counts), latency_sum=trips.total)
+
+
+def test_round_trips_to_all_peers_are_one_histogram() -> None:
+    observation = replace(JOINED, peers=(measured(1, 2, 400), measured(2, 50)))
+    assert value(observation, "peer_latency_seconds_bucket", le="0.003") == 1
+    assert value(observation, "peer_latency_seconds_bucket", le="0.06") == 2
+    assert value(observation, "peer_latency_seconds_count") == 3
+    assert value(observation, "peer_latency_seconds_sum") == pytest.approx(0.452)
+
+
+def test_a_round_trip_is_counted_once_however_often_it_is_scraped() -> None:
+    metrics, observation = Metrics(0.0), replace(JOINED, peers=(measured(1, 5),))
     metrics.render(observation)
-    found = series(metrics.render(observation))
-    assert found["zerotier_link_peer_latency_seconds_count", ()] == 2
-    assert found["zerotier_link_peer_latency_seconds_sum", ()] == pytest.approx(0.01)
+    assert series(metrics.render(observation))[COUNT, ()] == 1
+
+
+def test_what_was_counted_of_a_peer_stays_when_it_is_gone() -> None:
+    metrics = Metrics(0.0)
+    metrics.render(replace(JOINED, peers=(measured(1, 5, 6),)))
+    metrics.render(JOINED)
+    assert series(metrics.render(replace(JOINED, peers=(measured(1, 7),))))[COUNT, ()] == 3
 
 
 def test_the_time_to_a_network_is_told_once() -> None:
@@ -101,6 +141,16 @@ def test_bytes_are_counted_by_direction() -> None:
     observation = seen(stats=Stats(bytes_in=7, bytes_out=9))
     assert value(observation, "udp_bytes_total", direction="rx") == 7
     assert value(observation, "udp_bytes_total", direction="tx") == 9
+
+
+def test_packets_and_bytes_are_counted_by_direction_and_path() -> None:
+    stats = Stats()
+    stats.carried_in.add(Way.RELAY, 2, 300)
+    stats.carried_out.add(Way.DIRECT_IPV6, 3, 400)
+    observation = seen(stats=stats)
+    assert value(observation, "path_packets_total", direction="rx", path="relay") == 2
+    assert value(observation, "path_bytes_total", direction="tx", path="direct_ipv6") == 400
+    assert value(observation, "path_bytes_total", direction="tx", path="direct_ipv4") == 0
 
 
 def test_packets_are_counted_by_verb() -> None:
@@ -140,6 +190,100 @@ def test_no_series_has_the_address_of_a_peer() -> None:
 
 def test_the_process_is_measured_too() -> None:
     assert series(Metrics(0.0).render(JOINED))["process_resident_memory_bytes", ()] > 0
+
+
+# -- what others manage ----------------------------------------------------------------------------
+
+FIREWALL = Keeper(tally=DoneWithDrops(5, 2, 3, 0.25, (("input", 7),)))
+
+
+def test_what_is_managed_is_counted_by_its_state() -> None:
+    kept = (Kept("a"), Kept("b"), Kept("c", "waiting"))
+    assert value(reported(JOINED, Keeper(kept=kept)), "routes", state="installed") == 2
+    assert value(reported(JOINED, Keeper(kept=kept)), "routes", state="waiting") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("reconcile_total", {"loop": "firewall", "result": "changed"}, 5),
+        ("reconcile_total", {"loop": "firewall", "result": "failed"}, 2),
+        ("reconcile_duration_seconds_sum", {"loop": "firewall"}, 0.25),
+        ("reconcile_duration_seconds_count", {"loop": "firewall"}, 7),
+        ("firewall_drift_total", {}, 3),
+        ("firewall_drops_total", {"chain": "input"}, 7),
+    ],
+)
+def test_what_a_manager_has_loaded_is_counted(
+    name: str, labels: dict[str, str], expected: float
+) -> None:
+    assert value(reported(JOINED, FIREWALL, "firewall"), name, **labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("reconcile_total", {"loop": "routes", "result": "unchanged"}, 9),
+        ("reconcile_total", {"loop": "routes", "result": "changed"}, 4),
+        ("reconcile_total", {"loop": "routes", "result": "failed"}, 1),
+        ("reconcile_duration_seconds_count", {"loop": "routes"}, 14),
+        ("routes_drift_total", {}, 3),
+    ],
+)
+def test_the_passes_of_a_manager_are_counted(
+    name: str, labels: dict[str, str], expected: float
+) -> None:
+    keeper = Keeper(tally=Passed(9, 4, 1, 0.5, 3))
+    assert value(reported(JOINED, keeper), name, **labels) == expected
+
+
+def test_conditions_are_counted_by_kind_and_status() -> None:
+    faults = [Condition("route", Status.FAULT, subject) for subject in ("a", "b")]
+    found = series(Metrics(0.0).render(JOINED, faults))
+    labels = (("kind", "route"), ("status", "fault"))
+    assert found["zerotier_link_conditions", labels] == 2
+
+
+# -- on request ------------------------------------------------------------------------------------
+
+
+def asked(settings: MetricsSettings) -> bytes:
+    known = replace(measured(1, 5), last_receive_unix_ms=1500, packets_in=4)
+    return Metrics(0.0).render(replace(JOINED, peers=(known,)), settings=settings)
+
+
+def test_series_of_each_peer_are_there_where_they_are_asked_for() -> None:
+    found = series(asked(MetricsSettings(per_peer=True)))
+    who = (("peer", format_address(peer(1, active=True).identity.address)), ("role", "leaf"))
+    assert found["zerotier_link_peer_direct", who] == 1
+    assert found["zerotier_link_peer_round_trip_seconds", who] == 0.005
+    assert found["zerotier_link_peer_heard_timestamp_seconds", who] == 1.5
+    assert found["zerotier_link_peer_packets_total", (("direction", "rx"), *who)] == 4
+
+
+def test_the_original_s_series_keep_their_names_and_have_no_type() -> None:
+    text = asked(MetricsSettings(has_original=True)).decode()
+    assert "# TYPE zt_packet untyped\n" in text
+    assert 'zt_packet{direction="rx",packet_type="hello"} 0.0' in text
+    assert "zt_num_networks 1.0" in text
+    assert {name for name, _ in series(text.encode()) if name.startswith("zt_peer_latency")} == {
+        "zt_peer_latency_bucket",
+        "zt_peer_latency_count",
+        "zt_peer_latency_sum",
+    }
+
+
+def test_the_original_s_series_have_the_values_of_its_own_interface() -> None:
+    stats = Stats(bytes_in=7)
+    stats.packets_in[Verb.HELLO] = 3
+    settings = MetricsSettings(has_original=True)
+    found = series(Metrics(0.0).render(seen(stats=stats), settings=settings))
+    assert found["zt_packet", (("direction", "rx"), ("packet_type", "hello"))] == 3
+    assert found["zt_data", (("direction", "rx"), ("protocol", "udp"))] == 7
+
+
+def test_nobody_gets_the_original_s_series_without_asking() -> None:
+    assert not [name for name, _ in series(asked(MetricsSettings())) if name.startswith("zt_")]
 
 
 async def test_the_text_says_its_format() -> None:

@@ -10,7 +10,7 @@ from tests.unit.vl1.packets import after, open_packet, take_sent
 from ztlink.batch import CipherSuite, SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address
-from ztlink.stats import Drop, Stats
+from ztlink.stats import Drop, Stats, Way
 from ztlink.vl1.context import PhysicalNetwork
 from ztlink.vl1.egress import REQUEST_VERBS, Arrival
 from ztlink.vl1.fragments import Reassembler, longest
@@ -97,6 +97,40 @@ def test_an_answer_goes_where_the_packet_came_from_not_by_the_best_path(mesh: Me
     packet_id = egress.send_back(peer(mesh, 1, 2), arrival, Verb.NOP, b"", mesh.now)
     (sent,) = take_sent(mesh.nodes[1].ctx)
     assert (sent.to, sent.packet.packet_id) == (endpoint(77), packet_id)
+
+
+def carried(mesh: Mesh) -> tuple[int, int]:
+    """How many packets node 1 has sent directly, and through the root."""
+    packets = mesh.nodes[1].ctx.stats.carried_out.packets
+    return packets[Way.DIRECT_IPV4], packets[Way.RELAY]
+
+
+def test_a_packet_that_goes_straight_is_counted_as_such(mesh: Mesh) -> None:
+    (direct, relayed), octets = carried(mesh), mesh.nodes[1].ctx.stats.carried_out.octets
+    before = octets[Way.DIRECT_IPV4]
+    (sent,) = send(mesh, Verb.NOP, b"hello")
+    assert carried(mesh) == (direct + 1, relayed)
+    assert octets[Way.DIRECT_IPV4] - before == len(sent)
+
+
+def test_a_packet_that_the_root_passes_on_is_counted_as_such(mesh: Mesh) -> None:
+    peer(mesh, 1, 2).remove_paths_of(frozenset())
+    direct, relayed = carried(mesh)
+    send(mesh, Verb.NOP, b"hello")
+    assert carried(mesh) == (direct, relayed + 1)
+
+
+def test_what_is_for_the_root_itself_goes_straight(mesh: Mesh) -> None:
+    direct, relayed = carried(mesh)
+    mesh.nodes[1].vl1.egress.send(identity(0).address, Verb.NOP, b"", mesh.now)
+    assert carried(mesh) == (direct + 1, relayed)
+
+
+def test_an_answer_to_what_was_relayed_is_relayed(mesh: Mesh) -> None:
+    direct, relayed = carried(mesh)
+    arrival = Arrival(SOCKET, endpoint(0), 1)
+    mesh.nodes[1].vl1.egress.send_back(peer(mesh, 1, 2), arrival, Verb.NOP, b"", mesh.now)
+    assert carried(mesh) == (direct, relayed + 1)
 
 
 # -- the suite -------------------------------------------------------------------------------
@@ -276,6 +310,15 @@ def test_a_frame_travels_behind_its_prefix(mesh: Mesh) -> None:
     (sent,) = take_sent(mesh.nodes[1].ctx)
     assert (sent.to, sent.packet.verb) == (endpoint(2), Verb.FRAME)
     assert sent.packet.payload == FRAME_PREFIX[1:] + b"payload"
+
+
+def test_the_frames_of_a_super_frame_are_counted_with_their_bytes(mesh: Mesh) -> None:
+    stats = mesh.nodes[1].ctx.stats
+    (direct, _), before = carried(mesh), stats.carried_out.octets[Way.DIRECT_IPV4]
+    send_frame(mesh, SuperFrame(memoryview(bytearray(14) + b"payload")))
+    (transmit,) = mesh.nodes[1].ctx.transmits
+    assert carried(mesh)[0] == direct + 1
+    assert stats.carried_out.octets[Way.DIRECT_IPV4] - before == len(transmit.buffer)
 
 
 def test_every_frame_of_a_super_frame_is_counted(mesh: Mesh) -> None:

@@ -10,9 +10,10 @@ from ztlink.crypto.armor import armor_one
 from ztlink.crypto.identity import agree
 from ztlink.crypto.kdf import PeerCipher, derive_session_keys
 from ztlink.ids import Address
-from ztlink.stats import Drop
+from ztlink.stats import Drop, Way
 from ztlink.vl1.switch import MAX_HELD
 from ztlink.vl1.topology import MAX_PENDING_OF_STRANGERS
+from ztlink.wire.packet import OFFSET_FLAGS
 from ztlink.wire.verbs import Verb
 
 FIRST_STRANGER = 0x1000000000
@@ -51,6 +52,28 @@ def test_a_packet_of_an_unknown_sender_is_opened_once_the_root_told_who_it_is(me
     assert user_messages(mesh) == 0
     mesh.run(1.0)
     assert user_messages(mesh) == 1
+
+
+@pytest.mark.parametrize(("hops", "way"), [(0, Way.DIRECT_IPV4), (1, Way.RELAY)])
+def test_what_comes_is_counted_by_its_way(mesh: Mesh, hops: int, way: Way) -> None:
+    mesh.inject(1, sealed(2, 1, Verb.USER_MESSAGE, bytes(8)), endpoint(2))
+    mesh.run(1.0)
+    carried = mesh.nodes[1].ctx.stats.carried_in
+    packets, octets = carried.packets[way], carried.octets[way]
+    packet = bytearray(sealed(2, 1, Verb.USER_MESSAGE, bytes(8)))
+    packet[OFFSET_FLAGS] |= hops
+    mesh.inject(1, bytes(packet), endpoint(2))
+    assert (carried.packets[way], carried.octets[way]) == (packets + 1, octets + len(packet))
+
+
+def test_what_is_not_authentic_is_counted_for_no_way(mesh: Mesh) -> None:
+    mesh.inject(1, sealed(2, 1, Verb.USER_MESSAGE, bytes(8)), endpoint(2))
+    mesh.run(1.0)
+    before = mesh.nodes[1].ctx.stats.carried_in.copy()
+    forged = bytearray(sealed(2, 1, Verb.USER_MESSAGE, bytes(8)))
+    forged[-1] ^= 1
+    mesh.inject(1, bytes(forged), endpoint(2))
+    assert mesh.nodes[1].ctx.stats.carried_in == before
 
 
 def test_a_packet_that_waited_too_long_is_not_opened(mesh: Mesh) -> None:

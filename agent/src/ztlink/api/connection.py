@@ -2,7 +2,7 @@
 
 Who has not said what it wants within some seconds is let go, and sooner where all places are taken:
 a process that opens connections and is silent, or slow, keeps nobody else out for long, and takes
-none of the descriptors that the node needs.
+none of the descriptors that the node needs. Nor does one that asks, and reads no answer.
 
 The original's tools say HTTP/1.1 and leave the Host header out. aiohttp refuses that, as it should
 on the net. Here the header is put into the first request of a connection, before it is read;
@@ -18,6 +18,8 @@ MAX_HEAD: Final = 16_384
 MAX_CONNECTIONS: Final = 128
 HEAD_TIMEOUT: Final = 10.0
 """Seconds for the head of the first request."""
+READ_TIMEOUT: Final = 20.0
+"""Seconds within which a client has to read what it is sent."""
 _HEAD_END: Final = b"\r\n\r\n"
 _HAS_HOST: Final = re.compile(rb"\r\nhost[ \t]*:", re.IGNORECASE)
 _HOST: Final = b"\r\nHost: localhost"
@@ -35,8 +37,13 @@ def fill_host(request: bytes) -> bytes:
 class Door:
     """Who is in at a server, and who has not said yet what it wants."""
 
-    def __init__(self) -> None:
-        self._inside: set[asyncio.Transport] = set()
+    def __init__(self, *, may_end_any: bool = False) -> None:
+        """Make it; with `may_end_any`, the longest inside goes where all have spoken.
+
+        For servers whose answers are short and may be asked for again: nobody can keep a probe out.
+        """
+        self._may_end_any = may_end_any
+        self._inside: dict[asyncio.Transport, None] = {}
         self._silent: dict[asyncio.Transport, None] = {}
         """Of them, the longest waiting first."""
 
@@ -46,10 +53,10 @@ class Door:
     def enter(self, transport: asyncio.Transport) -> bool:
         """Let a connection in; one that is silent goes for it where there is no room."""
         if len(self._inside) >= MAX_CONNECTIONS:
-            if not self._silent:
+            if not self._silent and not self._may_end_any:
                 return False
-            self._show_out(next(iter(self._silent)))
-        self._inside.add(transport)
+            self._show_out(next(iter(self._silent or self._inside)))
+        self._inside[transport] = None
         self._silent[transport] = None
         asyncio.get_running_loop().call_later(HEAD_TIMEOUT, self._expire, transport)
         return True
@@ -60,7 +67,7 @@ class Door:
 
     def leave(self, transport: asyncio.Transport) -> None:
         """Note that a connection has ended."""
-        self._inside.discard(transport)
+        self._inside.pop(transport, None)
         self._silent.pop(transport, None)
 
     def _expire(self, transport: asyncio.Transport) -> None:
@@ -86,6 +93,8 @@ class Connection(asyncio.Protocol):
         self._door = Door() if door is None else door
         self._transport: asyncio.Transport | None = None
         self._has_place = True
+        self._stalled: asyncio.TimerHandle | None = None
+        """Ends the connection of a client that does not read, while something is left to send."""
         self._head: bytearray | None = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,6 +104,7 @@ class Connection(asyncio.Protocol):
             if not self._has_place:
                 transport.abort()
                 return
+            transport.set_write_buffer_limits(high=0)  # we are told whenever the client is slow
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -113,16 +123,26 @@ class Connection(asyncio.Protocol):
         return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_stall()
         if self._transport is not None:
             self._door.leave(self._transport)
         if self._has_place:
             self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
+        if self._transport is not None:
+            loop = asyncio.get_running_loop()
+            self._stalled = loop.call_later(READ_TIMEOUT, self._transport.abort)
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        self._forget_stall()
         self._inner.resume_writing()
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _is_refused(self) -> bool:
         """Close the connection of a client that may not speak, or may no more."""

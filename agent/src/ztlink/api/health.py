@@ -1,239 +1,224 @@
-"""Whether a node is well, and if not, what would help: `/zerotier/health` and what is below it.
+"""All below `/zerotier/`: health, probes, metrics and manifest; status and a page for people.
 
 Liveness is the process alone, so that a network that is away restarts nothing. Readiness says that
-the networks that the node is here for carry its traffic. Everybody who reaches the port may ask:
-nothing secret is said.
+the networks that the node is here for carry its traffic. Everybody who reaches the port may ask for
+that: nothing secret is said. Page and status tell who the peers are: on this machine only, unless
+the operator exposes them.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+import logging
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final
+from ipaddress import ip_address
+from typing import Final
 
 from aiohttp import web
 
+from ztlink.api.access import is_local_host
 from ztlink.api.connection import Connection, Door
+from ztlink.api.judgement import Json, Judge, Judgement
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
-from ztlink.api.observe import Membership, Observation, Observer
+from ztlink.api.link_views import SCHEMA_PATH, health_json, manifest_json, status_json
+from ztlink.api.observe import Observation, Observer
+from ztlink.api.page import HEADERS, page
 from ztlink.api.runner import make_runner
-from ztlink.conditions import Condition, Status
+from ztlink.drivers.clock import read_clock
 from ztlink.errors import HostError
-from ztlink.ids import NetworkId, format_address, format_network_id
-from ztlink.node.events import NetworkStatus
-from ztlink.settings import HttpSettings, Settings
-from ztlink.wire.verbs import SOFTWARE_VERSION
+from ztlink.settings import LOOPBACK, Expose, HttpSettings
 
-Json = dict[str, Any]
+logger = logging.getLogger(__name__)
 
-REMEDIES: Final[Mapping[NetworkStatus, str]] = {
-    NetworkStatus.REQUESTING_CONFIGURATION: (
-        "if it stays so, look whether the controller runs and whether UDP gets to the roots"
-    ),
-    NetworkStatus.ACCESS_DENIED: (
-        "authorise this node at the network's controller: "
-        "'ztlink authorize {network} {address}' where the controller is ours"
-    ),
-    NetworkStatus.NOT_FOUND: "check the network's id: its controller knows no such network",
-    NetworkStatus.PORT_ERROR: "give the node /dev/net/tun and CAP_NET_ADMIN; its log says more",
-    NetworkStatus.CLIENT_TOO_OLD: "run a newer version: the controller takes no older ones",
-    NetworkStatus.AUTHENTICATION_REQUIRED: (
-        "exempt this node from single sign-on at the controller: a node cannot log in"
-    ),
-}
+PRIVATE: Final = frozenset({"/zerotier/", "/zerotier/status"})
+"""What this machine alone may see."""
+MAX_BODY: Final = 1024
+"""Nothing here takes a body."""
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that keeps a node from being ready."""
-
-    subject: str
-    """`sockets`, or a network's id."""
-    message: str
-    remedy: str
-
-
-def faults_of(seen: Observation, settings: Settings) -> tuple[Fault, ...]:
-    """Say what keeps a node from being ready; empty where it is."""
-    joined = {membership.view.network_id: membership for membership in seen.memberships}
-    required = [m.network_id for m in settings.memberships if m.is_required]
-    return (
-        *_socket_faults(seen, settings),
-        *(
-            Fault(" ".join(one.key).strip(), one.cause, one.remedy)
-            for one in seen.news.conditions
-            if one.is_required and one.status is not Status.OK
-        ),
-        *(
-            fault
-            for network_id in required
-            for fault in _network_faults(seen, network_id, joined.get(network_id))
-        ),
-    )
-
-
-def _socket_faults(seen: Observation, settings: Settings) -> Iterator[Fault]:
-    if not seen.sockets:
-        message = f"no UDP socket is open on port {settings.port}"
-        remedy = "give the machine an address that others can reach, and free the port"
-        if seen.deafness is not None:
-            message, remedy = f"{message}: {seen.deafness.message}", seen.deafness.remedy
-        yield Fault("sockets", message, remedy)
-
-
-def _network_faults(
-    seen: Observation, network_id: NetworkId, membership: Membership | None
-) -> Iterator[Fault]:
-    name = format_network_id(network_id)
-    if membership is None:
-        yield Fault(name, "the network is required and was left", f"run 'ztlink join {name}'")
-        return
-    view = membership.view
-    if view.status is not NetworkStatus.OK:
-        remedy = REMEDIES[view.status].format(
-            network=name, address=format_address(seen.node.identity.address)
-        )
-        yield Fault(name, f"{view.status.name}: {view.reason}", remedy)
-        return
-    if membership.policy.allow_managed and not (view.config and view.config.addresses):
-        yield Fault(
-            name,
-            "the controller has assigned no address to this node",
-            "give the network an assignment pool, or the member an address",
-        )
-    if membership.device.fault is not None:
-        yield Fault(
-            name, membership.device.fault, "it is set again within a minute; else the log says why"
-        )
-
-
-def health_json(seen: Observation, settings: Settings) -> Json:
-    """Return GET /zerotier/health."""
-    faults = faults_of(seen, settings)
-    return {
-        "status": "degraded" if faults else "ok",
-        "ready": not faults,
-        "started": bool(seen.sockets),
-        "role": settings.role.value,
-        "address": format_address(seen.node.identity.address),
-        "node": settings.node_name,
-        "version": ".".join(str(part) for part in SOFTWARE_VERSION),
-        "online": seen.node.online,
-        "engine": seen.node.engine,
-        "world": {
-            "id": f"{seen.node.planet_id:016x}",
-            "timestamp": seen.node.planet_timestamp,
-        },
-        "networks": [_network_json(one, settings) for one in seen.memberships],
-        "faults": [asdict(fault) for fault in faults],
-        "conditions": [_condition_json(one, seen) for one in seen.news.conditions],
-        "clock": seen.now.unix_ms,
-    }
-
-
-def _condition_json(condition: Condition, seen: Observation) -> Json:
-    return {
-        "kind": condition.kind,
-        "subject": condition.subject,
-        "status": condition.status.value,
-        "cause": condition.cause,
-        "remedy": condition.remedy,
-        "required": condition.is_required,
-        "since": seen.since.get(condition.key),
-    }
-
-
-def _network_json(membership: Membership, settings: Settings) -> Json:
-    view = membership.view
-    required = {m.network_id for m in settings.memberships if m.is_required}
-    return {
-        "id": format_network_id(view.network_id),
-        "name": view.config.name.decode(errors="replace") if view.config else "",
-        "required": view.network_id in required,
-        "status": view.status.name,
-        "reason": view.reason,
-        "addresses": [str(one) for one in view.config.addresses] if view.config else [],
-        "device": membership.device.name,
-        "fault": membership.device.fault,
-    }
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HealthServer:
-    """Serves health and metrics on an address of the machine."""
+    """Serves it on an address of the machine, and on loopback beside that."""
 
-    def __init__(self, observer: Observer, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        observer: Observer,
+        metrics: Metrics,
+        read_schema: Callable[[], Json] | None = None,
+    ) -> None:
+        """Make it; `read_schema` returns the JSON Schema of the configuration."""
         self._observer = observer
         self._metrics = metrics
+        self._read_schema = read_schema
+        self._judge = Judge()
+        self._seen: Observation | None = None
+        self._judgement: Judgement | None = None
+        """Of `_seen`: many who ask share one look, and what is made of it."""
+        self._text: bytes | None = None
+        self._answers: Counter[tuple[str, int]] = Counter()
         self._runner: web.AppRunner | None = None
-        self._listener: asyncio.Server | None = None
-        self.application = web.Application()
+        self._listeners: list[asyncio.Server] = []
+        self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         self.application.add_routes(
             [
+                web.get("/zerotier", self._to_page),
+                web.get("/zerotier/", self._page),
+                web.get("/zerotier/status", self._status),
                 web.get("/zerotier/health", self._health),
                 web.get("/zerotier/health/live", self._live),
                 web.get("/zerotier/health/ready", self._ready),
                 web.get("/zerotier/health/startup", self._startup),
                 web.get("/zerotier/metrics", self._show_metrics),
+                web.get("/zerotier/manifest", self._manifest),
+                web.get(SCHEMA_PATH, self._schema),
             ]
         )
+
+    # -- where it is served ------------------------------------------------------------------
 
     async def start(self, where: HttpSettings) -> None:
         """Listen; HostError where the port is taken or the address is not the machine's."""
         self._runner = make_runner(self.application)
         await self._runner.setup()
+        assert self._runner.server is not None  # it was set up
+        make = partial(Connection, self._runner.server, door=Door(may_end_any=True))
         try:
-            assert self._runner.server is not None  # it was set up
-            make = partial(Connection, self._runner.server, door=Door())
-            loop = asyncio.get_running_loop()
-            self._listener = await loop.create_server(make, str(where.ip), where.port)
+            await self._listen(make, str(where.ip), where.port)
         except OSError as error:
             raise HostError(
                 error.errno,
                 f"cannot bind TCP {where.ip}:{where.port} for health and metrics "
                 f"({error.strerror}): choose another http.port or http.address",
             ) from error
+        if where.ip.is_loopback or where.ip.is_unspecified:
+            return
+        try:
+            await self._listen(make, str(LOOPBACK), where.port)
+        except OSError as error:
+            logger.warning(
+                "page and status are not served: cannot bind TCP %s:%d: %s; choose another "
+                "http.port, or http.expose: all",
+                LOOPBACK,
+                where.port,
+                os.strerror(error.errno or 0),
+            )
+
+    async def _listen(self, make: Callable[[], Connection], host: str, port: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._listeners.append(await loop.create_server(make, host, port))
 
     async def stop(self) -> None:
         """Close the server."""
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _health(self, request: web.Request) -> web.Response:
+    async def judge(self) -> None:
+        """Judge the node where nobody asks, so that a change is in the log when it comes."""
+        await self._look()
+
+    # -- who is answered ---------------------------------------------------------------------
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what is for this machine only; count what is answered."""
+        resource = request.match_info.route.resource
+        target = resource.canonical if resource is not None else "other"
+        try:
+            if target in PRIVATE and not self._may_see(request):
+                answer: web.StreamResponse = _refused()
+            else:
+                answer = await handler(request)
+        except web.HTTPException as error:
+            self._answers[target, error.status] += 1
+            raise
+        self._answers[target, answer.status] += 1
+        return answer
+
+    def _may_see(self, request: web.Request) -> bool:
+        """Tell whether page and status are for whoever asks.
+
+        A page on the net, whose name was made to point here, is refused by the name that it gives.
+        """
+        http = self._observer.settings.http
+        if http is not None and http.expose is Expose.ALL:
+            return True
+        client = request.remote
+        is_here = not client or ip_address(client).is_loopback  # no address: a pair of sockets
+        return is_here and is_local_host(request.headers.get("Host", ""))
+
+    # -- what is answered --------------------------------------------------------------------
+
+    async def _look(self) -> tuple[Observation | None, Judgement]:
+        settings, unix = self._observer.settings, read_clock().unix_ms / 1000
         try:
             seen = await self._observer.observe()
         except TimeoutError:
-            return _stuck()
-        return web.json_response(health_json(seen, self._observer.settings))
+            self._seen = None
+            return None, self._judge.judge(None, settings, unix)
+        if self._judgement is None or self._seen is not seen:
+            self._seen, self._text = seen, None
+            self._judgement = self._judge.judge(seen, settings, unix)
+        return seen, self._judgement
+
+    async def _health(self, request: web.Request) -> web.Response:
+        seen, judged = await self._look()
+        return web.json_response(health_json(seen, judged, self._observer.settings))
 
     async def _live(self, request: web.Request) -> web.Response:
         return web.json_response({"live": True})
 
     async def _ready(self, request: web.Request) -> web.Response:
-        try:
-            seen = await self._observer.observe()
-        except TimeoutError:
-            return _stuck()
-        faults = faults_of(seen, self._observer.settings)
-        body = {"ready": not faults, "faults": [asdict(fault) for fault in faults]}
-        return web.json_response(body, status=503 if faults else 200)
+        _, judged = await self._look()
+        missed = [one for one in judged.json() if one["required"] and one["status"] != "ok"]
+        body = {"ready": judged.is_ready, "conditions": missed}
+        return web.json_response(body, status=200 if judged.is_ready else 503)
 
     async def _startup(self, request: web.Request) -> web.Response:
-        try:
-            seen = await self._observer.observe()
-        except TimeoutError:
-            return _stuck()
-        started = bool(seen.sockets)
+        seen, _ = await self._look()
+        started = seen is not None and bool(seen.sockets)
         return web.json_response({"started": started}, status=200 if started else 503)
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
-        try:
-            seen = await self._observer.observe()
-        except TimeoutError:
-            return _stuck()
-        return web.Response(body=self._metrics.render(seen), headers={"Content-Type": CONTENT_TYPE})
+        seen, judged = await self._look()
+        if seen is None:
+            return web.Response(status=503, text="the node does not answer\n")
+        if self._text is None:
+            self._text = self._metrics.render(
+                seen, judged.conditions, self._answers, self._observer.settings.metrics
+            )
+        return web.Response(body=self._text, headers={"Content-Type": CONTENT_TYPE})
+
+    async def _status(self, request: web.Request) -> web.Response:
+        seen, judged = await self._look()
+        settings = self._observer.settings
+        if seen is None:
+            return web.json_response(health_json(seen, judged, settings), status=503)
+        return web.json_response(status_json(seen, judged, settings))
+
+    async def _page(self, request: web.Request) -> web.Response:
+        seen, judged = await self._look()
+        text = page(seen, judged, self._observer.settings)
+        return web.Response(text=text, content_type="text/html", headers=HEADERS)
+
+    async def _to_page(self, request: web.Request) -> web.Response:
+        raise web.HTTPPermanentRedirect("/zerotier/")
+
+    async def _manifest(self, request: web.Request) -> web.Response:
+        return web.json_response(manifest_json(self._observer.settings))
+
+    async def _schema(self, request: web.Request) -> web.Response:
+        if self._read_schema is None:
+            raise web.HTTPNotFound
+        return web.json_response(self._read_schema())
 
 
-def _stuck() -> web.Response:
-    return web.json_response({"ready": False, "error": "the node does not answer"}, status=503)
+def _refused() -> web.Response:
+    return web.Response(
+        status=403,
+        text="page and status are served on this machine only: ask http://127.0.0.1 at this port "
+        "there, or have the configuration say http.expose: all\n",
+    )

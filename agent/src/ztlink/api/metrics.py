@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFam
 from prometheus_client.registry import Collector
 
 from ztlink.api.controller_metrics import controller_families
+from ztlink.api.observe import Observation
 from ztlink.clock import Now
 from ztlink.controller.service import ControllerService
 from ztlink.ids import format_address, format_network_id
@@ -23,6 +24,7 @@ from ztlink.stats import LATENCY_BOUNDS, Drop
 from ztlink.wire.verbs import ErrorCode, Verb
 
 _HEADING: Final = re.compile(r"^(# (?:HELP|TYPE) \w+?)_total ", re.MULTILINE)
+_ORIGINAL: Final = "zt_"
 _VERB_NAMES: Final = {verb: verb.name.lower() for verb in Verb} | {Verb.QOS_MEASUREMENT: "qos"}
 _ERROR_NAMES: Final = {
     ErrorCode.OBJ_NOT_FOUND: "obj_not_found",
@@ -71,6 +73,40 @@ class Metrics:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Families(snapshot, self._controller))
         return _HEADING.sub(r"\1 ", generate_latest(registry).decode())
+
+
+def untyped_text(seen: Observation) -> str:
+    """Return the series of the original beside others: by their names, and with no type.
+
+    As counters they would have to end in `_total`, which those who look for them do not expect.
+    """
+    counts = seen.counts
+    snapshot = Snapshot(
+        packets={"rx": counts.packets_in, "tx": counts.packets_out},
+        errors={"rx": counts.errors_in, "tx": counts.errors_out},
+        octets={"rx": counts.bytes_in, "tx": counts.bytes_out},
+        drops=counts.drops,
+        networks=[membership.view for membership in seen.memberships],
+        peers=seen.peers,
+    )
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Untyped(_Families(snapshot, None)))
+    return generate_latest(registry).decode()
+
+
+class _Untyped(Collector):
+    """Shows the original's series of another, each name a family of its own."""
+
+    def __init__(self, typed: Collector) -> None:
+        self._typed = typed
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._typed.collect():
+            if family.name.startswith(_ORIGINAL):
+                for name in dict.fromkeys(sample.name for sample in family.samples):
+                    untyped = Metric(name, family.documentation, "untyped")
+                    untyped.samples = [one for one in family.samples if one.name == name]
+                    yield untyped
 
 
 class _Families(Collector):

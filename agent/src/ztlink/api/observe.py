@@ -1,14 +1,16 @@
 """One look at the whole node: what health and metrics are made of."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, ClassVar, Final, Protocol, runtime_checkable
 
+from ztlink.api.planet import GivenPlanet, PlanetFile
 from ztlink.clock import Now
-from ztlink.conditions import Condition, ConditionBook
+from ztlink.conditions import Condition
 from ztlink.controller.service import ControllerService
 from ztlink.drivers.binder import Bound
+from ztlink.drivers.clock import is_synchronised
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.sockets import Deafness
 from ztlink.host.desired import Policy
@@ -20,10 +22,109 @@ from ztlink.node.core import Core
 from ztlink.node.status import NetworkView, NodeView, PeerView
 from ztlink.reloads import ReloadCounts
 from ztlink.settings import Settings
-from ztlink.stats import Stats
+from ztlink.stats import Carried, Stats
 
 PATIENCE: Final = 5.0
 """Seconds after which a node that does not answer counts as stuck."""
+PACE: Final = 0.02
+"""Seconds between two looks at least, however many ask."""
+
+
+class Row(Protocol):
+    """One thing of many that are managed, for people: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+@runtime_checkable
+class LoadTally(Protocol):
+    """What a manager has counted that loads all at once."""
+
+    @property
+    def loads(self) -> int:
+        """How often it has loaded what is wanted."""
+
+    @property
+    def errors(self) -> int:
+        """How often that, or a look, failed."""
+
+    @property
+    def drifts(self) -> int:
+        """How often others had changed what is ours."""
+
+    @property
+    def seconds(self) -> float:
+        """What all loads took together."""
+
+
+@runtime_checkable
+class PassTally(Protocol):
+    """What a manager has counted that compares and changes what is another."""
+
+    @property
+    def unchanged(self) -> int:
+        """Passes in which all was as it should be."""
+
+    @property
+    def changed(self) -> int:
+        """Passes that changed something."""
+
+    @property
+    def failed(self) -> int:
+        """Passes that could not be made."""
+
+    @property
+    def drift(self) -> int:
+        """Things that others had changed."""
+
+    @property
+    def seconds(self) -> float:
+        """What all passes took together."""
+
+
+Tally = LoadTally | PassTally
+
+
+@runtime_checkable
+class DropTally(Protocol):
+    """Of a manager that drops packets, too."""
+
+    @property
+    def drops(self) -> tuple[tuple[str, int], ...]:
+        """Packets, by what dropped them."""
+
+
+@runtime_checkable
+class HasState(Protocol):
+    """A row that is one thing or another: installed, waiting."""
+
+    @property
+    def state(self) -> str:
+        """Name it: one of a few words, which become a label."""
+
+
+class Reporter(Protocol):
+    """Manages something on the machine, such as routes or the firewall, and tells how it is."""
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Judge it."""
+
+    def rows(self) -> Sequence[Row]:
+        """List what is managed."""
+
+    @property
+    def tally(self) -> Tally | None:
+        """Tell what was done; None where nothing is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a manager told."""
+
+    name: str
+    conditions: tuple[Condition, ...]
+    rows: tuple[Row, ...]
+    tally: Tally | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +140,11 @@ class Counts:
     packets_in: tuple[int, ...]
     """By verb number."""
     packets_out: tuple[int, ...]
+    errors_in: tuple[int, ...]
+    """ERROR messages by their code."""
+    errors_out: tuple[int, ...]
+    carried_in: Carried
+    carried_out: Carried
     frames_in: int
     frames_out: int
     relayed: int
@@ -54,6 +160,10 @@ class Counts:
             stats.bytes_out,
             tuple(stats.packets_in),
             tuple(stats.packets_out),
+            tuple(stats.errors_in),
+            tuple(stats.errors_out),
+            stats.carried_in.copy(),
+            stats.carried_out.copy(),
             stats.frames_in,
             stats.frames_out,
             stats.relayed,
@@ -83,7 +193,6 @@ class Members:
 class News:
     """What the agent around the node tells."""
 
-    conditions: tuple[Condition, ...] = ()
     reloads: ReloadCounts | None = None
     """None where no file is followed."""
     handover_gap: float | None = None
@@ -105,8 +214,10 @@ class Observation:
     deafness: Deafness | None = None
     """Why there is no socket, where there is none."""
     news: News = field(default_factory=News)
-    since: Mapping[tuple[str, str], float] = field(default_factory=dict)
-    """Since when each of the conditions in `news` has its status, in Unix seconds, by its key."""
+    reports: tuple[Report, ...] = ()
+    planet: GivenPlanet = field(default_factory=GivenPlanet)
+    is_synchronised: bool | None = None
+    """Whether the kernel knows its clock to be kept; None where it cannot be told."""
 
 
 class Observer:
@@ -121,14 +232,17 @@ class Observer:
         settings: Settings,
         bound: Callable[[], Bound] = Bound,
         news: Callable[[], News] = News,
+        reporters: Mapping[str, Reporter] | None = None,
     ) -> None:
+        """Make it; `reporters` by what they manage, and it may change later."""
         self._news = news
-        self._book = ConditionBook()
         self._pump = pump
         self._bound = bound
         self._ports = ports
         self._policies = policies
         self._controller = controller
+        self._reporters = {} if reporters is None else reporters
+        self._planet = PlanetFile(settings.planet)
         self.settings = settings
         self._lock = asyncio.Lock()
         """Held while somebody looks; those who come meanwhile share the next look."""
@@ -146,6 +260,9 @@ class Observer:
         asked = loop.time()
         async with self._lock:
             if self._looked < asked:
+                early = self._looked + PACE - asked
+                if early > 0:
+                    await asyncio.sleep(early)
                 self._looked, self._last = loop.time(), None
                 self._last = await self._look()
             if self._last is None:
@@ -155,7 +272,6 @@ class Observer:
     async def _look(self) -> Observation:
         looking = asyncio.wrap_future(self._pump.submit(_look))
         observation, networks = await asyncio.wait_for(looking, PATIENCE)
-        news = self._news()
         return Observation(
             observation.now,
             observation.node,
@@ -165,8 +281,13 @@ class Observer:
             tuple([await self._membership(view) for view in networks]),
             None if self._controller is None else _members(self._controller),
             self._bound().deafness,
-            news,
-            self._book.note(news.conditions, observation.now.unix_ms / 1000),
+            self._news(),
+            tuple(
+                Report(name, one.conditions(), tuple(one.rows()), one.tally)
+                for name, one in self._reporters.items()
+            ),
+            self._planet.read(),
+            is_synchronised(),
         )
 
     async def _membership(self, view: NetworkView) -> Membership:

@@ -11,6 +11,9 @@ COUNTED: Final = tuple(
 )
 """`rx` is what the machine receives from the network."""
 
+PARTS: Final = ("addresses", "routes")
+"""What a device is given beside its name."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
@@ -22,3 +25,5 @@ class DeviceState:
     """A sentence; None where all is as it should be."""
     counters: Mapping[str, int] = field(default_factory=dict)
     """By the names in `COUNTED`."""
+    lacks: tuple[str, ...] = ()
+    """Of `PARTS`, those of which something is missing on a device that is up."""

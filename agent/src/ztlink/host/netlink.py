@@ -16,7 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from ztlink.errors import HostError
 from ztlink.host.addresses import IFF_UP
 from ztlink.host.desired import Desired, HostRoute
-from ztlink.host.device import COUNTED
+from ztlink.host.device import COUNTED, PARTS
 from ztlink.host.plan import Plan
 from ztlink.host.routes.kernel import MANAGED_PROTOCOL
 from ztlink.ids import IpInterface, Mac
@@ -120,18 +120,20 @@ class Netlink:
         if failures:
             raise failures[0]
 
-    def lacks(self, name: str, desired: Desired) -> bool:
-        """Tell whether a device lacks what it should have; one that is down keeps no routes."""
+    def lacks(self, name: str, desired: Desired) -> tuple[str, ...]:
+        """Return of which `device.PARTS` a device lacks some; one that is down keeps no routes."""
         index = self.index(name)
         link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
         if not link["flags"] & IFF_UP:
-            return False
+            return ()
         there = {
             ip_interface(f"{_address_of(message)}/{message['prefixlen']}")
             for message in self._ipr.get_addr(index=index)
         }
         has_addresses = there.issuperset(desired.addresses)
-        return not has_addresses or not all(self._is_ours(index, r) for r in desired.routes)
+        has_routes = all(self._is_ours(index, route) for route in desired.routes)
+        parts = zip(PARTS, (has_addresses, has_routes), strict=True)
+        return tuple(part for part, is_complete in parts if not is_complete)
 
     def look(self, name: str) -> tuple[bool, dict[str, int]]:
         """Tell whether a device is up, and what it has counted."""

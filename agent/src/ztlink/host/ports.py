@@ -17,7 +17,7 @@ from ztlink.errors import HostError
 from ztlink.host.addresses import local_addresses
 from ztlink.host.adoption import HeldError, adopt, find_kept, mark_of, orphans
 from ztlink.host.desired import Desired, desire, led_through
-from ztlink.host.device import DeviceState
+from ztlink.host.device import PARTS, DeviceState
 from ztlink.host.groups import groups_of
 from ztlink.host.linkconf import index_of
 from ztlink.host.overlay import Overlay
@@ -232,14 +232,16 @@ class PortManager:
         name = port.tap.name
         try:
             is_up, counters = self._link().look(name)
-            awaits = has_config and not port.is_configured
-            lacks = awaits or not port.is_sure or self._link().lacks(name, port.applied)
+            if port.is_sure and (port.is_configured or not has_config):
+                lacks = self._link().lacks(name, port.applied)
+            else:
+                lacks = PARTS
         except HostError as error:
             return DeviceState(name, f"the device {name}: {error.strerror}")
         if not is_up:
             return DeviceState(name, f"the device {name} is down", counters)
-        fault = f"the device {name} lacks addresses or routes" if lacks else None
-        return DeviceState(name, fault, counters)
+        fault = f"the device {name} lacks {' and '.join(lacks)}" if lacks else None
+        return DeviceState(name, fault, counters, lacks)
 
     async def close(self) -> None:
         """Let go of all devices: they are gone then, unless they are to be kept."""
@@ -341,7 +343,7 @@ class PortManager:
 
     def _lacks(self, port: Port) -> bool:
         try:
-            return self._link().lacks(port.tap.name, port.applied)
+            return bool(self._link().lacks(port.tap.name, port.applied))
         except HostError as error:  # it is going this moment, which its descriptor will tell
             logger.debug("device=%s error=%s", port.tap.name, error)
             return False

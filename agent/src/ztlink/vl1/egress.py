@@ -15,7 +15,7 @@ from ztlink.crypto.armor import armor_one
 from ztlink.ids import Address, Endpoint, PacketId, SocketId
 from ztlink.inet.segment import count
 from ztlink.lane.layout import SIZE_BEFORE_VERB
-from ztlink.stats import Drop
+from ztlink.stats import Drop, Way
 from ztlink.vl1.context import Context
 from ztlink.vl1.fragments import longest, split
 from ztlink.vl1.path import Path
@@ -72,6 +72,11 @@ class Route:
     carrier: Peer
     """The peer itself, or the root that relays."""
     path: Path
+
+    def way(self, peer: Peer) -> Way:
+        """Tell how a packet gets to the peer."""
+        ip_version = self.path.endpoint.ip.version
+        return Way.of(ip_version, is_relayed=self.carrier is not peer)
 
 
 class Egress:
@@ -156,6 +161,7 @@ class Egress:
         packet_id = self.seal(packet, peer, suite, path.mtu, path.trusted_path_id)
         for datagram in split(packet, path.mtu):
             self._ctx.transmit(datagram, path.endpoint, path.socket)
+        self._ctx.stats.carried_out.add(route.way(peer), 1, len(packet))
         route.carrier.path_sent(path, now)
         self._note(peer, verb, packet_id, None, now)
         return packet_id
@@ -164,6 +170,7 @@ class Egress:
         self, peer: Peer, arrival: Arrival, verb: Verb, payload: bytes, now: Now, **options: bool
     ) -> PacketId:
         """Answer the way a packet came in, in one datagram."""
+        options["is_relayed"] = arrival.hops > 0
         return self.send_at(peer, arrival.socket, arrival.endpoint, verb, payload, now, **options)
 
     def send_at(
@@ -176,11 +183,14 @@ class Egress:
         now: Now,
         *,
         compress: bool = False,
+        is_relayed: bool = False,
     ) -> PacketId:
-        """Send a message in one datagram to an endpoint of our choice."""
+        """Send a message in one datagram to an endpoint of our choice; a relay's, perhaps."""
         packet = self.build(peer, verb, payload, compress=compress)
         packet_id = self.seal(packet, peer, self.suite_for(peer))
         self._ctx.transmit(packet, endpoint, socket)
+        way = Way.of(endpoint.ip.version, is_relayed=is_relayed)
+        self._ctx.stats.carried_out.add(way, 1, len(packet))
         self._note(peer, verb, packet_id, endpoint, now)
         return packet_id
 
@@ -209,7 +219,10 @@ class Egress:
             packet_ids=self._ctx.random_bytes(8 * frames),
             trusted_path_id=path.trusted_path_id,
         )
-        self._ctx.transmits += self._ctx.engine.outbound(frame, payload_offset, peer.cipher, plan)
+        transmits = self._ctx.engine.outbound(frame, payload_offset, peer.cipher, plan)
+        self._ctx.transmits += transmits
+        octets = sum(len(transmit.buffer) for transmit in transmits)
+        self._ctx.stats.carried_out.add(route.way(peer), frames, octets)
         route.carrier.path_used(path, now)
         peer.last_frame = now.mono
         peer.packets_out += frames

@@ -6,14 +6,16 @@ buffer; everything else becomes a `Message`. Nothing of a packet is used before 
 tag was checked, but for its addresses.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final, Protocol
 
 from ztlink.batch import CipherSuite, PacketBatch, Train, Verdict
 from ztlink.clock import Now
 from ztlink.errors import WireError
 from ztlink.ids import Address, Endpoint, PacketId, SocketId
-from ztlink.stats import Drop
+from ztlink.stats import Drop, Way
 from ztlink.vl1.context import Context
 from ztlink.vl1.egress import SUITE_0_VERBS, Arrival
 from ztlink.vl1.fragments import Reassembler
@@ -217,6 +219,7 @@ class Switch:
             self._hold(address, packet, arrival, now, is_open=True)
         else:
             self._dispatch_one(peer, packet, arrival, now)
+            self._count(arrival, (len(packet),))
             self._received(peer, arrival, now)
 
     def _open(
@@ -247,8 +250,9 @@ class Switch:
         """Hand up opened packets in order: runs of frames as spans, all else as messages."""
         buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
         stats = self._ctx.stats
-        peer.packets_in += len(starts) - authentic.count(0)
-        peer.packet_errors += authentic.count(0)
+        bad = authentic.count(0)
+        peer.packets_in += len(starts) - bad
+        peer.packet_errors += bad
         arrival: Arrival | None = None
         index = 0
         while index < len(starts):
@@ -272,7 +276,13 @@ class Switch:
                 self._dispatch_one(peer, buffer[start : start + sizes[index]], arrival, now)
             index += count
         if arrival is not None:
+            self._count(arrival, list(compress(sizes, authentic)) if bad else sizes)
             self._received(peer, arrival, now)  # last, since an answer may have confirmed the path
+
+    def _count(self, arrival: Arrival, sizes: Sequence[int]) -> None:
+        """Count what came; of a batch that came two ways at once, all as its last packet."""
+        way = Way.of(arrival.endpoint.ip.version, is_relayed=arrival.hops > 0)
+        self._ctx.stats.carried_in.add(way, len(sizes), sum(sizes))
 
     def _frames(self, peer: Peer, arrival: Arrival, run: PacketBatch, now: Now) -> None:
         self._ctx.stats.packets_in[Verb.FRAME] += len(run)

@@ -1,0 +1,72 @@
+"""The door to systemd-resolved, over the system's D-Bus: name servers of one device.
+
+`busctl` speaks for us: it is on every machine that has systemd-resolved, and what is said is short.
+What is set belongs to the device, and goes with it.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ztlink.errors import HostError
+from ztlink.host.dns import NameServers
+from ztlink.ids import IpAddress
+
+_TIMEOUT: Final = 5.0
+_FAMILY: Final = {4: "2", 6: "10"}
+"""AF_INET and AF_INET6."""
+_OBJECT: Final = (
+    "org.freedesktop.resolve1",
+    "/org/freedesktop/resolve1",
+    "org.freedesktop.resolve1.Manager",
+)
+
+
+class Resolved:
+    """Talks to the resolver; HostError where there is none, or where it refuses."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """Make it; `environment` names another bus than the system's."""
+        self._environment = environment
+
+    def apply(self, index: int, found: NameServers) -> None:
+        """Have names in a domain, and no others, asked of servers behind a device."""
+        servers = [word for ip in found.servers for word in _server(ip)]
+        self._call("SetLinkDNS", "ia(iay)", str(index), str(len(found.servers)), *servers)
+        self._call("SetLinkDomains", "ia(sb)", str(index), "1", found.domain, "true")
+        self._call("SetLinkDefaultRoute", "ib", str(index), "false")
+
+    def revert(self, index: int) -> None:
+        """Take back what was set for a device."""
+        self._call("RevertLink", "i", str(index))
+
+    def servers(self, index: int) -> tuple[bytes, ...]:
+        """Return the addresses of the servers that are set for a device, packed."""
+        said = self._busctl("--json=short", "get-property", *_OBJECT, "DNS")
+        rows: list[Any] = json.loads(said)["data"]
+        return tuple(bytes(octets) for link, _, octets in rows if link == index)
+
+    def _call(self, method: str, *arguments: str) -> None:
+        self._busctl("call", *_OBJECT, method, *arguments)
+
+    def _busctl(self, *arguments: str) -> bytes:
+        program = shutil.which("busctl")
+        if program is None:
+            raise HostError(0, "there is no systemd-resolved: busctl is missing")
+        command = (program, "--system", *arguments)
+        try:
+            done = subprocess.run(  # noqa: S603 - its words are numbers and a checked domain
+                command, capture_output=True, timeout=_TIMEOUT, env=self._environment
+            )
+        except subprocess.TimeoutExpired:
+            raise HostError(0, f"systemd-resolved: no answer within {_TIMEOUT:g} s") from None
+        if done.returncode:
+            raise HostError(0, f"systemd-resolved: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout
+
+
+def _server(ip: IpAddress) -> tuple[str, ...]:
+    """Return the words of a server: its family, the count of its octets, these."""
+    return _FAMILY[ip.version], str(len(ip.packed)), *map(str, ip.packed)

@@ -100,7 +100,7 @@ async def changes_of_a_look(machine: Machine) -> list[int]:
 
 async def test_a_device_lacks_what_its_network_was_told_just_now(joined: Machine) -> None:
     state = await joined.ports.state(NETWORK, has_config=True)
-    assert state.fault == f"the device {NAME} lacks addresses or routes"
+    assert state.fault == f"the device {NAME} lacks addresses and routes"
 
 
 async def test_a_device_whose_network_was_told_nothing_lacks_nothing(joined: Machine) -> None:

@@ -1,10 +1,13 @@
 """The program takes the configuration files that the chart writes for it."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chart.conftest import CASES, Json, Render
+from tests.chart.conftest import CASES, CHART, Json, Render
 
 pytestmark = pytest.mark.chart
 
@@ -12,6 +15,8 @@ config_file = pytest.importorskip("ztlink.config.file")
 bootstrap_file = pytest.importorskip("ztlink.bootstrap_file")
 yaml_file = pytest.importorskip("ztlink.yaml_file")
 
+NOT_IN_PODS = {"cluster": {"cniDirectory"}}
+"""What the chart leaves out: it may hold credentials of others."""
 EMBEDDED = [case for case in CASES if case.startswith("embedded")]
 
 
@@ -42,6 +47,57 @@ def test_a_node_takes_all_that_may_be_said_of_a_network(render: Render, tmp_path
     first, second = yaml_file.read_yaml(file, config_file.NodeFile).networks
     assert (first.required, first.interface_name, first.allow_dns) == (False, "zt-a", True)
     assert second.id_file == Path("/etc/zerotier-k8s-link-network-secret/networkId")
+
+
+def test_a_node_takes_all_that_may_be_said_of_routes_metrics_and_name_servers(
+    render: Render, tmp_path: Path
+) -> None:
+    objects = render("everything-values.yaml", "--set-string", "networkSecret.networkId=")
+    settings = config_file.read_settings(written(objects, "agent", "config.yaml", tmp_path), {})
+    first, second = settings.routing.routes
+    assert (first.member, first.metric, first.table) == (0x1234567890, 4294967295, 1_000_000)
+    assert (first.nodes, first.allow_overlap) == (("worker-*", "edge-1"), True)
+    assert str(second.via) == "fd00::5"
+    assert (settings.routing.table, settings.routing.rule_priority) == (4294967290, 9001)
+    assert [str(one) for one in settings.routing.cluster.pods] == ["10.244.0.0/16"]
+    assert settings.routing.cluster.detect is False
+    assert (settings.metrics.per_peer, settings.apply_dns) == (True, True)
+
+
+def test_config_check_is_content_with_all_that_may_be_said(render: Render, tmp_path: Path) -> None:
+    objects = render("everything-values.yaml", "--set-string", "networkSecret.networkId=")
+    file = written(objects, "agent", "config.yaml", tmp_path)
+    command = [sys.executable, "-m", "ztlink", "config", "check", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [
+        ("routing", "RoutingEntry"),
+        ("cluster", "ClusterEntry"),
+        ("metrics", "MetricsEntry"),
+        ("dns", "DnsEntry"),
+        ("http", "HttpEntry"),
+    ],
+)
+def test_the_chart_knows_the_keys_of_a_section(section: str, model: str) -> None:
+    values = json.loads((CHART / "values.schema.json").read_text())
+    known = values["properties"]["agent"]["properties"][section]
+    known = values["$defs"][known["$ref"].rpartition("/")[2]] if "$ref" in known else known
+    assert known["properties"].keys() == keys_of(model) - NOT_IN_PODS.get(section, set())
+
+
+def test_the_chart_knows_the_keys_of_a_route() -> None:
+    values = json.loads((CHART / "values.schema.json").read_text())
+    assert values["$defs"]["route"]["properties"].keys() == keys_of("RouteEntry")
+
+
+def keys_of(model: str) -> set[str]:
+    """Return the keys that the program takes in such a section."""
+    schema = config_file.NodeFile.model_json_schema(by_alias=True)
+    return set(schema["$defs"][model]["properties"])
 
 
 @pytest.mark.parametrize("network_id", ["0123456701234567", "1129724850000001", "8056e21000000001"])

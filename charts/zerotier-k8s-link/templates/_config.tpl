@@ -15,7 +15,7 @@ port: {{ .Values.agent.port }}
 {{- if include "zerotier-k8s-link.worldConfigMapName" . }}
 planet: /etc/zerotier-k8s-link-world/planet
 {{- end }}
-{{- /* As JSON: some ids look like numbers to some readers of YAML. */}}
+{{- /* As JSON, as are routes: some ids look like numbers to some readers of YAML. */}}
 networks:
 {{- range $networks }}
   - {{ toJson . }}
@@ -26,6 +26,17 @@ log:
   level: {{ .Values.logLevel }}
   format: {{ .Values.logFormat }}
 onStop: {{ .Values.agent.onStop }}
+metrics: {{ toJson .Values.agent.metrics }}
+dns: {{ toJson .Values.agent.dns }}
+routing: {{ toJson .Values.agent.routing }}
+cluster:
+  {{- toYaml .Values.agent.cluster | nindent 2 }}
+{{- with .Values.agent.routes }}
+routes:
+{{- range . }}
+  - {{ toJson . }}
+{{- end }}
+{{- end }}
 {{- with .Values.agent.firewall }}
 firewall:
   {{- toYaml . | nindent 2 }}

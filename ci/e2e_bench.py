@@ -3,13 +3,14 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from ci.cluster.cluster import Cluster, wait_for
-from ci.cluster.errors import ClusterError
+from ci.cluster.errors import ClusterError, expect
 from ci.cluster.network import run
 from ci.deploy import CHART, CHART_NAME, Wish
 from ci.e2e_report import Agent, foreign_state, is_ready, pairs, read_network, read_ping
@@ -138,6 +139,14 @@ class Bench:
         found = self.pods("agent")
         self.agents = [self._ask(node, found[node]) for node in sorted(wanted)]
         return self.agents
+
+    def expect_same(self, before: Mapping[str, Agent]) -> None:
+        """Raise ClusterError unless agents are the members that they were."""
+        for agent in self.agents:
+            old = before[agent.node]
+            is_same = (agent.address, agent.ip) == (old.address, old.ip)
+            was = f"{agent.node} was {old.address} {old.ip}, is {agent.address} {agent.ip}"
+            expect(is_same, was)
 
     def _ask(self, node: str, pod: dict[str, Any]) -> Agent:
         name = pod["metadata"]["name"]

@@ -7,14 +7,14 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from ci import deploy
+from ci import deploy, e2e_routes, e2e_transfer
 from ci.cluster.cluster import Cluster, wait_for
-from ci.cluster.errors import ClusterError
-from ci.deploy import CHART, CHART_NAME
+from ci.cluster.errors import ClusterError, expect
+from ci.deploy import CHART_NAME
 from ci.e2e_bench import (
     HEALTH_PORT,
     PAGE_BYTES,
@@ -24,16 +24,10 @@ from ci.e2e_bench import (
     Bench,
     pages,
 )
-from ci.e2e_report import Agent, containers, pairs, read_samples, read_status
+from ci.e2e_report import containers, pairs, read_samples, read_status
 
 NET_ADMIN: Final = 1 << 12
 STATE_NAMES: Final = frozenset({"identity.secret", "identity.public"})
-
-
-def expect(condition: bool, complaint: str) -> None:
-    """Raise ClusterError with the complaint unless the condition holds."""
-    if not condition:
-        raise ClusterError(complaint)
 
 
 def bring_up(cluster: Cluster, image: Path) -> str:
@@ -165,17 +159,10 @@ def kill_agent(bench: Bench) -> str:
     wait_for(f"the agent of {bench.victim} again", is_back, PATIENCE)
     back = time.monotonic() - begin
     bench.wait_agents()
-    _expect_same(before, bench.agents)
+    bench.expect_same(before)
     bench.ping_all(bench.agents)
     healed = time.monotonic() - begin
     return f"{bench.victim}: runs again after {back:.1f} s, all pairs after {healed:.1f} s"
-
-
-def _expect_same(before: Mapping[str, Agent], now: list[Agent]) -> None:
-    for agent in now:
-        old = before[agent.node]
-        is_same = (agent.address, agent.ip) == (old.address, old.ip)
-        expect(is_same, f"{agent.node} was {old.address} {old.ip}, is {agent.address} {agent.ip}")
 
 
 def power_off(bench: Bench) -> str:
@@ -197,7 +184,7 @@ def power_on(bench: Bench) -> str:
     bench.cluster.wait_node(bench.unplugged)
     ready = time.monotonic() - begin
     bench.wait_agents()
-    _expect_same(before, bench.agents)
+    bench.expect_same(before)
     bench.ping_all(bench.agents)
     healed = time.monotonic() - begin
     return f"{bench.unplugged}: Ready after {ready:.1f} s, all pairs after {healed:.1f} s"
@@ -209,20 +196,6 @@ def helm_test(bench: Bench) -> str:
     phases = [line.strip() for line in said.splitlines() if line.startswith("Phase:")]
     expect(phases == ["Phase:          Succeeded"], f"helm test says: {phases}")
     return "passed"
-
-
-def helm_upgrade(bench: Bench) -> str:
-    """Upgrade to other pods: they are replaced one by one, members stay who they are."""
-    before = {agent.node: agent for agent in bench.agents}
-    change = ("--reuse-values", "--set=agent.podAnnotations.upgraded=yes")
-    bench.helm_run("upgrade", bench.wish.release, str(CHART), *change)
-    bench.wait_rolled_out(f"daemonset/{bench.wish.fullname}")
-    bench.wait_agents()
-    _expect_same(before, bench.agents)
-    renewed = all(agent.pod != before[agent.node].pod for agent in bench.agents)
-    expect(renewed, "a pod was not replaced, though its template has changed")
-    bench.ping_all(bench.agents)
-    return "all pods replaced, addresses kept, all pairs"
 
 
 def helm_uninstall(bench: Bench) -> str:
@@ -263,8 +236,12 @@ STEPS: Final[tuple[tuple[str, Callable[[Bench], str], bool], ...]] = (
     ("agent killed", kill_agent, False),
     ("power off", power_off, False),
     ("power on", power_on, False),
+    ("declared route", e2e_routes.reach_site, False),
+    ("route changed", e2e_routes.change_route, False),
     ("helm test", helm_test, False),
-    ("helm upgrade", helm_upgrade, False),
+    ("onStop: keep", e2e_transfer.keep_on_stop, False),
+    ("helm upgrade", e2e_transfer.helm_upgrade, False),
+    ("onStop: remove", e2e_transfer.remove_on_stop, False),
     ("helm uninstall", helm_uninstall, True),
 )
 """Names, what they do, and whether the release is gone afterwards."""

@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from ci.demo_agents import PAGE, pod_of, show_agents
 from ci.demo_lab import ZTLINK, DemoError, Lab, load, remove, run, say, wait_for
 from ci.demo_measure import measure_pairs, measure_throughput
 from ci.demo_report import (
@@ -39,13 +40,15 @@ NODES: Final = ("a", "b", "c")
 RANGE: Final = "10.147.17.0/24"
 LIMIT: Final = 75  # seconds for all but the removal, which takes ten at most
 TUN: Final = "/dev/net/tun"
+COMMANDS: Final = {"ip": "iproute2", "nft": "nftables", "ping": "iputils-ping"}
+AGENTS: Final = NODES[:2]
 
 
 def find_missing() -> list[str]:
     """Return what this machine or user lacks for the demo, as sentences."""
     missing = [
         f"the command {command} (package {package})"
-        for command, package in (("ip", "iproute2"), ("ping", "iputils-ping"))
+        for command, package in COMMANDS.items()
         if not shutil.which(command)
     ]
     missing += [
@@ -160,6 +163,8 @@ def explain_keep(lab: Lab, members: list[Member], *, inside: bool) -> None:
     print("\nIt stays up. To look inside, as the same user:")
     print("  " + shlex.join([*enter, *ztlink, "peers", "--home", str(lab.home(first.name))]))
     print("  " + shlex.join([*enter, "ping", "-c3", second.ipv4 or second.ipv6 or ""]))
+    fetch = "import urllib.request as r; print(r.urlopen('" + PAGE + "health').read().decode())"
+    print("  " + shlex.join([*enter, sys.executable, "-c", fetch]))
     print(f"  logs: {lab.directory}/*.log; nodes: {', '.join(map(lab.namespace, lab.names))}")
     print("To end it:")
     own = str(Path(__file__).resolve())
@@ -187,7 +192,8 @@ def show(lab: Lab, *, keep: bool, inside: bool) -> int:
         members = join(lab, addresses)
         pairs = measure_pairs(lab, members)
         rate = measure_throughput(lab, members[0], members[1])
-        print(f"\n{members_table(members)}\n\n{pairs_table(pairs)}\n")
+        agents = show_agents(lab, members)
+        print(f"\n{members_table(members)}\n\n{pairs_table(pairs)}\n\n{agents}\n")
         if keep:
             signal.alarm(0)
             lab.keep()
@@ -227,7 +233,11 @@ def main() -> int:
         signal.signal(signal.SIGHUP, interrupt)
         signal.signal(signal.SIGALRM, give_up)
         signal.alarm(LIMIT)
-        lab = Lab(Path(tempfile.mkdtemp(prefix="ztdemo-")), (ROOT, CONTROLLER, *NODES))
+        lab = Lab(
+            Path(tempfile.mkdtemp(prefix="ztdemo-")),
+            (ROOT, CONTROLLER, *NODES),
+            [*map(pod_of, AGENTS)],
+        )
         return show(lab, keep=options.keep, inside=options.inside)
     except DemoError as error:
         print(f"demo: FAILED, {error}")

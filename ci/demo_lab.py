@@ -100,12 +100,14 @@ def run(*command: str, timeout: float = PATIENCE) -> str:
 class Lab:
     """Namespaces by the names of the nodes in them, and the processes there."""
 
-    def __init__(self, directory: Path, names: Sequence[str]) -> None:
+    def __init__(self, directory: Path, names: Sequence[str], behind: Sequence[str] = ()) -> None:
+        """Plan it; `behind` are namespaces without a cable to the bridge."""
         self.directory: Final = directory
         self.names: Final = names
+        self.behind: Final = behind
         self.namespaces: Final[list[str]] = []
         self.daemons: Final[dict[str, subprocess.Popen[bytes]]] = {}
-        save(directory, [self.namespace(name) for name in (SWITCH, *names)])
+        save(directory, [self.namespace(name) for name in (SWITCH, *names, *behind)])
         self._guard: Final = Guard(__name__, directory)
         os.environ[MARK] = str(directory)  # for all that is started from here on
 
@@ -123,7 +125,7 @@ class Lab:
     def build(self) -> None:
         """Make the namespaces and hang them on one bridge; the machine's own sees none of it."""
         switch = self.namespace(SWITCH)
-        for name in (SWITCH, *self.names):
+        for name in (SWITCH, *self.names, *self.behind):
             self.namespaces.append(self.namespace(name))
             run("ip", "netns", "add", self.namespace(name))
         run("ip", "-n", switch, "link", "add", "bridge", "type", "bridge")
@@ -154,6 +156,19 @@ class Lab:
     def start_node(self, name: str, command: str) -> None:
         command_line = (*ZTLINK, command, "--home", str(self.home(name)))
         self.daemons[name] = self.start(name, *command_line, log=self.directory / f"{name}.log")
+
+    def start_agent(self, name: str, file: Path) -> None:
+        command_line = (*ZTLINK, "agent", "--config", str(file))
+        self.daemons[name] = self.start(name, *command_line, log=self.directory / f"{name}.log")
+
+    def stop_node(self, name: str) -> None:
+        """End a node as a service manager would."""
+        daemon = self.daemons.pop(name)
+        daemon.terminate()
+        try:
+            daemon.wait(GRACE)
+        except subprocess.TimeoutExpired as error:
+            raise DemoError(f"{name} does not end after {GRACE:.0f} s") from error
 
     def inside(self, name: str, *command: str, timeout: float = PATIENCE) -> str:
         """Run a command in a node's namespace and return what it printed."""

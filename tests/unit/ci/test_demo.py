@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ci.demo_lab import DemoError, load, processes_of, save
+from ci.demo_agents import configuration, pods_of
+from ci.demo_lab import DemoError, Lab, load, processes_of, save
 from ci.demo_report import (
     Member,
     Pair,
@@ -24,6 +25,7 @@ from ci.demo_report import (
     split_families,
     verdict,
 )
+from ztlink.config.file import read_settings
 
 IPUTILS = """PING 10.147.17.240 (10.147.17.240) 56(84) bytes of data.
 
@@ -191,3 +193,16 @@ def test_the_processes_of_a_demo_are_known_by_their_environment(tmp_path: Path) 
         (tmp_path / pid / "environ").write_bytes(environment)
     (tmp_path / "20").mkdir()  # it ended meanwhile
     assert processes_of(Path("/tmp/ztdemo-1"), tmp_path) == [17]  # noqa: S108 - only a name
+
+
+def test_an_agent_of_the_demo_takes_its_file(tmp_path: Path) -> None:
+    lab = Lab.__new__(Lab)  # without a directory to guard
+    lab.directory = tmp_path  # type: ignore[misc]
+    file = tmp_path / "a.yaml"
+    file.write_text(json.dumps(configuration(lab, "112972485d000001", A, B)))
+    settings = read_settings(file, {})
+    assert settings.routing is not None
+    (route,) = settings.routing.routes
+    assert (str(route.target), route.way) == (f"{pods_of('b')}.0/24", B.address)
+    assert settings.firewall is not None
+    assert [str(one) for one in settings.firewall.inside] == [f"{pods_of('a')}.0/24"]

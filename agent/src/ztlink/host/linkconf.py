@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from ztlink.errors import HostError
+from ztlink.host import rtnetlink
 
 
 class Ipv4Conf(IntEnum):
@@ -29,17 +30,10 @@ LOOSE: Final = 2
 
 _SHOWN: Final = Path("/proc/sys/net/ipv4/conf")
 _RTM_SETLINK: Final = 19
-_NLM_F_REQUEST: Final = 1
-_NLM_F_ACK: Final = 4
 _IFLA_AF_SPEC: Final = 26
 _IFLA_INET_CONF: Final = 1
-_NESTED: Final = 0x8000
-_HEADER: Final = struct.Struct("=IHHII")
 _LINK: Final = struct.Struct("=BxHiII")
-_ATTRIBUTE: Final = struct.Struct("=HH")
 _VALUE: Final = struct.Struct("=I")
-_STATUS: Final = struct.Struct("=i")
-_MAX_ANSWER: Final = 65_536
 
 
 def ensure_ipv4_conf(device: str, values: Mapping[Ipv4Conf, int]) -> None:
@@ -76,26 +70,15 @@ def read_ipv4_conf(device: str, kind: Ipv4Conf) -> int | None:
 
 
 def _message(index: int, values: Mapping[Ipv4Conf, int]) -> bytes:
-    settings = b"".join(_attribute(kind, _VALUE.pack(value)) for kind, value in values.items())
-    conf = _attribute(_IFLA_INET_CONF | _NESTED, settings)
-    family = _attribute(socket.AF_INET | _NESTED, conf)
-    body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + _attribute(
-        _IFLA_AF_SPEC | _NESTED, family
-    )
-    flags = _NLM_F_REQUEST | _NLM_F_ACK
-    return _HEADER.pack(_HEADER.size + len(body), _RTM_SETLINK, flags, 1, 0) + body
-
-
-def _attribute(kind: int, content: bytes) -> bytes:
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(content), kind) + content
+    settings = (rtnetlink.attribute(kind, _VALUE.pack(value)) for kind, value in values.items())
+    conf = rtnetlink.nested(_IFLA_INET_CONF, b"".join(settings))
+    family = rtnetlink.nested(socket.AF_INET, conf)
+    body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + rtnetlink.nested(_IFLA_AF_SPEC, family)
+    return rtnetlink.request(_RTM_SETLINK, 0, body)
 
 
 def _request(message: bytes) -> None:
-    with socket.socket(
-        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-    ) as opened:
-        opened.send(message)
-        answer = opened.recv(_MAX_ANSWER)
-    (status,) = _STATUS.unpack_from(answer, _HEADER.size)  # of NLMSG_ERROR, which an ACK is
-    if status < 0:
-        raise OSError(-status, os.strerror(-status))
+    with rtnetlink.open_socket() as opened:
+        (status,) = rtnetlink.carry_out(opened, [message])
+    if status:
+        raise OSError(status, os.strerror(status))

@@ -4,7 +4,6 @@ Each finding is a condition with its remedy. What must be there is required; wha
 need is told and no more. A running agent tells its own conditions beside these.
 """
 
-import ctypes
 import errno
 import fcntl
 import http.client
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ztlink.conditions import Condition, Status
-from ztlink.drivers.clock import read_clock
+from ztlink.drivers.clock import is_synchronised, read_clock
 from ztlink.drivers.store import PLANET
 from ztlink.drivers.tap import DEVICES
 from ztlink.errors import HostError, WireError
@@ -33,10 +32,6 @@ CAP_NET_ADMIN: Final = 12
 TUNGETFEATURES: Final = 0x800454CF
 EARLIEST_UNIX: Final = 1_735_689_600
 """2025 began; a clock that is behind has not been set."""
-STA_UNSYNC: Final = 0x40
-_TIMEX_SIZE: Final = 256
-_TIMEX_STATUS: Final = 8 + 4 * ctypes.sizeof(ctypes.c_long)
-"""Behind `modes` (padded) and four longs in `struct timex` (adjtimex(2)), on 64 bits."""
 _TIMEOUT: Final = 3.0
 _PROC_NET: Final = Path("/proc/sys/net")
 _STATUS: Final = Path("/proc/self/status")
@@ -167,15 +162,15 @@ def clock() -> Condition:
     if read_clock().unix_ms / 1000 < EARLIEST_UNIX:
         remedy = "set the clock (chrony, systemd-timesyncd): ages, logs and certificates go by it"
         return Condition("clock", Status.FAULT, "", "the clock was never set", remedy)
-    status = _clock_status()
-    if status is None:
+    is_kept = is_synchronised()
+    if is_kept is None:
         return Condition(
             "clock",
             Status.UNKNOWN,
             cause="the kernel does not tell whether the clock is synchronised",
             is_required=False,
         )
-    if status & STA_UNSYNC:
+    if not is_kept:
         return Condition(
             "clock",
             Status.WAITING,
@@ -184,15 +179,6 @@ def clock() -> Condition:
             is_required=False,
         )
     return _well("clock", "synchronised", is_required=False)
-
-
-def _clock_status() -> int | None:
-    if ctypes.sizeof(ctypes.c_long) != 8:
-        return None
-    buffer = ctypes.create_string_buffer(_TIMEX_SIZE)
-    if ctypes.CDLL(None, use_errno=True).adjtimex(buffer) < 0:
-        return None
-    return ctypes.c_int.from_buffer(buffer, _TIMEX_STATUS).value
 
 
 def nft(find: Callable[[str], str | None] = shutil.which) -> Condition:

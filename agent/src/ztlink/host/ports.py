@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from ztlink.derive import interface_names
 from ztlink.drivers.clock import read_clock
@@ -23,6 +21,7 @@ from ztlink.host.linkconf import index_of
 from ztlink.host.overlay import Overlay
 from ztlink.host.plan import plan
 from ztlink.host.policies import Policies
+from ztlink.host.worker import Worker
 from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, format_network_id
 from ztlink.wire.netconf import DEFAULT_MTU, NetworkConfig
 
@@ -37,9 +36,6 @@ HELD_INTERVAL: Final = 0.05
 Guard = Callable[[NetworkId, str], Awaitable[None]]
 """Takes a network and the name of its device; HostError where it may not be opened."""
 Listener = Callable[[Mapping[NetworkId, Overlay]], Awaitable[None]]
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -93,7 +89,7 @@ class PortManager:
         self._held = asyncio.Event()
         self._holders: dict[NetworkId, Mac] = {}
         """Networks whose devices the process before us holds."""
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-netlink")
+        self._worker = Worker("netlink")
         self._netlink: Netlink | None = None
         self._lock = asyncio.Lock()
 
@@ -164,9 +160,9 @@ class PortManager:
     async def sweep(self, node: Address, joined: Collection[NetworkId]) -> None:
         """Remove what this node's former processes kept for networks that it is in no more."""
         async with self._lock:
-            for name in await self._run(self._orphans, node, joined):
+            for name in await self._worker.run(self._orphans, node, joined):
                 logger.info("device=%s belongs to no network any more: removed", name)
-                await self._run(self._link().remove, name)
+                await self._worker.run(self._link().remove, name)
 
     async def follow_held(self) -> None:
         """Take over devices as soon as the process before us lets go of them."""
@@ -212,7 +208,7 @@ class PortManager:
             for network_id, port in list(self.ports.items()):
                 if port.tap.is_gone:
                     await self._make_again(network_id, port.applied)
-                elif port.is_sure and await self._run(self._lacks, port):
+                elif port.is_sure and await self._worker.run(self._lacks, port):
                     logger.info("device=%s lost addresses or routes", port.tap.name)
                     port.is_sure = False
                     await self._configure(network_id, port.applied)
@@ -226,7 +222,7 @@ class PortManager:
             return DeviceState("", "there is no device")
         if port.tap.is_gone:
             return DeviceState(port.tap.name, f"the device {port.tap.name} was taken away")
-        return await self._run(self._state, port, has_config)
+        return await self._worker.run(self._state, port, has_config)
 
     def _state(self, port: Port, has_config: bool) -> DeviceState:
         name = port.tap.name
@@ -249,13 +245,13 @@ class PortManager:
             for network_id in list(self.ports):
                 await self._remove(network_id, keeps=self._keeps)
             if self._netlink is not None:
-                await self._run(self._netlink.close)
+                await self._worker.run(self._netlink.close)
                 self._netlink = None
-        self._thread.shutdown()
+        self._worker.close()
 
     async def _make(self, network_id: NetworkId, mac: Mac) -> bool:
         try:
-            port = await self._run(self._open, network_id, mac)
+            port = await self._worker.run(self._open, network_id, mac)
             await self._secure(network_id, port.tap)
         except HeldError as error:
             if network_id not in self._holders:
@@ -299,7 +295,7 @@ class PortManager:
     async def _configure(self, network_id: NetworkId, wanted: Desired) -> None:
         port = self.ports[network_id]
         try:
-            await self._run(self._apply, port, wanted)
+            await self._worker.run(self._apply, port, wanted)
         except HostError as error:
             reason = f"device {port.tap.name}: {error.strerror}"
             logger.warning("network=%s port error=%s", format_network_id(network_id), reason)
@@ -349,7 +345,7 @@ class PortManager:
             return False
 
     async def _scan(self, network_id: NetworkId, port: Port) -> None:
-        groups = await self._run(self._groups, port.tap.name)
+        groups = await self._worker.run(self._groups, port.tap.name)
         if groups != port.groups:
             port.groups = groups
             await asyncio.wrap_future(
@@ -384,11 +380,6 @@ class PortManager:
 
             self._netlink = Netlink()
         return self._netlink
-
-    async def _run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-        """Run something that talks to the kernel in its thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))
 
 
 def _exists(name: str) -> bool:

@@ -4,11 +4,10 @@ import asyncio
 import errno
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 from ztlink.conditions import Condition, Status
 from ztlink.errors import HostError
@@ -19,12 +18,10 @@ from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Guarded
 from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf
 from ztlink.host.nft import Nft, NftError
 from ztlink.host.overlay import Overlay
+from ztlink.host.worker import Worker
 from ztlink.ids import NetworkId
 
 logger = logging.getLogger(__name__)
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 LOOK_AROUND_INTERVAL: Final = 300.0
 """Seconds between looks at what others do: they may have thousands of rules."""
@@ -35,7 +32,7 @@ class FirewallManager:
 
     def __init__(self, nft: Nft | None = None) -> None:
         self._nft = nft or Nft()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-nft")
+        self._worker = Worker("nft")
         self._lock = asyncio.Lock()
         self._settings: FirewallSettings | None = None
         self._devices: tuple[Guarded, ...] = ()
@@ -146,7 +143,7 @@ class FirewallManager:
             if self._is_on() and not keep and self._settings is not None:
                 await self._remove(self._settings.table)
             self._settings = None
-        self._thread.shutdown()
+        self._worker.close()
 
     def _with_pledged(self, devices: Iterable[Guarded]) -> tuple[Guarded, ...]:
         """Return devices with those that were made after somebody looked for devices."""
@@ -181,7 +178,7 @@ class FirewallManager:
 
     async def _set_up_links(self, settings: FirewallSettings) -> None:
         try:
-            await self._run(_set_up_links, settings, self._devices)
+            await self._worker.run(_set_up_links, settings, self._devices)
         except HostError as error:
             if self._link_error is None:
                 logger.warning("devices are not set up error=%s", error.strerror)
@@ -195,10 +192,10 @@ class FirewallManager:
         if self._loaded is not None:
             await self._count(table)
         self._loaded = None
-        await self._run(self._nft.load, text)
+        await self._worker.run(self._nft.load, text)
         self._before += self._seen
         self._seen.clear()
-        self._listing = await self._run(self._nft.listing, table)
+        self._listing = await self._worker.run(self._nft.listing, table)
         self._loaded = text
         seconds = self.tally.seconds + loop.time() - began
         self.tally = replace(self.tally, loads=self.tally.loads + 1, seconds=seconds)
@@ -206,7 +203,7 @@ class FirewallManager:
 
     async def _compare(self, table: str) -> None:
         """Forget a table that others have changed, so that it is made anew."""
-        if await self._run(self._nft.listing, table) != self._listing:
+        if await self._worker.run(self._nft.listing, table) != self._listing:
             logger.warning("table=%s was changed by others: it is made anew", table)
             self.tally = replace(self.tally, drifts=self.tally.drifts + 1)
             self._loaded = None
@@ -215,7 +212,7 @@ class FirewallManager:
 
     async def _count(self, table: str) -> None:
         try:
-            self._seen = Counter(await self._run(self._nft.counters, table))
+            self._seen = Counter(await self._worker.run(self._nft.counters, table))
         except NftError as error:
             if error.errno != errno.ENOENT:
                 raise
@@ -227,7 +224,7 @@ class FirewallManager:
         self._before += self._seen
         self._seen.clear()
         try:
-            await self._run(self._nft.remove, table)
+            await self._worker.run(self._nft.remove, table)
         except HostError as error:
             if error.errno == errno.ENOENT:  # without nft, nothing was loaded
                 return
@@ -250,14 +247,9 @@ class FirewallManager:
         devices = frozenset(device.name for device in self._devices)
         look = partial(look_around, self._nft, self._settings, devices, has_ipv6=self._has_ipv6)
         try:
-            self._conflicts = await self._run(look)
+            self._conflicts = await self._worker.run(look)
         except HostError as error:
             logger.debug("what others do is not known error=%s", error.strerror)
-
-    async def _run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-        """Run something that waits for the kernel in its thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, partial(function, *arguments, **options))
 
 
 def _guarded(overlay: Overlay) -> Guarded:

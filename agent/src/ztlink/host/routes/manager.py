@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -28,6 +27,7 @@ from ztlink.host.routes.report import (
 from ztlink.host.routes.resolve import RouteState, members_asked
 from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.host.routes.watch import News, RouteWatch
+from ztlink.host.worker import Worker
 from ztlink.ids import Address, NetworkId, format_network_id
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class RouteManager:
     def __init__(self, settings: RoutingSettings) -> None:
         self._settings = settings
         self._overlays: Mapping[NetworkId, Overlay] = {}
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ztlink-routes")
+        self._worker = Worker("routes")
         self._lock = asyncio.Lock()
         self._reconciler: Reconciler | None = None
         self._rows: tuple[RouteRow, ...] = ()
@@ -139,9 +139,9 @@ class RouteManager:
             if not keep:
                 await self._guarded(lambda: self._kernel().remove_all())
             if self._reconciler is not None:
-                await self._run(self._reconciler.close)
+                await self._worker.run(self._reconciler.close)
                 self._reconciler = None
-        self._thread.shutdown()
+        self._worker.close()
 
     # -- what it tells -----------------------------------------------------------------------
 
@@ -268,13 +268,10 @@ class RouteManager:
     async def _guarded(self, work: Callable[[], R]) -> R | None:
         """Do something with the kernel; None where it refused, which the conditions tell."""
         try:
-            result = await self._run(work)
+            result = await self._worker.run(work)
         except HostError as error:
             self._error = str(error.strerror)
             logger.warning("routes: %s", self._error)
             return None
         self._error = None
         return result
-
-    async def _run(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

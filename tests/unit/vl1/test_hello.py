@@ -19,14 +19,9 @@ from tests.unit.vl1.packets import (
 from ztlink.batch import CipherSuite
 from ztlink.ids import Address, PacketId
 from ztlink.stats import Drop
-from ztlink.vl1.hello import (
-    END_PUBLIC_KEY,
-    MAX_ECHO_PAYLOAD,
-    NEWCOMERS_BURST,
-    NEWCOMERS_PER_SECOND,
-    OFFSET_PUBLIC_KEY,
-)
+from ztlink.vl1.hello import END_PUBLIC_KEY, MAX_ECHO_PAYLOAD, OFFSET_PUBLIC_KEY
 from ztlink.vl1.peer import HELLOS_BURST, UNKNOWN_BURST
+from ztlink.vl1.strangers import NEWCOMERS_BURST, NEWCOMERS_PER_SECOND
 from ztlink.wire.buffer import Reader
 from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Rendezvous, Whois
 from ztlink.wire.verbs import MIN_PROTOCOL_VERSION, SOFTWARE_VERSION, ErrorCode, Verb
@@ -292,13 +287,13 @@ def test_a_newcomer_is_provisional_until_its_proof_of_work_is_found_good(mesh: M
     greet(mesh)
     peer = mesh.nodes[0].vl1.topology.peers[HELLO.identity.address]
     assert peer.is_provisional
-    mesh.nodes[0].vl1.introductions.validated(HELLO.identity, True, mesh.now)
+    mesh.nodes[0].vl1.strangers.validated(HELLO.identity, True, mesh.now)
     assert not peer.is_provisional
 
 
 def test_who_has_no_proof_of_work_is_not_admitted_again(mesh: Mesh) -> None:
     greet(mesh)
-    mesh.nodes[0].vl1.introductions.validated(HELLO.identity, False, mesh.now)
+    mesh.nodes[0].vl1.strangers.validated(HELLO.identity, False, mesh.now)
     before = drops(mesh, Drop.INVALID_IDENTITY)
     assert not answers(greet(mesh))
     assert HELLO.identity.address not in mesh.nodes[0].vl1.topology.peers
@@ -307,7 +302,7 @@ def test_who_has_no_proof_of_work_is_not_admitted_again(mesh: Mesh) -> None:
 
 def test_a_verdict_on_somebody_forgotten_harms_nobody(mesh: Mesh) -> None:
     known = dict(mesh.nodes[0].vl1.topology.peers)
-    mesh.nodes[0].vl1.introductions.validated(identity(UNKNOWN).public, False, mesh.now)
+    mesh.nodes[0].vl1.strangers.validated(identity(UNKNOWN).public, False, mesh.now)
     assert mesh.nodes[0].vl1.topology.peers == known
 
 
@@ -542,7 +537,7 @@ def test_a_peer_has_a_root_ask_others_a_bounded_number_of_times() -> None:
 
 
 def test_who_has_no_proof_of_work_is_not_taken_from_a_root_either(mesh: Mesh) -> None:
-    mesh.nodes[1].vl1.introductions.validated(identity(UNKNOWN).public, False, mesh.now)
+    mesh.nodes[1].vl1.strangers.validated(identity(UNKNOWN).public, False, mesh.now)
     tell_identity(mesh, identity(UNKNOWN).public)
     assert identity(UNKNOWN).address not in mesh.nodes[1].vl1.topology.peers
 
@@ -598,8 +593,8 @@ def test_keys_with_which_nothing_can_be_agreed_are_refused(mesh: Mesh) -> None:
 
 
 def test_keys_that_were_found_false_are_remembered_up_to_a_bound(mesh: Mesh) -> None:
-    introductions = mesh.nodes[0].vl1.introductions
-    with patch("ztlink.vl1.hello.MAX_PROVISIONAL", 2):
+    strangers = mesh.nodes[0].vl1.strangers
+    with patch("ztlink.vl1.strangers.MAX_PROVISIONAL", 2):
         for number in (NEWCOMER, 60, 61):
-            introductions.validated(identity(number).public, False, mesh.now)
+            strangers.validated(identity(number).public, False, mesh.now)
     assert answers(greet(mesh))  # the oldest is looked at again

@@ -13,7 +13,7 @@ from ztlink.crypto import armor
 from ztlink.crypto import identity as identity_crypto
 from ztlink.ids import Endpoint
 from ztlink.stats import Drop
-from ztlink.vl1 import hello
+from ztlink.vl1 import hello, strangers
 from ztlink.vl1.floodgate import source_of
 from ztlink.wire.identity import Identity
 from ztlink.wire.packet import OFFSET_AUTH_TAG
@@ -51,7 +51,7 @@ REAL_CHECK = armor.check_hellos
 @pytest.fixture(autouse=True)
 def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     counted = Work()
-    monkeypatch.setattr(hello, "agree", counted.agree)
+    monkeypatch.setattr(strangers, "agree", counted.agree)
     monkeypatch.setattr(hello, "check_hellos", counted.check)
     return counted
 
@@ -91,10 +91,10 @@ class Attack:
         return gate.named_share if is_named else gate.others_share
 
     def judge(self) -> None:
-        waiting = self.target.vl1.introductions.validations
+        waiting = self.target.vl1.strangers.validations
         if waiting:
             self.judged += 1
-            self.target.vl1.introductions.validated(waiting.pop(0), False, self.mesh.now)
+            self.target.vl1.strangers.validated(waiting.pop(0), False, self.mesh.now)
 
     def train(self, packets: list[bytes]) -> Train:
         return Train(memoryview(bytearray(b"".join(packets))), len(packets[0]), HOSTILE[0], SOCKET)
@@ -123,7 +123,7 @@ def test_without_a_filter_agreements_stay_within_their_budget(
 ) -> None:
     attack.is_filtering = False
     attack.flood(attack.packets(kind), seconds=1)
-    assert work.agreements <= hello.NEWCOMERS_BURST + hello.NEWCOMERS_PER_SECOND + 1
+    assert work.agreements <= strangers.NEWCOMERS_BURST + strangers.NEWCOMERS_PER_SECOND + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,7 +131,7 @@ def test_tables_are_bounded_under_a_flood(attack: Attack, kind: Forgery) -> None
     attack.flood(attack.packets(kind))
     vl1 = attack.target.vl1
     assert len(vl1.topology.peers) <= KEYS + 3
-    assert len(vl1.introductions.validations) <= KEYS
+    assert len(vl1.strangers.validations) <= KEYS
     assert len(vl1.egress.requests._requests) < 3000  # noqa: SLF001 - the table itself
 
 
@@ -161,7 +161,7 @@ def test_who_speaks_truly_from_elsewhere_is_admitted_during_a_flood(attack: Atta
     attack.mesh.run(0.1)
     true = next(attack.packets(Forgery.KEYED))
     attack.mesh.inject(TARGET, true, endpoint(7))
-    assert len(attack.target.vl1.introductions.validations) == 1
+    assert len(attack.target.vl1.strangers.validations) == 1
 
 
 def test_tags_of_a_train_are_checked_at_once(attack: Attack, work: Work) -> None:

@@ -312,7 +312,7 @@ def test_a_peer_whose_proof_of_work_fails_is_removed() -> None:
     mesh.run(1)
     root = mesh.nodes[0].vl1
     (newcomer,) = root.take_validations()
-    root.introductions.validated(newcomer, False, mesh.now)
+    root.strangers.validated(newcomer, False, mesh.now)
     assert newcomer.address not in root.topology.peers
 
 

@@ -25,7 +25,7 @@ def files(node: Node) -> dict[str, bytes | None]:
 
 def validate(node: Node, mesh: Mesh) -> None:
     for identity_ in node.vl1.take_validations():
-        node.vl1.introductions.validated(identity_, ok=True, now=mesh.now)
+        node.vl1.strangers.validated(identity_, ok=True, now=mesh.now)
 
 
 def has_path(mesh: Mesh, one: int, other: int) -> bool:
@@ -255,7 +255,7 @@ def test_a_damaged_file_is_found_out_by_its_proof_of_work_and_removed() -> None:
     mesh, root = greet_root_with_damaged_file()
     (doubted,) = root.vl1.take_validations()
     assert doubted == damaged(1).identity
-    root.vl1.introductions.validated(doubted, ok=False, now=mesh.now)
+    root.vl1.strangers.validated(doubted, ok=False, now=mesh.now)
     assert files(root) == {state_key(identity(1).address): None}
     mesh.run(6)
     assert root.vl1.topology.peers[identity(1).address].identity == identity(1).public
@@ -264,7 +264,7 @@ def test_a_damaged_file_is_found_out_by_its_proof_of_work_and_removed() -> None:
 def test_a_good_file_outlasts_who_contradicts_it() -> None:
     mesh, root = greet_root_with_damaged_file()
     (doubted,) = root.vl1.take_validations()
-    root.vl1.introductions.validated(doubted, ok=True, now=mesh.now)
+    root.vl1.strangers.validated(doubted, ok=True, now=mesh.now)
     mesh.run(6)
     assert root.vl1.topology.peers[identity(1).address].identity == damaged(1).identity
     assert root.ctx.stats.packets_out[Verb.ERROR] > 0

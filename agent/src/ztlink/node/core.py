@@ -154,7 +154,7 @@ class Core:
 
     def identity_validated(self, identity: Identity, ok: bool, now: Now) -> None:
         """Take the verdict on a proof of work."""
-        self._vl1.introductions.validated(identity, ok, now)
+        self._vl1.strangers.validated(identity, ok, now)
 
     # -- commands ----------------------------------------------------------------------------
 

@@ -4,15 +4,12 @@ from collections.abc import Callable
 from typing import Final
 
 from ztlink.batch import CipherSuite, PacketBatch, Verdict
-from ztlink.budget import Budget
 from ztlink.clock import Now
 from ztlink.crypto.armor import check_hellos, crypt_hello_tail
-from ztlink.crypto.identity import agree
-from ztlink.crypto.kdf import PeerCipher, derive_session_keys
-from ztlink.errors import CryptoError, WireError
-from ztlink.ids import Address, Endpoint, IpAddress, PacketId, SocketId, is_reserved
+from ztlink.crypto.kdf import PeerCipher
+from ztlink.errors import WireError
+from ztlink.ids import Address, Endpoint, IpAddress, PacketId, SocketId
 from ztlink.stats import Drop
-from ztlink.vl1.admission import MAX_PROVISIONAL, Provisional
 from ztlink.vl1.context import Context
 from ztlink.vl1.discovery import Discovery
 from ztlink.vl1.egress import Arrival, Egress
@@ -21,6 +18,7 @@ from ztlink.vl1.memory import Memory
 from ztlink.vl1.path import Path
 from ztlink.vl1.peer import MIN_PROTOCOL_ECHO, Peer
 from ztlink.vl1.requests import Request
+from ztlink.vl1.strangers import Strangers
 from ztlink.vl1.topology import MAX_PENDING_OF_STRANGERS, Topology
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.control import Error, Hello, HelloMoon, OkHello, OkWhois, Whois
@@ -41,10 +39,6 @@ from ztlink.wire.verbs import (
 )
 from ztlink.wire.world import World
 
-NEWCOMERS_PER_SECOND: Final = 500.0
-NEWCOMERS_BURST: Final = 1000.0
-"""A key agreement costs some 0.1 ms: a twentieth of the CPU at the most goes into what strangers
-claim."""
 OFFSET_ADDRESS: Final = OFFSET_PAYLOAD + 13
 """Of the identity in a HELLO: behind protocol, version and clock."""
 OFFSET_KIND: Final = OFFSET_ADDRESS + SIZE_ADDRESS
@@ -71,18 +65,15 @@ class Introductions:
         egress: Egress,
         discovery: Discovery,
         memory: Memory,
+        strangers: Strangers,
     ) -> None:
         self._ctx = ctx
         self._memory = memory
+        self._strangers = strangers
         self._topology = topology
         self._egress = egress
         self._discovery = discovery
-        self._newcomers = Budget(NEWCOMERS_PER_SECOND, NEWCOMERS_BURST)
-        self._provisional = Provisional()
-        self._rejected: dict[bytes, None] = {}
-        """Public keys whose proof of work was found bad, the oldest first."""
         self.floodgate = Floodgate(ctx.timers)
-        self.validations: list[Identity] = []
 
     # -- sending -----------------------------------------------------------------------------
 
@@ -105,7 +96,7 @@ class Introductions:
 
     def confirm(self, peer: Peer, arrival: Arrival, now: Now) -> None:
         """Have an endpoint probed that a peer's packet came from."""
-        if peer.is_provisional and self._provisional.is_in_crowd(peer.identity):
+        if self._strangers.is_in_crowd(peer):
             return
         self._discovery.confirm(peer, arrival, now)
 
@@ -207,29 +198,10 @@ class Introductions:
             return peer.cipher
         cipher = agreed.get(public_key)
         if cipher is None:
-            cipher = self._agree_with_stranger(Identity(address, public_key), ip, now)
+            cipher = self._strangers.agree(Identity(address, public_key), ip, now)
             if cipher is not None:
                 agreed[public_key] = cipher
         return cipher
-
-    def _agree_with_stranger(
-        self, identity: Identity, ip: IpAddress, now: Now
-    ) -> PeerCipher | None:
-        """Agree keys with who claims an identity, if that is worth its cost."""
-        if is_reserved(identity.address) or identity.address == self._ctx.address:
-            self._ctx.stats.drop(Drop.MALFORMED)
-            return None
-        if identity.public_key in self._rejected:
-            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
-            return None
-        if not self._provisional.welcomes(ip, now) or not self._newcomers.spend(now):
-            self._ctx.stats.drop(Drop.RATE_LIMITED)
-            return None
-        try:
-            return PeerCipher(derive_session_keys(agree(self._ctx.identity, identity)))
-        except CryptoError:
-            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
-            return None
 
     def _receive_authentic(
         self, packet: bytearray, cipher: PeerCipher, arrival: Arrival, now: Now
@@ -243,12 +215,12 @@ class Introductions:
         peer = self._topology.find(hello.identity.address, now)
         if peer is not None and peer.identity != hello.identity:
             if self._memory.is_unproven(peer):
-                self._doubt(peer)
+                self._strangers.doubt(peer)
                 return None
             self._answer_collision(packet, hello.identity, cipher, arrival, now)
             return None
         if peer is None:
-            peer = self._admit(hello.identity, cipher, arrival, now)
+            peer = self._strangers.admit(hello.identity, cipher, arrival.endpoint.ip, now)
         if peer is None:
             return None
         if not peer.hellos.spend(now):  # a replay, over and over
@@ -320,54 +292,6 @@ class Introductions:
             if ours is not None and ours.timestamp > moon.timestamp:
                 worlds.append(ours)
         return tuple(worlds)
-
-    def _admit(
-        self, identity: Identity, cipher: PeerCipher, arrival: Arrival, now: Now
-    ) -> Peer | None:
-        """Make a peer of a stranger whose HELLO is authentic.
-
-        Its proof of work is checked elsewhere, one address per key at a time.
-        """
-        if not self._provisional.add(identity, arrival.endpoint.ip):
-            self._ctx.stats.drop(Drop.RATE_LIMITED)
-            return None
-        self.validations.append(identity)
-        return self._topology.admit(identity, cipher, now, is_provisional=True)
-
-    def admit_unchecked(self, identity: Identity, now: Now) -> Peer | None:
-        """Make a peer of an identity that is known from before, but was not checked then."""
-        if not self._provisional.add(identity):
-            self._ctx.stats.drop(Drop.RATE_LIMITED)
-            return None
-        self.validations.append(identity)
-        return self._topology.add_peer(identity, now, is_provisional=True)
-
-    def validated(self, identity: Identity, ok: bool, now: Now) -> None:
-        """Take the verdict on a proof of work; a peer that failed goes."""
-        self._provisional.judged(identity, ok, now)
-        if not ok:
-            if len(self._rejected) >= MAX_PROVISIONAL:
-                del self._rejected[next(iter(self._rejected))]
-            self._rejected[identity.public_key] = None
-        peer = self._topology.peers.get(identity.address)
-        if peer is None or peer.identity != identity:
-            return
-        peer.is_provisional = False
-        self._memory.judged(peer.address, ok)
-        if ok:
-            self._memory.note(peer)
-        else:
-            self._ctx.stats.drop(Drop.INVALID_IDENTITY)
-            self._topology.remove_peer(peer, now)
-
-    def _doubt(self, peer: Peer) -> None:
-        """Have the proof of work of a peer checked that is known from its file alone.
-
-        Its true owner may be the one that greets us; it greets again.
-        """
-        self._ctx.stats.drop(Drop.IDENTITY_COLLISION)
-        if self._memory.doubt(peer):
-            self.validations.append(peer.identity)
 
     def _answer_collision(
         self,
@@ -480,11 +404,8 @@ class Introductions:
         for identity in OkWhois.decode(Reader(payload)).identities[:1]:
             if not self._topology.is_asking(identity.address):
                 self._ctx.stats.drop(Drop.UNEXPECTED_REPLY)
-            elif identity.public_key in self._rejected or not self._provisional.add(identity):
-                self._ctx.stats.drop(Drop.RATE_LIMITED)
             else:
-                self.validations.append(identity)
-                self._topology.add_peer(identity, now)
+                self._strangers.told(identity, now)
 
 
 def _packet_id(packet: bytearray) -> PacketId:

@@ -16,6 +16,7 @@ from ztlink.vl1.memory import Memory
 from ztlink.vl1.moons import MoonSeeker
 from ztlink.vl1.peer import Peer
 from ztlink.vl1.relay import Relay
+from ztlink.vl1.strangers import Strangers
 from ztlink.vl1.switch import Switch, Upper
 from ztlink.vl1.topology import Topology
 from ztlink.wire.identity import Identity
@@ -45,8 +46,9 @@ class Vl1:
         self.topology = Topology(ctx, planet, moons, self.memory)
         self.egress = Egress(ctx, self.topology)
         self.discovery = Discovery(ctx, self.topology, self.egress)
+        self.strangers = Strangers(ctx, self.topology, self.memory)
         self.introductions = Introductions(
-            ctx, self.topology, self.egress, self.discovery, self.memory
+            ctx, self.topology, self.egress, self.discovery, self.memory, self.strangers
         )
         self.collisions = Collisions(ctx, self.topology)
         self.memory.find = self.topology.find
@@ -56,7 +58,7 @@ class Vl1:
         self._contacts: dict[Address, RootContact] = {}
         self._moons = MoonSeeker(ctx, self.topology, self.introductions)
         self.topology.prober = self.introductions
-        self.topology.admit_unchecked = self.introductions.admit_unchecked
+        self.topology.admit_unchecked = self.strangers.admit_unchecked
         self.topology.ask = self.introductions.ask_whois
         self.topology.peer_known = self._peer_known
         self.topology.peer_gone = self._peer_gone
@@ -74,7 +76,7 @@ class Vl1:
 
     def take_validations(self) -> list[Identity]:
         """Take the identities that are to be validated."""
-        taken, self.introductions.validations = self.introductions.validations, []
+        taken, self.strangers.validations = self.strangers.validations, []
         return taken
 
     def set_sockets(self, sockets: Mapping[SocketId, Endpoint], now: Now) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import ip_interface, ip_network
 from typing import Final
 
-from tests.host.machine import ip
+from tests.host.machine import give_address, ip
 from tests.lab.errors import LabError
 from tests.lab.namespace import Namespace
 from ztlink.host.firewall.manager import FirewallManager
@@ -80,8 +80,8 @@ def _wire(around: Surroundings) -> None:
     _connect(DEVICE, around.peer, f"{NODE}/24", f"{PEER}/24")
     _connect("lan0", around.lan, f"{NODE_ON_LAN}/24", f"{LAN}/24")
     _connect("cni0", around.pod, f"{NODE_TO_POD}/24", f"{POD}/24")
-    ip("address", "add", f"{NODE6}/64", "dev", DEVICE, "nodad")
-    around.peer.ip("address", "add", f"{PEER6}/64", "dev", "e0", "nodad")
+    give_address(DEVICE, f"{NODE6}/64")
+    give_address("e0", f"{PEER6}/64", around.peer.ip)
     around.peer.ip("address", "add", f"{SECOND}/24", "dev", "e0")
     around.peer.ip("address", "add", f"{BEHIND_PEER}/32", "dev", "lo")
     for target in ("10.42.0.0/16", "10.96.0.0/12", "192.168.7.0/24"):

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_interface
 from typing import Any, Final
 
 from ztlink.batch import SuperFrame
@@ -127,6 +128,18 @@ def shrink(descriptor: int) -> None:
 def open_dead_end() -> None:
     """Let what waits at the dead end go."""
     ip("neigh", "replace", "10.66.0.9", "lladdr", NEIGHBOUR.hex(":"), "dev", "zttest9")
+
+
+def give_address(device: str, address: str, run: Callable[..., str] = ip) -> None:
+    """Add an address, and wait until what is for it is delivered; `run` is `ip` elsewhere.
+
+    The kernel makes the route to an IPv6 address of its own later than the address, in a thread of
+    its own, even without duplicate address detection. What comes before that is lost.
+    """
+    own = ip_interface(address)
+    run("address", "add", address, "dev", device, *(("nodad",) if own.version == 6 else ()))
+    family = f"-{own.version}"
+    wait_for(lambda: bool(run(family, "route", "show", "table", "local", str(own.ip)).strip()))
 
 
 def wire(name: str, *own: str) -> None:

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.host.machine import comes_true, ip
+from tests.host.machine import comes_true, give_address
 from tests.lab.flood import Forgery, forge
 from tests.lab.planet import known_identity
 from ztlink.drivers.chance import random_bytes
@@ -90,7 +90,7 @@ def test_hellos_of_others_pass(driver: UdpDriver, hellos: Iterator[bytes]) -> No
 
 
 def test_hellos_of_another_ipv6_network_pass(driver: UdpDriver, hellos: Iterator[bytes]) -> None:
-    ip("address", "add", "fd12::1/64", "dev", "lo", "nodad")
+    give_address("lo", "fd12::1/64")
     receiver = driver.open(HERE6, 0)
     receiver.filter(NONE_OF_THEM, ME.address)
     assert passed(receiver, some(hellos), "fd12::1") == COUNT

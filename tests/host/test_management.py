@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from tests.host.machine import ip, wire
+from tests.host.machine import give_address, wire
 from tests.unit.api.rig import TOKEN, FakeCore, make_api
 from ztlink.api.app import LocalApi
 
@@ -23,7 +23,7 @@ REQUEST = f"GET /status HTTP/1.1\r\nHost: localhost\r\nX-ZT1-Auth: {TOKEN}\r\n\r
 @pytest.fixture
 async def api(own_network: None) -> AsyncIterator[LocalApi]:
     wire("eth0", f"{OURS}/24", "10.1.2.7/24")
-    ip("address", "add", "fd12::1/64", "dev", "eth0", "nodad")
+    give_address("eth0", "fd12::1/64")
     made = make_api(FakeCore())
     await made.start(PORT)
     yield made

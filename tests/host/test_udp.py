@@ -16,6 +16,7 @@ from tests.host.machine import (
     PATIENCE,
     bring_up,
     dead_end,
+    give_address,
     ip,
     open_dead_end,
     shrink,
@@ -394,7 +395,7 @@ def test_a_full_socket_takes_more_when_what_it_has_got_away(stuck: UdpSocket) ->
 
 @pytest.fixture
 def link_local(driver: UdpDriver) -> UdpSocket:
-    ip("address", "add", "fe80::77/64", "dev", "lo", "nodad")
+    give_address("lo", "fe80::77/64")
     return driver.open(ip_address("fe80::77%lo"), 0)
 
 
@@ -570,7 +571,7 @@ def test_a_socket_keeps_to_its_device_whatever_routes_there_are(
     bring_up(wire)
     bring_up(overlay)
     own = ip_interface(local)
-    ip("address", "add", local, "dev", "ztwire0", *(("nodad",) if own.version == 6 else ()))
+    give_address("ztwire0", local)
     ip("route", "add", "default", "via", gateway, "dev", "ztwire0")
     for device, neighbour in (("ztwire0", gateway), ("ztover0", far)):
         ip("neigh", "replace", neighbour, "lladdr", NEIGHBOUR.hex(":"), "dev", device)
@@ -593,7 +594,7 @@ def test_sockets_that_keep_to_a_device_hear_each_other(driver: UdpDriver, local:
     tap = Tap("ztwire0")
     bring_up(tap)
     own = ip_interface(local)
-    ip("address", "add", local, "dev", "ztwire0", *(("nodad",) if own.version == 6 else ()))
+    give_address("ztwire0", local)
     driver.device_of = lambda ip: socket.if_nametoindex("ztwire0")
     one, other = driver.open(own.ip, 0), driver.open(own.ip, 0)
     driver.send(Transmit(MARK, len(MARK), other.endpoint, one.socket_id))

@@ -20,6 +20,14 @@ pytestmark = pytest.mark.netadmin
 __all__ = ["new_lab"]
 
 PORT = 8080
+HTTP = 9994
+"""Where an agent serves its own health and metrics."""
+PODS = "10.42.0.0/24"
+POD = "10.42.0.9"
+NODE_TO_PODS = "10.42.0.1"
+"""The machine's address in the network of its pods."""
+ELSEWHERE = "172.31.9.9"
+"""Whoever is neither a pod nor a node."""
 WEB = {"allow": [{"protocol": "tcp", "ports": [PORT]}]}
 
 
@@ -29,7 +37,8 @@ def pair(new_lab: NewLab) -> Iterator[tuple[Agent, Agent]]:
     with new_lab() as lab:
         _, (one, other), _ = make_agents(lab, "one", "other")
         del one.content["firewall"]
-        one.change()
+        cluster = {"nodeCidrs": [str(other.host.v4.network)], "podCidrs": [PODS]}
+        one.change(cluster=cluster, http={"address": "0.0.0.0"})  # noqa: S104 - in a namespace
         for agent in (one, other):
             agent.start()
         for agent in (one, other):
@@ -39,6 +48,11 @@ def pair(new_lab: NewLab) -> Iterator[tuple[Agent, Agent]]:
             timeout=TIMEOUT,
             what="a way from the one to the other",
         )
+        one.host.namespace.ip("address", "add", NODE_TO_PODS, "dev", "lo")
+        other.host.namespace.ip("route", "add", NODE_TO_PODS, "via", one.address())
+        for source in (POD, ELSEWHERE):
+            other.host.namespace.ip("address", "add", source, "dev", "lo")
+            one.host.namespace.ip("route", "add", source, "via", str(other.host.v4.ip))
         yield one, other
 
 
@@ -100,6 +114,45 @@ def test_rules_outlive_an_agent_that_keeps_them(default: tuple[Agent, Agent]) ->
     one.start()
     one.wait_ready()
     assert not pings(other.host.namespace, one.address())
+
+
+def asks(pair: tuple[Agent, Agent], source: str | None) -> bool:
+    """Tell whether the first agent's HTTP is reached past the overlay."""
+    one, other = pair
+    return reaches(other.host.namespace, str(one.host.v4.ip), HTTP, source)
+
+
+def test_http_of_an_agent_is_not_reached_over_the_overlay(default: tuple[Agent, Agent]) -> None:
+    one, other = default
+    for ip in (one.address(), NODE_TO_PODS):
+        assert not reaches(other.host.namespace, ip, HTTP)
+
+
+def test_http_of_an_agent_is_reached_from_pods_and_nodes(default: tuple[Agent, Agent]) -> None:
+    assert [asks(default, source) for source in (None, POD)] == [True, True]
+
+
+def test_http_of_an_agent_is_for_its_cluster_alone(default: tuple[Agent, Agent]) -> None:
+    assert not asks(default, ELSEWHERE)
+
+
+def test_http_of_an_agent_that_knows_no_cluster_is_closed_to_the_overlay_alone(
+    default: tuple[Agent, Agent],
+) -> None:
+    one, other = default
+    known = one.content.pop("cluster")
+    one.change_and_wait()
+    found = asks(default, ELSEWHERE), reaches(other.host.namespace, one.address(), HTTP)
+    one.change_and_wait(cluster=known)
+    assert found == (True, False)
+
+
+def test_http_of_an_agent_is_opened_to_the_overlay_by_its_port(
+    default: tuple[Agent, Agent],
+) -> None:
+    one, other = default
+    one.change_and_wait(firewall={"allow": [{"protocol": "tcp", "ports": [HTTP]}]})
+    assert reaches(other.host.namespace, one.address(), HTTP)
 
 
 def start_without_rights_for_nft(agent: Agent) -> Path:

@@ -23,6 +23,7 @@ from ztlink.settings import Settings
 ID = "8056c2e21c000001"
 PODS = ip_network("10.42.0.0/16")
 NODES = ip_network("192.168.0.0/16")
+CLUSTER = "cluster: {nodeCidrs: [192.168.0.0/16], podCidrs: [10.42.0.0/16]}"
 
 
 def read(tmp_path: Path, text: str) -> FirewallSettings | None:
@@ -43,6 +44,13 @@ def test_a_file_that_says_nothing_of_it_wants_nothing(tmp_path: Path) -> None:
 
 def test_an_agent_has_one_where_its_file_says_nothing_of_it() -> None:
     assert of_agent(Settings()).firewall == FirewallSettings()
+
+
+def test_an_agent_s_default_is_what_an_empty_section_means(tmp_path: Path) -> None:
+    (file := tmp_path / "config.yaml").write_text(CLUSTER)
+    wanted = of_agent(read_settings(file, {})).firewall
+    assert wanted == read(tmp_path, f"{CLUSTER}\nfirewall: {{}}")
+    assert wanted == FirewallSettings(inside=(PODS,), http=HttpGuard(9994, (NODES, PODS)))
 
 
 def test_an_agent_has_none_where_its_file_says_so() -> None:

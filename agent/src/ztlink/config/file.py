@@ -18,14 +18,11 @@ from ztlink.config.log import Level, LogEntry
 from ztlink.config.networks import NetworkEntry
 from ztlink.config.routes import ClusterEntry, RouteEntry, RoutingEntry, routing_settings
 from ztlink.errors import ConfigError
-from ztlink.host.firewall.wanted import FirewallSettings
-from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import format_network_id
 from ztlink.settings import (
     DEFAULT_HOME,
     DEFAULT_PORT,
     DeclaredNetwork,
-    HttpSettings,
     Membership,
     OnStop,
     Settings,
@@ -174,7 +171,7 @@ def _settings(
         log=said.log.settings(said.log_level),
         engine=said.engine,
         on_stop=OnStop(said.on_stop),
-        firewall=_firewall(said.firewall, http, routing),
+        firewall=said.firewall and said.firewall.beside(http, routing),
         node_name=node_name,
         routing=routing,
     )
@@ -188,22 +185,6 @@ def _settings(
             if network_id is not None
         ),
         auto_authorize=said.controller.auto_authorize,
-    )
-
-
-def _firewall(
-    said: FirewallEntry | None, http: HttpSettings | None, routing: RoutingSettings | None
-) -> FirewallSettings | None:
-    if said is None:
-        return None
-    routing = routing or RoutingSettings()
-    cluster = routing.cluster
-    return said.settings(
-        http_port=http.port if http is not None else None,
-        inside=(*cluster.pods, *cluster.services),
-        outside=routing.targets,
-        # Half of them would shut the other half out.
-        near=(*cluster.nodes, *cluster.pods) if cluster.nodes and cluster.pods else (),
     )
 
 

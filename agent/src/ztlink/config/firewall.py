@@ -19,8 +19,9 @@ from ztlink.host.firewall.wanted import (
     Protocol,
     Service,
 )
+from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import parse_network_id
-from ztlink.settings import Settings
+from ztlink.settings import HttpSettings, Settings
 from ztlink.yaml_file import Model
 
 _NAME: Final = re.compile(r"[A-Za-z0-9 _./-]{0,63}")
@@ -140,6 +141,20 @@ class FirewallEntry(Model):
     http_from: list[NetworkField] | None = None
     table_suffix: Annotated[str, AfterValidator(_suffix)] = ""
 
+    def beside(
+        self, http: HttpSettings | None, routing: RoutingSettings | None
+    ) -> FirewallSettings:
+        """Return what it means beside these settings."""
+        routing = routing or RoutingSettings()
+        cluster = routing.cluster
+        return self.settings(
+            http_port=http.port if http is not None else None,
+            inside=(*cluster.pods, *cluster.services),
+            outside=routing.targets,
+            # Half of them would shut the other half out.
+            near=(*cluster.nodes, *cluster.pods) if cluster.nodes and cluster.pods else (),
+        )
+
     def settings(
         self,
         *,
@@ -172,4 +187,5 @@ class FirewallEntry(Model):
 
 def of_agent(settings: Settings) -> Settings:
     """Return what an agent takes a file for that says nothing of the firewall: it has one."""
-    return replace(settings, firewall=settings.firewall or FirewallSettings())
+    default = FirewallEntry().beside(settings.http, settings.routing)
+    return replace(settings, firewall=settings.firewall or default)

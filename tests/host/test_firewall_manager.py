@@ -68,11 +68,11 @@ def others(own_network: None) -> str:
 
 async def test_rules_that_fit_are_not_loaded_again(own_network: None) -> None:
     manager = await load(DENY)
-    loads = manager.tally.loads
+    loads = manager.tally.changed
     await manager.use(DENY)
     await manager.follow({OVERLAY.network_id: OVERLAY})
     await manager.check()
-    assert manager.tally.loads == loads
+    assert (manager.tally.changed, manager.tally.unchanged) == (loads, 1)
 
 
 async def test_the_same_wishes_make_the_same_table(own_network: None) -> None:
@@ -114,7 +114,7 @@ async def test_what_others_change_is_mended_and_counted(own_network: None, chang
     assert ruleset() != before
     await manager.check()
     assert ruleset() == before
-    assert manager.tally.drifts == 1
+    assert manager.tally.drift == 1
 
 
 async def test_what_was_mended_is_no_drift_any_more(own_network: None) -> None:
@@ -122,7 +122,7 @@ async def test_what_was_mended_is_no_drift_any_more(own_network: None) -> None:
     nft("flush ruleset")
     await manager.check()
     await manager.check()
-    assert manager.tally.drifts == 1
+    assert manager.tally.drift == 1
 
 
 async def test_what_counters_say_is_no_drift(around: Surroundings) -> None:
@@ -130,7 +130,7 @@ async def test_what_counters_say_is_no_drift(around: Surroundings) -> None:
     with listening(None, 80):
         assert not reaches(around.peer, NODE, 80)
     await manager.check()
-    assert manager.tally.drifts == 0
+    assert manager.tally.drift == 0
 
 
 # -- counters ------------------------------------------------------------------------------------

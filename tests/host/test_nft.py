@@ -121,7 +121,7 @@ async def test_failures_are_counted() -> None:
     manager = FirewallManager(Nft("no-such-nft"))
     await manager.use(FirewallSettings())
     await manager.check()
-    assert manager.tally.errors == 2
+    assert manager.tally.failed == 2
 
 
 async def test_what_failed_is_tried_again(program: Program, tmp_path: Path) -> None:
@@ -136,4 +136,4 @@ async def test_what_failed_is_tried_again(program: Program, tmp_path: Path) -> N
 async def test_a_firewall_that_is_off_needs_no_nft() -> None:
     manager = FirewallManager(Nft("no-such-nft"))
     await manager.use(FirewallSettings(is_enabled=False))
-    assert (manager.conditions(), manager.tally.errors) == ((), 0)
+    assert (manager.conditions(), manager.tally.failed) == ((), 0)

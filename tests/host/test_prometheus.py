@@ -21,7 +21,6 @@ from tests.unit.api.seen import (
     NAME,
     NODE,
     REQUIRED,
-    DoneWithDrops,
     Keeper,
     Kept,
     Watcher,
@@ -31,6 +30,7 @@ from tests.unit.api.seen import (
 from ztlink.api.judge import conditions_of
 from ztlink.api.link_metrics import Metrics
 from ztlink.api.observe import Members
+from ztlink.host.tally import DropTally
 from ztlink.ids import NetworkId, format_address
 from ztlink.settings import MetricsSettings
 
@@ -43,7 +43,7 @@ ALL = reported(
         peers=(peer(1, active=True), peer(2, active=False)),
         controlled=(Members(NetworkId(0x112972485D000001), 3, 2),),
     ),
-    Keeper(kept=(Kept("10.20.0.0/16"),), tally=DoneWithDrops(5, 1, 2, 0.25, (("input", 7),))),
+    Keeper(kept=(Kept("10.20.0.0/16"),), tally=DropTally(6, 5, 1, 0.25, 2, (("input", 7),))),
 )
 """A node of which all series are there."""
 

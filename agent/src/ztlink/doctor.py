@@ -22,6 +22,7 @@ from ztlink.drivers.clock import is_synchronised, read_clock
 from ztlink.drivers.store import PLANET
 from ztlink.drivers.tap import DEVICES
 from ztlink.errors import HostError, WireError
+from ztlink.host import sysctls
 from ztlink.host.routes.examine import examine as examine_routes
 from ztlink.settings import Settings
 from ztlink.wire.buffer import Reader
@@ -33,7 +34,6 @@ TUNGETFEATURES: Final = 0x800454CF
 EARLIEST_UNIX: Final = 1_735_689_600
 """2025 began; a clock that is behind has not been set."""
 _TIMEOUT: Final = 3.0
-_PROC_NET: Final = Path("/proc/sys/net")
 _STATUS: Final = Path("/proc/self/status")
 
 
@@ -195,51 +195,22 @@ def nft(find: Callable[[str], str | None] = shutil.which) -> Condition:
     )
 
 
-def forwarding(proc: Path = _PROC_NET) -> Iterator[Condition]:
+def forwarding(shown: Path = sysctls.SHOWN) -> Iterator[Condition]:
     """Tell whether the machine passes packets on, which networks behind it need."""
-    for family, key in (("IPv4", "ipv4/ip_forward"), ("IPv6", "ipv6/conf/all/forwarding")):
-        value = _read(proc / key)
-        if value == "1":
-            yield _well("forwarding", "on", family, is_required=False)
-        elif value is None:
-            yield Condition(
-                "forwarding",
-                Status.UNKNOWN,
-                family,
-                f"{proc / key} cannot be read",
-                is_required=False,
-            )
+    for one in sysctls.forwarding(shown):
+        kind, subject = "forwarding", one.family
+        if one.is_well:
+            yield _well(kind, "on", subject, is_required=False)
         else:
-            yield Condition(
-                "forwarding",
-                Status.WAITING,
-                family,
-                "off: nothing behind this machine is in reach of the network",
-                f"sysctl -w net.{key.replace('/', '.')}=1, where it is to be",
-                is_required=False,
-            )
+            status = Status.UNKNOWN if one.value is None else Status.WAITING
+            yield Condition(kind, status, subject, one.cause, one.remedy, is_required=False)
 
 
-def reverse_path(proc: Path = _PROC_NET) -> Iterator[Condition]:
+def reverse_path(shown: Path = sysctls.SHOWN) -> Iterator[Condition]:
     """Tell whether the kernel drops what comes by another way than it would answer by."""
-    value = _read(proc / "ipv4/conf/all/rp_filter")
-    if value != "1":
-        return
-    yield Condition(
-        "rpFilter",
-        Status.WAITING,
-        cause="net.ipv4.conf.all.rp_filter is 1 (strict): packets for routes through the network "
-        "may be dropped without a word",
-        remedy="sysctl -w net.ipv4.conf.all.rp_filter=2 (loose)",
-        is_required=False,
-    )
-
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return None
+    one = sysctls.reverse_path(shown)
+    if not one.is_well:
+        yield Condition("rpFilter", Status.WAITING, "", one.cause, one.remedy, is_required=False)
 
 
 def agent(settings: Settings, running: dict[str, Any] | None) -> Iterator[Condition]:

@@ -17,6 +17,7 @@ from ztlink.api.runner import make_runner
 from ztlink.conditions import Condition
 from ztlink.host.desired import Policy
 from ztlink.host.device import COUNTED, DeviceState
+from ztlink.host.tally import Tally
 from ztlink.ids import Address, Endpoint, NetworkId, SocketId, member_mac
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import NetworkView, NodeView, PathView, PeerRole, PeerView
@@ -80,41 +81,13 @@ class Kept:
     state: str = "installed"
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a manager has counted."""
-
-    loads: int = 0
-    errors: int = 0
-    drifts: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class DoneWithDrops(Done):
-    """Of one that drops, too."""
-
-    drops: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class Passed:
-    """What a manager has counted that compares."""
-
-    unchanged: int = 0
-    changed: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    drift: int = 0
-
-
 @dataclass
 class Keeper:
     """A manager of something on a machine, which tells how it is."""
 
     found: tuple[Condition, ...] = ()
     kept: tuple[Kept, ...] = ()
-    tally: Done | Passed | None = None
+    tally: Tally | None = None
 
     def conditions(self) -> tuple[Condition, ...]:
         return self.found

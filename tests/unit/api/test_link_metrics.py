@@ -9,10 +9,8 @@ from tests.unit.api.seen import (
     JOINED,
     NAME,
     NODE,
-    DoneWithDrops,
     Keeper,
     Kept,
-    Passed,
     membership,
     peer,
     reported,
@@ -23,6 +21,7 @@ from ztlink.api.link_families import PREFIX
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.observe import Members, News, Observation
 from ztlink.conditions import Condition, Status
+from ztlink.host.tally import DropTally, Tally
 from ztlink.ids import NetworkId, format_address
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import PeerRole, PeerView
@@ -194,7 +193,7 @@ def test_the_process_is_measured_too() -> None:
 
 # -- what others manage ----------------------------------------------------------------------------
 
-FIREWALL = Keeper(tally=DoneWithDrops(5, 2, 3, 0.25, (("input", 7),)))
+FIREWALL = Keeper(tally=DropTally(6, 5, 2, 0.25, 3, (("input", 7),)))
 
 
 def test_what_is_managed_is_counted_by_its_state() -> None:
@@ -208,13 +207,14 @@ def test_what_is_managed_is_counted_by_its_state() -> None:
     [
         ("reconcile_total", {"loop": "firewall", "result": "changed"}, 5),
         ("reconcile_total", {"loop": "firewall", "result": "failed"}, 2),
+        ("reconcile_total", {"loop": "firewall", "result": "unchanged"}, 6),
         ("reconcile_duration_seconds_sum", {"loop": "firewall"}, 0.25),
-        ("reconcile_duration_seconds_count", {"loop": "firewall"}, 7),
+        ("reconcile_duration_seconds_count", {"loop": "firewall"}, 13),
         ("firewall_drift_total", {}, 3),
         ("firewall_drops_total", {"chain": "input"}, 7),
     ],
 )
-def test_what_a_manager_has_loaded_is_counted(
+def test_what_the_firewall_has_done_is_counted(
     name: str, labels: dict[str, str], expected: float
 ) -> None:
     assert value(reported(JOINED, FIREWALL, "firewall"), name, **labels) == expected
@@ -233,7 +233,7 @@ def test_what_a_manager_has_loaded_is_counted(
 def test_the_passes_of_a_manager_are_counted(
     name: str, labels: dict[str, str], expected: float
 ) -> None:
-    keeper = Keeper(tally=Passed(9, 4, 1, 0.5, 3))
+    keeper = Keeper(tally=Tally(9, 4, 1, 0.5, 3))
     assert value(reported(JOINED, keeper), name, **labels) == expected
 
 

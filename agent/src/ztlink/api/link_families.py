@@ -15,18 +15,16 @@ from prometheus_client.metrics_core import Metric
 from ztlink.api.link_views import VERSION
 from ztlink.api.observe import (
     Counts,
-    DropTally,
     HasState,
     Members,
     Membership,
     News,
     Observation,
-    PassTally,
     Report,
-    Tally,
 )
 from ztlink.conditions import Condition, Status
 from ztlink.host.device import COUNTED
+from ztlink.host.tally import DropTally, Tally
 from ztlink.ids import format_address, format_network_id
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import PeerRole, PeerView
@@ -235,10 +233,11 @@ def report_families(reports: Iterable[Report]) -> Iterator[Metric]:
     )
     for report in reports:
         if report.tally is not None:
-            passes, seconds, _ = _done(report.tally)
+            tally = report.tally
+            passes = {name: getattr(tally, name) for name in ("unchanged", "changed", "failed")}
             for result, count in passes.items():
                 results.add_metric((report.name, result), count)
-            took.add_metric((report.name,), sum(passes.values()), seconds)
+            took.add_metric((report.name,), sum(passes.values()), tally.seconds)
             yield from _counted(report.name, report.tally)
         states = Counter(str(row.state) for row in report.rows if isinstance(row, HasState))
         if states:
@@ -249,17 +248,9 @@ def report_families(reports: Iterable[Report]) -> Iterator[Metric]:
     yield from (results, took)
 
 
-def _done(tally: Tally) -> tuple[dict[str, int], float, int]:
-    """Return how often what came out, the seconds of all, and what others had changed."""
-    if isinstance(tally, PassTally):
-        passes = {"unchanged": tally.unchanged, "changed": tally.changed, "failed": tally.failed}
-        return passes, tally.seconds, tally.drift
-    return {"changed": tally.loads, "failed": tally.errors}, tally.seconds, tally.drifts
-
-
 def _counted(name: str, tally: Tally) -> Iterator[Metric]:
     drift = _counter(f"{name}_drift", "Changes of others to what is ours, which were repaired.")
-    drift.add_metric((), _done(tally)[2])
+    drift.add_metric((), tally.drift)
     yield drift
     if isinstance(tally, DropTally):
         drops = _counter(f"{name}_drops", "Packets that were dropped.", "chain")

@@ -17,6 +17,7 @@ from ztlink.host.desired import Policy
 from ztlink.host.device import DeviceState
 from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
+from ztlink.host.tally import Tally
 from ztlink.ids import Endpoint, NetworkId
 from ztlink.node.core import Core
 from ztlink.node.status import NetworkView, NodeView, PeerView
@@ -34,64 +35,6 @@ class Row(Protocol):
     """One thing of many that are managed, for people: a frozen dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-@runtime_checkable
-class LoadTally(Protocol):
-    """What a manager has counted that loads all at once."""
-
-    @property
-    def loads(self) -> int:
-        """How often it has loaded what is wanted."""
-
-    @property
-    def errors(self) -> int:
-        """How often that, or a look, failed."""
-
-    @property
-    def drifts(self) -> int:
-        """How often others had changed what is ours."""
-
-    @property
-    def seconds(self) -> float:
-        """What all loads took together."""
-
-
-@runtime_checkable
-class PassTally(Protocol):
-    """What a manager has counted that compares and changes what is another."""
-
-    @property
-    def unchanged(self) -> int:
-        """Passes in which all was as it should be."""
-
-    @property
-    def changed(self) -> int:
-        """Passes that changed something."""
-
-    @property
-    def failed(self) -> int:
-        """Passes that could not be made."""
-
-    @property
-    def drift(self) -> int:
-        """Things that others had changed."""
-
-    @property
-    def seconds(self) -> float:
-        """What all passes took together."""
-
-
-Tally = LoadTally | PassTally
-
-
-@runtime_checkable
-class DropTally(Protocol):
-    """Of a manager that drops packets, too."""
-
-    @property
-    def drops(self) -> tuple[tuple[str, int], ...]:
-        """Packets, by what dropped them."""
 
 
 @runtime_checkable

@@ -171,7 +171,7 @@ def _settings(
         log=said.log.settings(said.log_level),
         engine=said.engine,
         on_stop=OnStop(said.on_stop),
-        firewall=said.firewall and said.firewall.beside(http, routing),
+        firewall=None if said.firewall is None else said.firewall.beside(http, routing),
         node_name=node_name,
         routing=routing,
     )

@@ -11,11 +11,11 @@ import socket
 import struct
 from collections.abc import Mapping
 from enum import IntEnum
-from pathlib import Path
 from typing import Final
 
 from ztlink.errors import HostError
 from ztlink.host import rtnetlink
+from ztlink.host.sysctls import SHOWN, read_number
 
 
 class Ipv4Conf(IntEnum):
@@ -28,7 +28,6 @@ class Ipv4Conf(IntEnum):
 LOOSE: Final = 2
 """Of RP_FILTER: there must be a way back, by whatever device. Stronger than 0 and 1 of `all`."""
 
-_SHOWN: Final = Path("/proc/sys/net/ipv4/conf")
 _RTM_SETLINK: Final = 19
 _IFLA_AF_SPEC: Final = 26
 _IFLA_INET_CONF: Final = 1
@@ -63,10 +62,7 @@ def index_of(name: str) -> int:
 
 def read_ipv4_conf(device: str, kind: Ipv4Conf) -> int | None:
     """Return a setting of a device; None where the kernel does not show it."""
-    try:
-        return int((_SHOWN / device / kind.name.lower()).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
+    return read_number(SHOWN / "ipv4/conf" / device / kind.name.lower())
 
 
 def _message(index: int, values: Mapping[Ipv4Conf, int]) -> bytes:

@@ -12,6 +12,7 @@ from ztlink.conditions import Condition, Status
 from ztlink.host.firewall.wanted import FirewallSettings
 from ztlink.host.linkconf import index_of
 from ztlink.host.nft import FAMILY, Nft
+from ztlink.host.sysctls import SHOWN, forwarding, reverse_path
 
 KIND: Final = "firewall"
 HOOKS: Final = frozenset({"prerouting", "input", "forward"})
@@ -19,7 +20,6 @@ _FAMILIES: Final = frozenset({"inet", "ip", "ip6"})
 _DEVICE_KEYS: Final = frozenset({"iifname", "oifname", "iif", "oif"})
 _REFUSALS: Final = frozenset({"drop", "reject", "jump", "goto", "queue"})
 _CILIUM_CONFIG: Final = "var/run/cilium/state/globals/node_config.h"
-_SYSCTLS: Final = Path("/proc/sys/net")
 _LEGACY: Final = tuple(
     Path("/proc/thread-self/net") / f"{family}_tables_names" for family in ("ip", "ip6")
 )
@@ -39,7 +39,7 @@ def look_around(
         ),
         *of_legacy(_LEGACY),
         *of_cilium(lambda name: index_of(name) > 0),
-        *of_kernel(settings, _SYSCTLS, has_ipv6=has_ipv6),
+        *of_kernel(settings, SHOWN, has_ipv6=has_ipv6),
     )
 
 
@@ -109,38 +109,16 @@ def of_cilium(has_device: Callable[[str], bool], root: Path = Path("/")) -> Iter
     )
 
 
-def of_kernel(settings: FirewallSettings, sysctls: Path, *, has_ipv6: bool) -> Iterator[Condition]:
+def of_kernel(settings: FirewallSettings, shown: Path, *, has_ipv6: bool) -> Iterator[Condition]:
     """Yield settings of the whole machine that forwarding needs and that are not ours to change."""
     if not settings.wants_forwarding:
         return
-    wanted = {"net.ipv4.ip_forward": "IPv4"}
-    if has_ipv6:
-        wanted["net.ipv6.conf.all.forwarding"] = "IPv6"
-    for key, family in wanted.items():
-        if read_sysctl(key, sysctls) == 0:
-            yield Condition(
-                KIND,
-                Status.FAULT,
-                key,
-                f"{key} is 0: the machine forwards no {family}",
-                f"sysctl -w {key}=1, and a line in /etc/sysctl.d",
-                is_required=False,
-            )
-    if read_sysctl("net.ipv4.conf.all.rp_filter", sysctls) == 1:
-        yield _told(
-            "net.ipv4.conf.all.rp_filter",
-            "net.ipv4.conf.all.rp_filter is 1: other devices drop what comes by another way than"
-            " answers would go",
-            "sysctl -w net.ipv4.conf.all.rp_filter=2, where answers take other ways",
-        )
-
-
-def read_sysctl(key: str, sysctls: Path) -> int | None:
-    """Return a setting of the kernel; None where there is no such, or it is not shown."""
-    try:
-        return int(sysctls.joinpath(*key.split(".")[1:]).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
+    for one in forwarding(shown):
+        if one.value == 0 and (has_ipv6 or one.family == "IPv4"):
+            yield Condition(KIND, Status.FAULT, one.key, one.cause, one.remedy, is_required=False)
+    strict = reverse_path(shown)
+    if not strict.is_well:
+        yield _told(strict.key, strict.cause, strict.remedy)
 
 
 def _told(subject: str, cause: str, remedy: str) -> Condition:

@@ -13,11 +13,12 @@ from ztlink.conditions import Condition, Status
 from ztlink.errors import HostError
 from ztlink.host.firewall.conflicts import KIND, look_around
 from ztlink.host.firewall.render import COUNTERS, render
-from ztlink.host.firewall.rows import FirewallRow, Tally, rows_of
+from ztlink.host.firewall.rows import FirewallRow, rows_of
 from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Guarded
 from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf
 from ztlink.host.nft import Nft, NftError
 from ztlink.host.overlay import Overlay
+from ztlink.host.tally import DropTally
 from ztlink.host.worker import Worker
 from ztlink.ids import NetworkId
 
@@ -53,7 +54,7 @@ class FirewallManager:
         """What the counters of the table in force said last."""
         self._before: Counter[str] = Counter()
         """What those of all tables before it said at their end."""
-        self.tally = Tally()
+        self.tally = DropTally(drops=tuple((name, 0) for name in COUNTERS))
 
     async def use(self, settings: FirewallSettings | None) -> None:
         """Follow new wishes at once; None for none, which leaves the machine alone."""
@@ -198,17 +199,21 @@ class FirewallManager:
         self._listing = await self._worker.run(self._nft.listing, table)
         self._loaded = text
         seconds = self.tally.seconds + loop.time() - began
-        self.tally = replace(self.tally, loads=self.tally.loads + 1, seconds=seconds)
+        self.tally = replace(self.tally, changed=self.tally.changed + 1, seconds=seconds)
         logger.info("table=%s rules were loaded devices=%d", table, len(self._devices))
 
     async def _compare(self, table: str) -> None:
         """Forget a table that others have changed, so that it is made anew."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         if await self._worker.run(self._nft.listing, table) != self._listing:
             logger.warning("table=%s was changed by others: it is made anew", table)
-            self.tally = replace(self.tally, drifts=self.tally.drifts + 1)
+            self.tally = replace(self.tally, drift=self.tally.drift + 1)
             self._loaded = None
             return
         await self._count(table)
+        seconds = self.tally.seconds + loop.time() - began
+        self.tally = replace(self.tally, unchanged=self.tally.unchanged + 1, seconds=seconds)
 
     async def _count(self, table: str) -> None:
         try:
@@ -229,13 +234,13 @@ class FirewallManager:
             if error.errno == errno.ENOENT:  # without nft, nothing was loaded
                 return
             logger.warning("table=%s is not removed error=%s", table, error.strerror)
-            self.tally = replace(self.tally, errors=self.tally.errors + 1)
+            self.tally = replace(self.tally, failed=self.tally.failed + 1)
 
     def _failed(self, error: HostError) -> None:
         if self._error is None or self._error.strerror != error.strerror:
             logger.warning("the firewall is not in force error=%s", error.strerror)
         self._error = error
-        self.tally = replace(self.tally, errors=self.tally.errors + 1)
+        self.tally = replace(self.tally, failed=self.tally.failed + 1)
 
     # -- the others --------------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
 """What is told of the firewall: for metrics, status and people."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ztlink.host.firewall.render import COUNTERS
 from ztlink.host.firewall.wanted import FirewallSettings, Service
 
 MEANINGS = {
@@ -12,22 +11,6 @@ MEANINGS = {
     "exclusive": "from elsewhere to ports that are the overlay's alone",
     "http": "from elsewhere to the agent's own HTTP port",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What was done since the process began."""
-
-    loads: int = 0
-    """How often the rules were loaded."""
-    errors: int = 0
-    """How often that, or a look at them, failed."""
-    drifts: int = 0
-    """How often others had changed our table."""
-    seconds: float = 0.0
-    """What all loads took together."""
-    drops: tuple[tuple[str, int], ...] = field(default=tuple((name, 0) for name in COUNTERS))
-    """Packets by the counter that has them."""
 
 
 @dataclass(frozen=True, slots=True)

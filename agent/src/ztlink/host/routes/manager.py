@@ -19,7 +19,6 @@ from ztlink.host.routes.reconcile import Pass, Reconciler
 from ztlink.host.routes.report import (
     Harm,
     RouteRow,
-    RouteTally,
     changes,
     conditions_of,
     rows_of,
@@ -27,6 +26,7 @@ from ztlink.host.routes.report import (
 from ztlink.host.routes.resolve import RouteState, members_asked
 from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.host.routes.watch import News, RouteWatch
+from ztlink.host.tally import Tally
 from ztlink.host.worker import Worker
 from ztlink.ids import Address, NetworkId, format_network_id
 
@@ -63,7 +63,7 @@ class RouteManager:
         self._harm: dict[NetworkId, tuple[Harm, ...]] = {}
         self._last: Pass | None = None
         self._error: str | None = None
-        self._tally = RouteTally()
+        self.tally = Tally()
         self._news = News.NONE
         self._took = 0.0
         """Seconds of the last pass."""
@@ -105,9 +105,9 @@ class RouteManager:
         try:
             while True:
                 await self._wait()
-                drift = self._tally.drift
+                drift = self.tally.drift
                 await self.check()
-                if self._tally.drift > drift and not self._repairs.spend(read_clock()):
+                if self.tally.drift > drift and not self._repairs.spend(read_clock()):
                     logger.warning("another program keeps changing our routes: repairs are slowed")
                     await asyncio.sleep(1.0 / _REPAIRS_PER_SECOND)
         finally:
@@ -159,12 +159,6 @@ class RouteManager:
         """What is known of the cluster's ranges."""
         return self._cluster
 
-    @property
-    def tally(self) -> RouteTally:
-        """What was counted."""
-        harmful = sum(one.is_left_out for harm in self._harm.values() for one in harm)
-        return replace(self._tally, harmful=harmful)
-
     def asks_for(self, network_id: NetworkId) -> frozenset[Address]:
         """Return the members of a network through which routes are to lead."""
         return frozenset(
@@ -179,9 +173,9 @@ class RouteManager:
         started = read_clock().mono
         done = await self._guarded(lambda: self._kernel().reconcile(self._settings, self._overlays))
         self._took = read_clock().mono - started
-        seconds = self._tally.seconds + self._took
+        seconds = self.tally.seconds + self._took
         if done is None:
-            self._tally = replace(self._tally, failed=self._tally.failed + 1, seconds=seconds)
+            self.tally = replace(self.tally, failed=self.tally.failed + 1, seconds=seconds)
             return
         self._take_ranges(done.cluster)
         self._error = done.refused_rule
@@ -192,7 +186,7 @@ class RouteManager:
         self._tell(changes(before, self._rows))
 
     def _count(self, done: Pass, seconds: float, *, is_check: bool) -> None:
-        tally, repaired = self._tally, done.plan.size - len(done.failures)
+        tally, repaired = self.tally, done.plan.size - len(done.failures)
         is_same = self._last is not None and done.desired == self._last.desired
         if done.failures:
             tally = replace(tally, failed=tally.failed + 1)
@@ -205,7 +199,7 @@ class RouteManager:
                 "routes, rules or next hops that others changed were repaired: %d", repaired
             )
             tally = replace(tally, drift=tally.drift + repaired)
-        self._tally = replace(tally, seconds=seconds)
+        self.tally = replace(tally, seconds=seconds)
 
     def _tell(self, changed: list[RouteRow]) -> None:
         for row in changed[:_MAX_LINES]:

@@ -47,22 +47,6 @@ class RouteRow:
 
 
 @dataclass(frozen=True, slots=True)
-class RouteTally:
-    """What was counted since the start."""
-
-    unchanged: int = 0
-    changed: int = 0
-    failed: int = 0
-    """Passes that could not be made, or in which the kernel refused something."""
-    seconds: float = 0.0
-    """That all passes took."""
-    drift: int = 0
-    """Routes, rules and next hops that others had changed, and that were repaired."""
-    harmful: int = 0
-    """Managed routes that are left out, as they would harm the cluster: now."""
-
-
-@dataclass(frozen=True, slots=True)
 class Harm:
     """Something that a network's controller wants and that would harm the cluster."""
 

@@ -13,9 +13,10 @@ from tests.lab.wait import wait_until
 from tests.rights import resolved_program
 from ztlink.conditions import Status
 from ztlink.errors import HostError
-from ztlink.host.dns import NameServers
-from ztlink.host.dns_manager import DnsManager, Wanted
-from ztlink.host.resolved import Resolved
+from ztlink.host.dns.entries import NameServers
+from ztlink.host.dns.manager import REPAIRS_BURST, DnsManager, Wanted
+from ztlink.host.dns.resolved import Resolved
+from ztlink.host.dns.way import Link
 from ztlink.ids import NetworkId
 
 pytestmark = pytest.mark.resolved
@@ -32,13 +33,13 @@ class Machine:
     """A resolver, and the number of the device that it knows."""
 
     resolved: Resolved
-    index: int
+    link: Link
 
     def manager(self) -> DnsManager:
-        return DnsManager(self.resolved, lambda name: self.index)
+        return DnsManager([self.resolved], lambda name: self.link.index)
 
     def servers(self) -> tuple[bytes, ...]:
-        return self.resolved.servers(self.index)
+        return self.resolved.servers(self.link)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     try:
         wait_until((directory / "index").exists, timeout=TIMEOUT, what="the resolver runs")
         bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={directory / 'bus'}"}
-        yield Machine(Resolved({**os.environ, **bus}), int((directory / "index").read_text()))
+        link = Link("overlay", int((directory / "index").read_text()))
+        yield Machine(Resolved({**os.environ, **bus}), link)
     finally:
         process.kill()
 
@@ -58,7 +60,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 @pytest.fixture
 def machine(running: Machine) -> Machine:
     """The resolver as it is when nobody has told it anything."""
-    running.resolved.revert(running.index)
+    running.resolved.revert(running.link)
     return running
 
 
@@ -86,9 +88,9 @@ async def test_servers_that_change_are_changed(machine: Machine) -> None:
 async def test_what_somebody_else_took_away_is_set_again(machine: Machine) -> None:
     manager = machine.manager()
     await manager.follow({NETWORK: Wanted("overlay", MESH)})
-    machine.resolved.revert(machine.index)
+    machine.resolved.revert(machine.link)
     await manager.follow({NETWORK: Wanted("overlay", MESH)})
-    assert machine.servers() == PACKED
+    assert (machine.servers(), manager.tally.drift) == (PACKED, 1)
 
 
 @pytest.mark.parametrize(("keep", "left"), [(False, ()), (True, PACKED)])
@@ -101,14 +103,25 @@ async def test_what_was_set_goes_with_the_node_unless_it_is_kept(
     assert machine.servers() == left
 
 
+async def test_what_somebody_else_takes_away_again_and_again_is_left(machine: Machine) -> None:
+    manager = machine.manager()
+    for _ in range(REPAIRS_BURST + 2):
+        machine.resolved.revert(machine.link)
+        await manager.follow({NETWORK: Wanted("overlay", MESH)})
+    assert (machine.servers(), manager.tally.drift) == ((), REPAIRS_BURST)
+    assert [one.cause for one in manager.conditions()] == [
+        "another program keeps changing what systemd-resolved was told"
+    ]
+
+
 def test_a_device_that_is_none_is_refused(machine: Machine) -> None:
     with pytest.raises(HostError, match="systemd-resolved: "):
-        machine.resolved.apply(9999, MESH)
+        machine.resolved.apply(Link("none", 9999), MESH)
 
 
 async def test_a_machine_without_a_resolver_is_told_what_would_help() -> None:
     nowhere = Resolved({**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere"})
-    manager = DnsManager(nowhere, lambda name: 1)
+    manager = DnsManager([nowhere], lambda name: 1)
     await manager.follow({NETWORK: Wanted("overlay", MESH)})
     (condition,) = manager.conditions()
     assert (condition.status, condition.subject) == (Status.FAULT, "mesh.example")
@@ -116,6 +129,6 @@ async def test_a_machine_without_a_resolver_is_told_what_would_help() -> None:
 
 
 async def test_a_device_that_is_gone_is_a_fault(machine: Machine) -> None:
-    manager = DnsManager(machine.resolved)
+    manager = DnsManager([machine.resolved])
     await manager.follow({NETWORK: Wanted("none-such", MESH)})
     assert [one.cause for one in manager.conditions()] == ["there is no device none-such"]

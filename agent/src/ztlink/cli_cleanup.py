@@ -7,10 +7,11 @@ import click
 
 @click.command()
 def cleanup() -> None:
-    """Take away all that agents left on this machine: devices, routes, rules, the firewall.
+    """Take away all that agents left on this machine.
 
-    For a machine that is to be without: agents that are to keep things for the next process
-    (onStop: keep), or that were killed, leave them. The home directory stays.
+    Devices, routes, rules, the firewall, networks' name servers: for a machine that is to be
+    without. Agents that are to keep things for the next process (onStop: keep), or that were
+    killed, leave them. The home directory stays.
     """
     from ztlink.host.cleanup import Removed, remove_all
 
@@ -26,6 +27,8 @@ def cleanup() -> None:
             click.echo(f"removed {what}: {count}")
     for name in removed.tables:
         click.echo(f"removed the firewall's table {name}")
+    for name in removed.name_servers:
+        click.echo(f"removed the networks' name servers from {name}")
     if removed == Removed():
         click.echo("there was nothing of ours")
 

@@ -8,8 +8,9 @@ from typing import Final
 from ztlink.api.observe import Reporter
 from ztlink.drivers.loop import Pump
 from ztlink.host.desired import Desired
-from ztlink.host.dns import NameServers, name_servers
-from ztlink.host.dns_manager import DnsManager, Wanted
+from ztlink.host.dns.entries import NameServers, name_servers
+from ztlink.host.dns.manager import DnsManager, Wanted
+from ztlink.host.dns.ways import ways_of
 from ztlink.host.firewall.manager import FirewallManager
 from ztlink.host.members import MemberSearch
 from ztlink.host.overlay import Overlay
@@ -17,7 +18,7 @@ from ztlink.host.policies import Policies
 from ztlink.host.ports import PortManager
 from ztlink.host.routes.manager import RouteManager
 from ztlink.host.routes.wanted import RoutingSettings
-from ztlink.ids import Address, Mac, NetworkId
+from ztlink.ids import Address, Mac, NetworkId, format_address
 from ztlink.settings import OnStop, Settings
 from ztlink.wire.netconf import NetworkConfig
 
@@ -55,7 +56,7 @@ class Machine:
         self._routes: RouteManager | None = None
         self._has_routes = asyncio.Event()
         self._members = MemberSearch(pump)
-        self._dns = DnsManager()
+        self._dns = DnsManager(ways_of(format_address(address)))
         self._name_servers: dict[NetworkId, NameServers] = {}
         self.reporters: dict[str, Reporter] = {"dns": self._dns, "firewall": self._firewall}
         """Who manages something here, by what that is."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ztlink.api.judgement import Json, Judgement, rfc3339
 from ztlink.api.observe import Membership, Observation, Report, Row
-from ztlink.host.dns import coredns_stub, name_servers
+from ztlink.host.dns.entries import coredns_stub, name_servers
 from ztlink.ids import NetworkId, format_address, format_mac, format_network_id
 from ztlink.node.status import PathView, PeerView
 from ztlink.settings import Settings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.adoption import MARK
+from ztlink.host.dns.ways import remove_all as remove_name_servers
 from ztlink.host.firewall.cleanup import remove_all as remove_tables
 from ztlink.host.netlink import Netlink
 from ztlink.host.netlink_routes import RouteSocket
@@ -24,15 +25,18 @@ class Removed:
     next_hops: int = 0
     tables: tuple[str, ...] = ()
     """Of nftables."""
+    name_servers: tuple[str, ...] = ()
+    """What had servers of networks."""
 
 
 def remove_all() -> Removed:
-    """Remove routes, rules, next hops, devices, the firewall; HostError where an agent runs.
+    """Remove all; HostError where an agent runs.
 
     Nothing is done while a process holds a device of ours: it would make all of it again.
     """
     taps = _take_over(_marked_devices())
     try:
+        name_servers = remove_name_servers()  # while they are in reach
         counts = _remove_routes()
         for tap in taps:
             tap.persist(False)  # and so it goes when it is closed
@@ -40,7 +44,7 @@ def remove_all() -> Removed:
         for tap in taps:
             tap.close()
     # Last: the firewall guards devices while there are any.
-    return Removed(tuple(tap.name for tap in taps), *counts, remove_tables())
+    return Removed(tuple(tap.name for tap in taps), *counts, remove_tables(), name_servers)
 
 
 def _marked_devices() -> list[str]:

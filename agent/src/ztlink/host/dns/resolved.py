@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ztlink.errors import HostError
-from ztlink.host.dns import NameServers
+from ztlink.host.dns.entries import NameServers
+from ztlink.host.dns.way import Link
 from ztlink.ids import IpAddress
 
 _TIMEOUT: Final = 5.0
@@ -24,29 +25,60 @@ _OBJECT: Final = (
 )
 
 
+class _RefusedError(HostError):
+    """The bus, or who is asked on it, has said no."""
+
+
 class Resolved:
-    """Talks to the resolver; HostError where there is none, or where it refuses."""
+    """Talks to the resolver; HostError where it refuses."""
+
+    name = "systemd-resolved"
+    caveat = ""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         """Make it; `environment` names another bus than the system's."""
         self._environment = environment
 
-    def apply(self, index: int, found: NameServers) -> None:
+    def why_not(self) -> str | None:
+        """Return that it does not run here, in words of what was asked."""
+        if shutil.which("busctl") is None:
+            return "there is no systemd-resolved: busctl is missing"
+        try:
+            self._all_servers()
+        except _RefusedError as error:
+            return f"{error.strerror}"
+        return None
+
+    def holds(self, link: Link, found: NameServers) -> bool:
+        """Tell whether a device has these servers."""
+        return self.servers(link) == tuple(ip.packed for ip in found.servers)
+
+    def apply(self, link: Link, found: NameServers) -> None:
         """Have names in a domain, and no others, asked of servers behind a device."""
+        index = str(link.index)
         servers = [word for ip in found.servers for word in _server(ip)]
-        self._call("SetLinkDNS", "ia(iay)", str(index), str(len(found.servers)), *servers)
-        self._call("SetLinkDomains", "ia(sb)", str(index), "1", found.domain, "true")
-        self._call("SetLinkDefaultRoute", "ib", str(index), "false")
+        self._call("SetLinkDNS", "ia(iay)", index, str(len(found.servers)), *servers)
+        self._call("SetLinkDomains", "ia(sb)", index, "1", found.domain, "true")
+        self._call("SetLinkDefaultRoute", "ib", index, "false")
 
-    def revert(self, index: int) -> None:
+    def revert(self, link: Link) -> None:
         """Take back what was set for a device."""
-        self._call("RevertLink", "i", str(index))
+        self._call("RevertLink", "i", str(link.index))
 
-    def servers(self, index: int) -> tuple[bytes, ...]:
+    def kept(self) -> frozenset[str]:
+        """Return nothing: all goes with its device."""
+        return frozenset()
+
+    def servers(self, link: Link) -> tuple[bytes, ...]:
         """Return the addresses of the servers that are set for a device, packed."""
+        return tuple(
+            bytes(octets) for index, _, octets in self._all_servers() if index == link.index
+        )
+
+    def _all_servers(self) -> list[Any]:
         said = self._busctl("--json=short", "get-property", *_OBJECT, "DNS")
         rows: list[Any] = json.loads(said)["data"]
-        return tuple(bytes(octets) for link, _, octets in rows if link == index)
+        return rows
 
     def _call(self, method: str, *arguments: str) -> None:
         self._busctl("call", *_OBJECT, method, *arguments)
@@ -63,7 +95,9 @@ class Resolved:
         except subprocess.TimeoutExpired:
             raise HostError(0, f"systemd-resolved: no answer within {_TIMEOUT:g} s") from None
         if done.returncode:
-            raise HostError(0, f"systemd-resolved: {done.stderr.decode(errors='replace').strip()}")
+            raise _RefusedError(
+                0, f"systemd-resolved: {done.stderr.decode(errors='replace').strip()}"
+            )
         return done.stdout
 
 

@@ -32,9 +32,14 @@ def name_servers(config: "NetworkConfig | None") -> NameServers | None:
     """
     if config is None:
         return None
-    domain = config.dns.domain.decode("ascii", errors="replace").lower().rstrip(".")
-    servers = tuple(ip for ip in config.dns.servers if _is_usable(ip))
-    return NameServers(domain, servers) if servers and _DOMAIN.fullmatch(domain) else None
+    return usable(config.dns.domain.decode("ascii", errors="replace"), config.dns.servers)
+
+
+def usable(domain: str, servers: Iterable[IpAddress]) -> NameServers | None:
+    """Return what can be used of servers, and of the domain that is said to be theirs."""
+    name = domain.lower().rstrip(".")
+    found = tuple(ip for ip in servers if _is_usable(ip))
+    return NameServers(name, found) if found and _DOMAIN.fullmatch(name) else None
 
 
 def _is_usable(ip: IpAddress) -> bool:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.unit.api.seen import config
-from ztlink.host.dns import NameServers, coredns_stub, name_servers
+from ztlink.host.dns.entries import NameServers, coredns_stub, name_servers
 from ztlink.wire.netconf import Dns, NetworkConfig
 
 SERVER = ip_address("10.147.1.53")

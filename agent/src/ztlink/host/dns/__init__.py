@@ -1,0 +1,1 @@
+"""Name servers of networks: what they are, and how the machine is had to ask them."""

@@ -36,7 +36,7 @@ export ZEROTIER_ONE CLUSTER
 export ZEROTIER_NETWORK_ID CONTROLLER_NODE IMAGE VALUES NAMESPACE RELEASE DRY_RUN
 
 PYTEST := $(PYTHON) -m pytest -c $(CONFIG)
-ON_MACHINE := netadmin or interop or browser or prometheus or resolved
+ON_MACHINE := netadmin or interop or browser or prometheus or resolvconf or resolved
 ELSEWHERE := $(ON_MACHINE) or chart or image
 
 help: ## say what the targets do
@@ -71,7 +71,7 @@ test-core: $(STAMP)
 # Real interfaces and real time: one after the other.
 test-machine: $(STAMP)
 	@ci/packages test || true
-	@ci/unpacked prometheus systemd-resolved >/dev/null || true
+	@ci/unpacked openresolv prometheus systemd-resolved >/dev/null || true
 	ci/as-root $(PYTEST) -rs -m "($(ON_MACHINE)) and not image" tests
 
 test-pythons: ## the tests of the face for programs on every Python, 3.11 to 3.14, that is here

@@ -16,6 +16,7 @@ from tests.rights import (
     missing_for_interop,
     missing_for_netadmin,
     missing_for_prometheus,
+    missing_for_resolvconf,
     missing_for_resolved,
 )
 from tests.scale import SOAK
@@ -39,6 +40,7 @@ _MISSING: Final[dict[str, Callable[[], str | None]]] = {
     "interop": missing_for_interop,
     "browser": missing_for_browser,
     "prometheus": missing_for_prometheus,
+    "resolvconf": missing_for_resolvconf,
     "resolved": missing_for_resolved,
     "soak": _missing_for_soak,
 }

@@ -78,6 +78,19 @@ def _runs(program: Path) -> bool:
     return subprocess.run(asked, capture_output=True).returncode == 0  # noqa: S603 - no input
 
 
+def openresolv() -> Path:
+    """Return the folder of an openresolv that was unpacked."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "zerotier-k8s-link" / "debian" / "openresolv"
+
+
+def missing_for_resolvconf() -> str | None:
+    """Say what running a resolvconf of our own needs that is not here; None if all is."""
+    if not openresolv().exists():
+        return "needs openresolv: ci/unpacked openresolv"
+    return missing_for_netadmin()
+
+
 def missing_for_resolved() -> str | None:
     """Say what running a systemd-resolved of our own needs that is not here; None if all is."""
     missing = [one for one in ("busctl", "dbus-daemon", "unshare") if shutil.which(one) is None]

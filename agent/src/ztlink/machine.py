@@ -101,6 +101,7 @@ class Machine:
         await self._with_ports(lambda ports: ports.keep(self._keeps))
         await self._with_firewall(self._firewall.use(settings.firewall))
         await self._use_routing()
+        await self._follow_dns()
 
     async def stop(self) -> None:
         """Take away what was made, or leave it for the next process."""

@@ -92,7 +92,7 @@ def test_what_another_node_has_set_is_not_taken_back(file: Path) -> None:
     other.apply(LINK, MESH)
     way = ResolvConf(OWNER, file)
     way.revert(LINK)
-    assert (way.kept(), other.kept()) == (frozenset(), {LINK.name})
+    assert (way.kept(), other.kept()) == (frozenset(), frozenset({LINK.name}))
 
 
 def test_a_cleanup_takes_away_what_any_node_has_set(file: Path) -> None:

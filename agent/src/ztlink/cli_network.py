@@ -51,7 +51,7 @@ def set_(
 
     allowDefault: also default routes, so that all traffic goes through the network.
 
-    allowDNS: its name servers; kept and shown, but nothing on Linux acts on it.
+    allowDNS: its name servers, where the configuration says dns.apply.
     """
     client = Client(home)
     network = _joined(client, network_id)

@@ -1,7 +1,9 @@
 """Commands for a running node: join, leave, status, peers, networks."""
 
+import os
 import sys
 import time
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,8 +11,11 @@ import click
 
 from ztlink.cli_options import home_option, json_option, network_id_argument, show, table
 from ztlink.client import Client, RefusedError
+from ztlink.host.dns.entries import coredns_stub, usable
 
 POLL_INTERVAL: Final = 0.1
+SERVICE_HOST: Final = "KUBERNETES_SERVICE_HOST"
+"""It is there in every pod."""
 Json = dict[str, Any]
 
 
@@ -79,13 +84,34 @@ def leave(network_id: str, home: Path, as_json: bool) -> None:
 @home_option
 @json_option
 def status(home: Path, as_json: bool) -> None:
-    """Show the node itself."""
-    node = Client(home).get("/status")
+    """Show the node itself, and the name servers of its networks.
+
+    In a pod, with the server block by which a cluster's CoreDNS asks these servers.
+    """
+    client = Client(home)
+    node = client.get("/status")
     if as_json:
         show(node)
         return
     online = "ONLINE" if node["online"] else "OFFLINE"
     click.echo(f"200 info {node['address']} {node['version']} {online}")
+    for network in client.get("/network"):
+        _show_name_servers(network)
+
+
+def _show_name_servers(network: Json) -> None:
+    told = network.get("dns") or {}
+    servers = [ip_address(one) for one in told.get("servers", ())]
+    if not servers:
+        return
+    found = usable(told["domain"], servers)
+    shown = ",".join(map(str, servers))
+    if found is None:
+        click.echo(f"200 dns {network['nwid']} - {shown} (of no domain: nobody asks them)")
+        return
+    click.echo(f"200 dns {network['nwid']} {found.domain} {shown}")
+    if SERVICE_HOST in os.environ:
+        click.echo(coredns_stub(found), nl=False)
 
 
 @click.command()

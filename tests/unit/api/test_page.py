@@ -5,6 +5,7 @@ from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from html.parser import HTMLParser
+from ipaddress import ip_address
 
 from tests.unit.api.seen import (
     JOINED,
@@ -22,9 +23,11 @@ from tests.unit.api.seen import (
 from ztlink.api.judgement import Judge
 from ztlink.api.observe import Observation
 from ztlink.api.page import HEADERS, MAX_ROWS, page
+from ztlink.host.dns.entries import NameServers, coredns_stub
 from ztlink.ids import format_address
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import PeerRole
+from ztlink.wire.netconf import Dns
 
 EVIL = "<script>alert(1)</script>\"'&"
 VOID = frozenset({"meta", "br", "link", "img", "input"})
@@ -94,6 +97,32 @@ def test_a_page_of_a_node_that_is_not_ready_says_so_with_the_remedy() -> None:
     reader = read(seen(membership(NetworkStatus.ACCESS_DENIED)))
     assert reader.text["title"] == ["worker-1: not ready"]
     assert f"ztlink authorize {NAME} {format_address(NODE.identity.address)}" in reader.words
+
+
+def named(domain: bytes) -> Observation:
+    """A node in a network that has a name server."""
+    one = membership(NetworkStatus.OK, "10.1.2.3/24")
+    dns = Dns(domain, (ip_address("10.1.2.53"),))
+    return seen(replace(one, view=replace(one.view, config=replace(config(), dns=dns))))
+
+
+def test_name_servers_are_shown_with_what_coredns_is_told() -> None:
+    reader = read(named(b"mesh.example"))
+    assert "Name servers" in reader.text["h2"]
+    assert reader.text["pre"] == [
+        coredns_stub(NameServers("mesh.example", (ip_address("10.1.2.53"),)))
+    ]
+
+
+def test_name_servers_of_no_domain_are_offered_to_nobody() -> None:
+    reader = read(named(EVIL.encode()))
+    assert "pre" not in reader.text
+    assert "nobody asks" in reader.words
+    assert EVIL in reader.words
+
+
+def test_networks_without_name_servers_have_no_section_for_them() -> None:
+    assert "Name servers" not in read(JOINED).text["h2"]
 
 
 def test_a_page_of_a_node_that_does_not_answer_is_one_nevertheless() -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.unit.cli.rig import Node
 from ztlink.ids import NetworkId
 from ztlink.node.events import NetworkStatus
 from ztlink.node.status import NetworkView
+from ztlink.wire.netconf import Dns
 
 ID = "8056c2e21c000001"
 NETWORK = NetworkId(int(ID, 16))
@@ -51,6 +53,40 @@ def test_a_node_without_a_root_is_offline(node: Node) -> None:
 
 def test_status_for_programs_is_the_apis(node: Node) -> None:
     assert json.loads(node.run("status", "--json").output)["address"] == "ba52bb0e23"
+
+
+def with_name_server(node: Node, domain: bytes) -> None:
+    """Have the node in a network that names a server for a domain."""
+    joined = network_view(RECORDED)
+    assert joined.config is not None
+    dns = Dns(domain, (ip_address("10.147.1.53"),))
+    config = replace(joined.config, dns=dns)
+    node.core.networks[NETWORK] = replace(joined, network_id=NETWORK, config=config)
+
+
+def test_status_shows_the_name_servers_of_networks(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with_name_server(node, b"mesh.example")
+    lines = node.run("status").output.splitlines()
+    assert lines[1:] == [f"200 dns {ID} mesh.example 10.147.1.53"]
+
+
+def test_status_in_a_pod_shows_what_coredns_is_told(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    with_name_server(node, b"mesh.example")
+    assert node.run("status").output.endswith(
+        "mesh.example:53 {\n    errors\n    cache 30\n    forward . 10.147.1.53\n}\n"
+    )
+
+
+def test_status_shows_no_domain_that_is_none(node: Node) -> None:
+    with_name_server(node, b"\x1b[2J")
+    lines = node.run("status").output.splitlines()
+    assert lines[1:] == [f"200 dns {ID} - 10.147.1.53 (of no domain: nobody asks them)"]
 
 
 # -- join ----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ style but ours: the policy names their hashes.
 
 import html
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import files
@@ -17,6 +17,7 @@ from ztlink.api.judgement import Judgement, rfc3339
 from ztlink.api.link_views import VERSION, network_name, peer_version, row_json
 from ztlink.api.observe import Membership, Observation, Report
 from ztlink.conditions import Status
+from ztlink.host.dns.entries import coredns_stub, name_servers
 from ztlink.ids import format_address, format_network_id
 from ztlink.node.status import PeerRole, PeerView
 from ztlink.settings import Settings
@@ -60,6 +61,7 @@ def page(seen: Observation | None, judged: Judgement, settings: Settings) -> str
             _summary(seen),
             *sections,
             _networks(seen.memberships),
+            *_name_servers(seen.memberships),
             _routes(seen.memberships),
             *(_report(report) for report in seen.reports if report.rows),
             _peers(seen.peers),
@@ -143,10 +145,6 @@ def _networks(memberships: Sequence[Membership]) -> Html:
     rows = []
     for one in memberships:
         view, config, device = one.view, one.view.config, one.device
-        dns = ""
-        if config and config.dns.servers:
-            servers = ", ".join(str(ip) for ip in config.dns.servers)
-            dns = f"{config.dns.domain.decode(errors='replace')}: {servers}"
         rows.append(
             (
                 _code(format_network_id(view.network_id)),
@@ -156,11 +154,31 @@ def _networks(memberships: Sequence[Membership]) -> Html:
                 _code(device.name),
                 _octets(device.counters.get("rx_bytes")),
                 _octets(device.counters.get("tx_bytes")),
-                _text(dns),
             )
         )
-    heads = ("network", "name", "status", "addresses", "device", "received", "sent", "DNS")
+    heads = ("network", "name", "status", "addresses", "device", "received", "sent")
     return _section("Networks", _table(heads, rows, none="no network was joined"))
+
+
+def _name_servers(memberships: Sequence[Membership]) -> Iterator[Html]:
+    """Show them where a network has any, with what has a cluster's CoreDNS ask them."""
+    rows = []
+    for one in memberships:
+        config = one.view.config
+        if config is None or not config.dns.servers:
+            continue
+        block = coredns_stub(name_servers(config))
+        rows.append(
+            (
+                _code(format_network_id(one.view.network_id)),
+                _text(config.dns.domain.decode(errors="replace")),
+                _code(", ".join(str(ip) for ip in config.dns.servers)),
+                Html(f"<pre>{_text(block)}</pre>") if block else _soft("of no domain: nobody asks"),
+            )
+        )
+    if rows:
+        heads = ("network", "domain", "servers", "for the CoreDNS of a cluster")
+        yield _section("Name servers", _table(heads, rows))
 
 
 def _routes(memberships: Sequence[Membership]) -> Html:

@@ -5,12 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from tests.host import name_server
+from tests.host.machine import give_address
 from tests.lab.process import Process
 from tests.lab.wait import wait_until
+from ztlink.host.dns.entries import NameServers
+from ztlink.host.dns.manager import Wanted
+from ztlink.ids import NetworkId
 
 SERVED_BY_NETWORK: Final = "10.147.1.53"
 SERVED_BY_MACHINE: Final = "192.0.2.1"
@@ -19,6 +24,11 @@ WWW: Final = "www.example"
 DB_IP: Final = "10.147.1.7"
 WWW_IP: Final = "192.0.2.80"
 PLAIN: Final = f"# of this machine\nnameserver {SERVED_BY_MACHINE}\n"
+OWNER: Final = "35da09f211"
+"""The node that sets them."""
+NETWORK: Final = NetworkId(0x8056C2E21C000001)
+MESH: Final = NameServers("mesh.example", (ip_address(SERVED_BY_NETWORK),))
+WANTED: Final = {NETWORK: Wanted("lo", MESH)}
 _SCRIPT: Final = Path(__file__).with_name("own_etc.sh")
 
 
@@ -42,6 +52,18 @@ def lookup(etc: Path, name: str, entry: tuple[str, ...] = ()) -> str | None:
     done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
     assert done.stderr == ""
     return done.stdout.split()[0] if done.stdout else None
+
+
+@contextmanager
+def two_serving(folder: Path, others: str = "REFUSED") -> Iterator[Process]:
+    """Run the machine's name server and a network's, which says `others`; yield the latter."""
+    for address in (SERVED_BY_NETWORK, SERVED_BY_MACHINE):
+        give_address("lo", f"{address}/32")
+    with (
+        serving(folder, SERVED_BY_MACHINE, "NXDOMAIN", {WWW: WWW_IP}),
+        serving(folder, SERVED_BY_NETWORK, others, {DB: DB_IP}) as network_s,
+    ):
+        yield network_s
 
 
 @contextmanager

@@ -12,17 +12,17 @@ import pytest
 from tests.host.lookups import (
     DB,
     DB_IP,
+    OWNER,
     PLAIN,
-    SERVED_BY_MACHINE,
-    SERVED_BY_NETWORK,
+    WANTED,
     WWW,
     WWW_IP,
     copy_etc,
     lookup,
-    serving,
+    two_serving,
     with_etc,
 )
-from tests.host.machine import give_address, ip
+from tests.host.machine import ip
 from tests.lab.process import Process
 from ztlink.conditions import Status
 from ztlink.host.dns.entries import NameServers
@@ -32,11 +32,7 @@ from ztlink.ids import NetworkId
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]
 
-OWNER = "35da09f211"
-NETWORK = NetworkId(0x8056C2E21C000001)
 SECOND = NetworkId(0x8056C2E21C000002)
-MESH = NameServers("mesh.example", (ip_address(SERVED_BY_NETWORK),))
-WANTED = {NETWORK: Wanted("lo", MESH)}
 
 
 @dataclass
@@ -63,12 +59,7 @@ class Machine:
 
 @pytest.fixture(params=["REFUSED"])
 def machine(own_network: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
-    for address in (SERVED_BY_NETWORK, SERVED_BY_MACHINE):
-        give_address("lo", f"{address}/32")
-    with (
-        serving(tmp_path, SERVED_BY_MACHINE, "NXDOMAIN", {WWW: WWW_IP}),
-        serving(tmp_path, SERVED_BY_NETWORK, request.param, {DB: DB_IP}) as server,
-    ):
+    with two_serving(tmp_path, request.param) as server:
         yield Machine(copy_etc(tmp_path), server)
 
 

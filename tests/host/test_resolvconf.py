@@ -3,7 +3,6 @@
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -11,30 +10,24 @@ import pytest
 from tests.host.lookups import (
     DB,
     DB_IP,
+    MESH,
+    OWNER,
     SERVED_BY_MACHINE,
-    SERVED_BY_NETWORK,
+    WANTED,
     WWW,
     WWW_IP,
     copy_etc,
     lookup,
-    serving,
+    two_serving,
 )
-from tests.host.machine import give_address
 from tests.rights import openresolv
 from ztlink.conditions import Status
 from ztlink.errors import HostError
-from ztlink.host.dns.entries import NameServers
-from ztlink.host.dns.manager import DnsManager, Wanted
+from ztlink.host.dns.manager import DnsManager
 from ztlink.host.dns.resolvconf import Resolvconf
 from ztlink.host.dns.way import Link
-from ztlink.ids import NetworkId
 
 pytestmark = [pytest.mark.resolvconf, pytest.mark.usefixtures("own_network")]
-
-OWNER = "35da09f211"
-NETWORK = NetworkId(0x8056C2E21C000001)
-MESH = NameServers("mesh.example", (ip_address(SERVED_BY_NETWORK),))
-WANTED = {NETWORK: Wanted("lo", MESH)}
 
 
 @dataclass
@@ -89,12 +82,7 @@ def installed(folder: Path, etc: Path) -> Machine:
 
 @pytest.fixture
 def machine(own_network: None, tmp_path: Path) -> Iterator[Machine]:
-    for address in (SERVED_BY_NETWORK, SERVED_BY_MACHINE):
-        give_address("lo", f"{address}/32")
-    with (
-        serving(tmp_path, SERVED_BY_MACHINE, "NXDOMAIN", {WWW: WWW_IP}),
-        serving(tmp_path, SERVED_BY_NETWORK, "REFUSED", {DB: DB_IP}),
-    ):
+    with two_serving(tmp_path):
         made = installed(tmp_path, copy_etc(tmp_path))
         made.hand("eth0.dhcp", f"nameserver {SERVED_BY_MACHINE}\n")
         yield made

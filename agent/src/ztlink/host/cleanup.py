@@ -36,7 +36,6 @@ def remove_all() -> Removed:
     """
     taps = _take_over(_marked_devices())
     try:
-        name_servers = remove_name_servers()  # while they are in reach
         counts = _remove_routes()
         for tap in taps:
             tap.persist(False)  # and so it goes when it is closed
@@ -44,7 +43,7 @@ def remove_all() -> Removed:
         for tap in taps:
             tap.close()
     # Last: the firewall guards devices while there are any.
-    return Removed(tuple(tap.name for tap in taps), *counts, remove_tables(), name_servers)
+    return Removed(tuple(tap.name for tap in taps), *counts, remove_tables(), remove_name_servers())
 
 
 def _marked_devices() -> list[str]:

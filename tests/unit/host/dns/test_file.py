@@ -102,6 +102,12 @@ def test_a_cleanup_takes_away_what_any_node_has_set(file: Path) -> None:
     assert not nobody.remove_all()
 
 
+def test_a_cleanup_takes_away_what_a_node_was_writing_when_it_was_killed(file: Path) -> None:
+    (file.parent / ".resolv.conf.ztlink").touch()
+    ResolvConf("", file).remove_all()
+    assert [one.name for one in file.parent.iterdir()] == ["resolv.conf"]
+
+
 def test_what_others_write_below_stays(way: ResolvConf, file: Path) -> None:
     way.apply(LINK, MESH)
     file.write_text(f"{file.read_text()}nameserver 192.0.2.2\n")

@@ -153,13 +153,13 @@ class DnsManager:
         except OSError:
             raise HostError(0, f"there is no device {wanted.device}") from None
         former, applied = self._applied.get(network_id), _Applied(way, link, wanted.found)
+        if former is not None and (former.way, former.link) != (way, link):
+            _take_back(self._applied.pop(network_id))
         if way.holds(link, wanted.found):
             self._applied[network_id] = applied
             return
         if former == applied:
             self._note_drift(way)
-        elif former is not None and (former.way, former.link) != (way, link):
-            _take_back(self._applied.pop(network_id))
         way.apply(link, wanted.found)
         self._applied[network_id] = applied
         self.tally = replace(self.tally, changed=self.tally.changed + 1)

@@ -1,7 +1,9 @@
 """A running agent follows its file; one that is wrong changes nothing."""
 
 import json
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -175,3 +177,22 @@ def test_no_secret_is_in_the_log_or_in_an_answer(agent: Agent) -> None:
 
 
 ANSWERS = ("health", "health/live", "health/ready", "health/startup", "metrics")
+
+
+def test_a_file_that_is_written_all_the_time_is_read(agent: Agent) -> None:
+    before = agent.reloads("success")
+    is_over = threading.Event()
+    writer = threading.Thread(target=lambda: touch_until(is_over, agent.config))
+    writer.start()
+    try:
+        agent.change(metrics={"perPeer": True})
+        wait_until(lambda: agent.reloads("success") > before, timeout=TIMEOUT, what="it is read")
+    finally:
+        is_over.set()
+        writer.join()
+        agent.change_and_wait(metrics={})
+
+
+def touch_until(is_over: threading.Event, file: Path) -> None:
+    while not is_over.wait(0.03):
+        file.touch()

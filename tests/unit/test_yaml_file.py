@@ -92,6 +92,50 @@ def test_what_is_not_yaml_is_said_with_the_line(tmp_path: Path, text: str) -> No
     assert "is not YAML: line 1" in refusal(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("owner: me\n? [a, b]\n: c", "line 2, column 3: a key should be a word"),
+        ("owner: 2026-13-45", "line 1, column 8: is written as timestamp, and is none"),
+        (f"lockToken: {'9' * 5000}", "is written as int, and is none"),
+        ("lockToken: 0x_", "is written as int, and is none"),
+        ("lockToken: !!bool hunter2", "is written as bool, and is none"),
+        ("lockToken: !!timestamp hunter2", "is written as timestamp, and is none"),
+        ('home: "/a\\0b"', "line 1, column 7: holds a character that cannot be printed"),
+        ('owner: "\\ud800"', "holds a character that cannot be printed"),
+        ('"\\ud800": 1', "holds a character that cannot be printed"),
+        ("wheels: &wheels [*wheels]", "line 1, column 9: holds itself by an alias"),
+    ],
+)
+def test_a_value_that_means_nothing_is_said_with_the_line(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    said = refusal(tmp_path, text)
+    assert complaint in said
+    assert "hunter2" not in said
+
+
+def test_aliases_do_not_make_a_small_file_a_large_one(tmp_path: Path) -> None:
+    nested = (f"k{at}: &a{at + 1} [{', '.join([f'*a{at}'] * 9)}]" for at in range(12))
+    said = refusal(tmp_path, "\n".join(["one: &a0 [x, x, x, x, x, x, x, x, x]", *nested]))
+    assert "values by aliases: use fewer" in said
+
+
+def test_a_value_of_many_parts_is_cut(tmp_path: Path) -> None:
+    shared = f"owner: &them [{', '.join(['me'] * 900)}]\n"
+    assert len(refusal(tmp_path, f"{shared}wheels: [{', '.join(['*them'] * 900)}]")) < 10_000
+
+
+def test_of_very_many_mistakes_the_first_are_told(tmp_path: Path) -> None:
+    said = refusal(tmp_path, f"owner: me\nwheels: [{', '.join(['1'] * 5000)}]")
+    assert len(said.splitlines()) == 102
+    assert said.endswith("and 4900 more")
+
+
+def test_a_file_of_an_unlikely_size_is_not_read(tmp_path: Path) -> None:
+    assert "more than 8 MiB: is it the right file?" in refusal(tmp_path, "#" * (8 << 20 | 1))
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "bicycle.yaml"
     file.write_bytes(b"owner: \xff")

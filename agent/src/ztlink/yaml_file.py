@@ -5,9 +5,11 @@ number, 1 is no truth), and what is not known is refused.
 """
 
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
 
@@ -17,9 +19,20 @@ from pydantic.alias_generators import to_camel
 
 from ztlink.errors import ConfigError
 
+MAX_FILE: Final = 8 << 20
+"""Bytes: ten thousand routes are one of them; a ConfigMap holds one MiB."""
+_MAX_VALUES: Final = 1_000_000
+"""Of a file with all that its aliases stand for."""
+_MAX_MISTAKES: Final = 100
 _MAX_SHOWN: Final = 60
+_UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""In a file these can be written as escapes alone; nobody means them."""
+_NO_MAPPING: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _SECRET: Final = re.compile(r"secret|token|identity", re.IGNORECASE)
 """Keys whose values are not repeated: they may hold keys."""
+
+_SHOW: Final = reprlib.Repr()
+_SHOW.maxstring = _SHOW.maxother = 2 * _MAX_SHOWN
 
 
 class Model(BaseModel):
@@ -48,18 +61,60 @@ M = TypeVar("M", bound=Model)
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, which YAML forbids and PyYAML lets pass."""
+    """Refuses what YAML forbids or nobody means, and PyYAML lets pass; each with its line.
+
+    That is a key that is there twice, values that are not what their look or tag says, and aliases
+    that make a small file an endless one.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            _weigh(node, {})
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _wrong(key_node, "a key should be a word")
             key = key_node.value
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is there twice", key_node.start_mark
-                )
+                raise _wrong(key_node, f"the key {key!r} is there twice")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
+        try:
+            value = super().construct_object(node, deep)
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+            kind = node.tag.rpartition(":")[2]
+            raise _wrong(node, f"is written as {kind}, and is none: put it in quotes") from None
+        if isinstance(value, str) and _UNPRINTABLE.search(value):
+            raise _wrong(node, "holds a character that cannot be printed: leave it out")
+        return value
+
+
+def _wrong(node: yaml.Node, problem: str) -> yaml.constructor.ConstructorError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+
+def _weigh(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """Return how many values a node stands for, each time that an alias names them again."""
+    if node in known:
+        if not known[node]:
+            raise _wrong(node, "holds itself by an alias: write out what is meant")
+        return known[node]
+    known[node] = 0  # while it is looked at
+    count = 1
+    if isinstance(node, yaml.MappingNode):
+        count += sum(_weigh(key, known) + _weigh(value, known) for key, value in node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        count += sum(_weigh(one, known) for one in node.value)
+    if count > _MAX_VALUES:
+        raise _wrong(node, f"stands for more than {_MAX_VALUES} values by aliases: use fewer")
+    known[node] = count
+    return count
 
 
 def read_yaml(file: Path, model: type[M]) -> M:
@@ -92,14 +147,32 @@ def check(
         raise mistaken(file, mistakes) from None
 
 
+def read_bounded(file: Path, limit: int) -> bytes:
+    """Return what a file holds; of more than `limit` bytes, one more than that many."""
+    with file.open("rb") as opened:
+        return opened.read(limit + 1)
+
+
+def require_regular(file: Path) -> None:
+    """ConfigError where something is there that is no file: a pipe would be waited for."""
+    mode = file.stat().st_mode
+    if not (S_ISREG(mode) or S_ISDIR(mode)):  # of which the reading tells
+        raise ConfigError(f"cannot read {file}: it is a pipe or a device, and should be a file")
+
+
 def mistaken(file: Path, mistakes: Iterable[str]) -> ConfigError:
     """Return the error of a file with mistakes: all of them, a line each."""
-    return ConfigError("\n  ".join([f"{file}:", *mistakes]))
+    told = list(mistakes)
+    more = [f"and {len(told) - _MAX_MISTAKES} more"] if len(told) > _MAX_MISTAKES else []
+    return ConfigError("\n  ".join([f"{file}:", *told[:_MAX_MISTAKES], *more]))
 
 
 def _load(file: Path) -> object:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        text = read_bounded(file, MAX_FILE)
+        if len(text) > MAX_FILE:
+            raise ConfigError(f"{file} has more than {MAX_FILE >> 20} MiB: is it the right file?")
+        content = yaml.load(text.decode(), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
@@ -129,6 +202,8 @@ def _describe(
     if kind == "missing":
         return f"{path}: is missing"
     wanted = mistake["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    if kind in _NO_MAPPING:
+        wanted = "should be keys and values"
     if not location or isinstance(mistake["input"], dict):
         return f"{path}: {wanted}"
     return f"{path}: {_shown(path, mistake['input'])}: {wanted}"
@@ -142,7 +217,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _shown(path: str, value: object) -> str:
     if _SECRET.search(path.rpartition(".")[2]):
         return "the value"
-    text = repr(value)
+    text = _SHOW.repr(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 

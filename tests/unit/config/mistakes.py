@@ -39,7 +39,7 @@ MISTAKES: Final = (
     Mistake("unknown level", "log: {level: loud}", "log.level", "'loud'", "'DEBUG', 'INFO'"),
     Mistake("level in small", "log: {level: info}", "log.level", "'info'", "'DEBUG', 'INFO'"),
     Mistake("unknown format", "log: {format: xml}", "log.format", "'xml'", "'json' or 'console'"),
-    Mistake("log as word", "log: DEBUG", "log", "'DEBUG'", "should be a valid dictionary"),
+    Mistake("log as word", "log: DEBUG", "log", "'DEBUG'", "should be keys and values"),
     Mistake("older level", "logLevel: TRACE", "logLevel", "'TRACE'", "'DEBUG', 'INFO'"),
     Mistake(
         "two levels",
@@ -51,7 +51,8 @@ MISTAKES: Final = (
     Mistake("unknown end", "onStop: leave", "onStop", "'leave'", "'remove' or 'keep'"),
     Mistake("truth as end", "onStop: true", "onStop", "True", "'remove' or 'keep'"),
     Mistake("name as number", "nodeName: 7", "nodeName", "7", "should be a valid string"),
-    Mistake("http as truth", "http: true", "http", "True", "should be a valid dictionary"),
+    Mistake("name in two lines", 'nodeName: "a\\nb"', "nodeName", r"'a\nb'", "in one line"),
+    Mistake("http as truth", "http: true", "http", "True", "should be keys and values"),
     Mistake("http port 0", "http: {port: 0}", "http.port", "0", "greater than or equal to 1"),
     Mistake(
         "http on the port of the API",
@@ -79,7 +80,7 @@ MISTAKES: Final = (
     Mistake("other names", "metrics: {compat: x}", "metrics.compat", "'x'", "'' or 'zt'"),
     Mistake("dns by word", "dns: {apply: resolved}", "dns.apply", "'resolved'", "valid boolean"),
     Mistake("networks by key", "networks: {a: {}}", "networks", "", "should be a valid list"),
-    Mistake("network as word", f'networks: ["{ID}"]', "networks[0]", f"'{ID}'", "valid dictionary"),
+    Mistake("network as word", f'networks: ["{ID}"]', "networks[0]", f"'{ID}'", "keys and values"),
     Mistake(
         "id as number",
         "networks: [{id: 1234567890123456}]",
@@ -115,14 +116,21 @@ MISTAKES: Final = (
         network("interfaceName: much-too-long-a-name"),
         "networks[0].interfaceName",
         "'much-too-long-a-name'",
-        "at most 15 characters",
+        "at most 15 letters",
+    ),
+    Mistake(
+        "device of many",
+        network("interfaceName: 'zt*'"),
+        "networks[0].interfaceName",
+        "'zt*'",
+        "at most 15 letters",
     ),
     Mistake(
         "device with slash",
         network("interfaceName: a/b"),
         "networks[0].interfaceName",
         "'a/b'",
-        "none of '/'",
+        "at most 15 letters",
     ),
     Mistake(
         "permission by word",

@@ -1,5 +1,6 @@
 """A file is followed: what changes is applied, what is wrong changes nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,7 @@ async def test_a_key_that_waits_for_the_next_start_is_not_applied(file: Path) ->
 
 async def test_a_key_that_waits_is_no_change_once_it_is_taken_back(file: Path) -> None:
     made, used = follower(file), Used()
-    for text in ("port: 5", ""):
+    for text in ("port: 5", "{}"):
         say(file, text)
         await made.look(used)
     assert (used.seen, made.book.condition.status) == ([], Status.OK)
@@ -135,3 +136,25 @@ def test_a_wrong_file_starts_nothing(file: Path) -> None:
     file.write_text("onStop: later")
     with pytest.raises(ConfigError):
         follower(file)
+
+
+async def test_an_emptied_file_changes_nothing(file: Path) -> None:
+    made, used = follower(file), Used()
+    say(file, "")
+    await made.look(used)
+    assert used.seen == []
+    assert "is empty" in made.book.condition.cause
+
+
+def test_a_node_may_start_with_an_empty_file(file: Path) -> None:
+    say(file, "")
+    assert follower(file).settings.memberships == ()
+
+
+async def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(file: Path) -> None:
+    made, used = follower(file), Used()
+    remove(file)
+    os.mkfifo(file)
+    await made.look(used)
+    assert used.seen == []
+    assert "it is a pipe or a device, and should be a file" in made.book.condition.cause

@@ -142,6 +142,7 @@ def test_a_name_of_the_clusters_api_tells_nothing(tmp_path: Path) -> None:
         ),
         ("routes: [{target: pods}]", "routes[0].target: 'pods': should be a range of addresses"),
         ("routes: [{target: 224.0.0.0/4}]", "routes[0].target: '224.0.0.0/4': should be a range"),
+        ("routes: [{target: fd77::/48, via: 'fe80::1%e0'}]", "routes[0].via: 'fe80::1%e0': should"),
         ("routes: [{target: 10.0.0.0/8, via: gateway}]", "routes[0].via: 'gateway': should be an"),
         (
             "routes: [{target: 10.0.0.0/8, via: 8912345678}]",

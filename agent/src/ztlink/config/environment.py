@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ztlink.errors import ConfigError
 from ztlink.ids import parse_network_id
+from ztlink.yaml_file import read_bounded, require_regular
 
 NETWORK_ID: Final = "ZEROTIER_NETWORK_ID"
 NETWORK_ID_FILE: Final = "ZEROTIER_NETWORK_ID_FILE"
@@ -86,8 +87,8 @@ def named_networks(environment: Mapping[str, str]) -> Named:
 def read_ids(file: Path, what: str) -> list[str]:
     """Return the networks' ids in a file; what it holds instead is not repeated."""
     try:
-        with file.open("rb") as opened:
-            text = opened.read(_MAX_IDS).decode("ascii", errors="replace")
+        require_regular(file)
+        text = read_bounded(file, _MAX_IDS).decode("ascii", errors="replace")
     except OSError as error:
         raise ConfigError(
             f"{what}: cannot read {file}: {error.strerror}; it should hold a network's id"

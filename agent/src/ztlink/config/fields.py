@@ -13,8 +13,8 @@ from ztlink.host.desired import IpNetwork
 from ztlink.ids import NetworkId, format_network_id, parse_network_id
 from ztlink.yaml_file import AbsolutePath, Model
 
-_DEVICE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/:%]{1,15}")
-"""What the kernel takes."""
+_DEVICE_NAME: Final = re.compile(r"(?!(?:\.{1,2}|all|default)$)[A-Za-z0-9_.@+=,~-]{1,15}")
+"""What the kernel takes, and rules of the firewall can say; `all` and `default` mean others."""
 
 
 def network_id(value: object) -> int:
@@ -28,7 +28,10 @@ def network_id(value: object) -> int:
 
 def _device_name(value: str) -> str:
     if value and not _DEVICE_NAME.fullmatch(value):
-        raise ValueError("should be a device's name: at most 15 characters, none of '/', ':', ' '")
+        raise ValueError(
+            "should be a device's name such as zt-mesh: at most 15 letters, digits, or any of "
+            "_ . @ + = , ~ -"
+        )
     return value
 
 
@@ -87,7 +90,7 @@ NetworkField = Annotated[
 DeviceName = Annotated[
     str,
     AfterValidator(_device_name),
-    WithJsonSchema({"type": "string", "pattern": r"^[^\s/:%]{0,15}$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_.@+=,~-]{0,15}$"}),
 ]
 """Empty for one that is derived from the network's id."""
 IpOrNothing = Annotated[

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -30,12 +30,20 @@ from ztlink.settings import (
 from ztlink.yaml_file import AbsolutePath, Model, check, load_yaml, mistaken
 
 T = TypeVar("T")
+_MAX_NAME: Final = 253
+"""As Kubernetes has it."""
 
 
 class DnsEntry(Model):
     """Whether networks' name servers become the machine's."""
 
     apply: bool = False
+
+
+def _node_name(value: str) -> str:
+    if not value.isprintable() or len(value) > _MAX_NAME:
+        raise ValueError(f"should be a name in one line, of at most {_MAX_NAME} characters")
+    return value
 
 
 def _each_once(entries: list[NetworkEntry]) -> list[NetworkEntry]:
@@ -61,7 +69,7 @@ class NodeFile(Model):
     log: LogEntry = Field(default_factory=LogEntry)
     log_level: Level | None = None
     """An older name of `log.level`."""
-    node_name: str = ""
+    node_name: Annotated[str, AfterValidator(_node_name)] = ""
     """Empty for NODE_NAME of the environment, else the host's name."""
     on_stop: Literal["remove", "keep"] = "remove"
     networks: Annotated[list[NetworkEntry], AfterValidator(_each_once)] = Field(

@@ -5,6 +5,7 @@ once; looking through the link sees that, and what editors do (decisions/0013).
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -18,12 +19,15 @@ from ztlink.config.firewall import of_agent
 from ztlink.errors import ConfigError, HostError
 from ztlink.reloads import ReloadBook
 from ztlink.settings import Settings
+from ztlink.yaml_file import require_regular
 
 logger = logging.getLogger(__name__)
 
 LOOK_INTERVAL: Final = 1.0
 SETTLE_TIME: Final = 0.1
 """A file that was just written may be in the midst of it."""
+MAX_SETTLES: Final = 20
+"""One that is written all the time is read all the same."""
 RETRY_INTERVAL: Final = 10.0
 """Seconds after which a file with mistakes is read anyhow: what it names may have come."""
 
@@ -47,7 +51,9 @@ class Follower:
         self._stamps: dict[Path, Stamp] = {}
         self._complaint = ""
         self._is_applied = True
+        self._has_read = False
         self._running = self._read().settings
+        self._has_read = True
         self.book = ReloadBook(unix_seconds())
 
     @property
@@ -77,9 +83,9 @@ class Follower:
             self._complain(str(error))
 
     async def _settled(self) -> None:
-        """Wait until nobody writes any more."""
+        """Wait until nobody writes any more, for a while."""
         found = _stamps(self._stamps)
-        while True:
+        for _ in range(MAX_SETTLES):
             await asyncio.sleep(SETTLE_TIME)
             if found == (found := _stamps(self._stamps)):
                 return
@@ -87,9 +93,20 @@ class Follower:
     def _read(self) -> Reading:
         """Read the file; it is looked at before, lest a change be missed."""
         self._stamps = {**_stamps(self._stamps), **_stamps((self._file,))}
+        self._require_content()
         reading = read_file(self._file, self._environment)
         self._stamps = {path: self._stamps.get(path, _stamp(path)) for path in reading.files}
         return replace(reading, settings=of_agent(reading.settings))
+
+    def _require_content(self) -> None:
+        """ConfigError where there is nothing to be read: not what somebody means who runs this."""
+        with contextlib.suppress(OSError):  # which the reading tells
+            require_regular(self._file)
+            if self._has_read and not self._file.stat().st_size:
+                raise ConfigError(
+                    f"{self._file} is empty, as one is that was not written to its end: where "
+                    "nothing is to be configured, it should hold {}"
+                )
 
     async def _apply(self, wanted: Settings, use: Use) -> None:
         waiting = held_back(self._running, wanted)

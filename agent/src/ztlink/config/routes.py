@@ -63,7 +63,8 @@ def _via(value: object) -> str:
 
 def _ip(value: object) -> str:
     try:
-        return str(ip_address(value if isinstance(value, str) else ""))
+        # One with a zone is of a device that is somebody else's.
+        return str(ip_address(value if isinstance(value, str) and "%" not in value else ""))
     except ValueError:
         raise ValueError("should be an IP address such as 10.147.17.5") from None
 

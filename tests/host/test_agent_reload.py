@@ -186,7 +186,9 @@ def test_a_file_that_is_written_all_the_time_is_read(agent: Agent) -> None:
     writer.start()
     try:
         agent.change(metrics={"perPeer": True})
-        wait_until(lambda: agent.reloads("success") > before, timeout=TIMEOUT, what="it is read")
+        assert wait_until(
+            lambda: agent.reloads("success") > before, timeout=TIMEOUT, what="it is read"
+        )
     finally:
         is_over.set()
         writer.join()

@@ -1,6 +1,8 @@
 """Rules that stay in force, whatever others do, and go without a trace."""
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,7 +22,7 @@ from tests.host.firewalled import (
     surroundings,
     sysctl,
 )
-from tests.host.machine import ip
+from tests.host.machine import ip, wait_for
 from ztlink.conditions import Status
 from ztlink.errors import HostError
 from ztlink.host.firewall.cleanup import remove_all
@@ -115,6 +117,56 @@ async def test_what_others_change_is_mended_and_counted(own_network: None, chang
     await manager.check()
     assert ruleset() == before
     assert manager.tally.drift == 1
+
+
+@contextlib.asynccontextmanager
+async def following(manager: FirewallManager) -> AsyncIterator[list[None]]:
+    """Have the kernel's news followed; what is there is one for each look at the table."""
+    looks: list[None] = []
+
+    async def check() -> None:
+        looks.append(None)
+        await manager.check()
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(manager.run(check))
+        await asyncio.sleep(0.3)  # until it listens
+        yield looks
+        running.cancel()
+
+
+@pytest.mark.parametrize("what", ["delete table inet ztlink", "flush ruleset"])
+async def test_a_table_that_others_take_away_is_back_at_once(own_network: None, what: str) -> None:
+    manager = await load(DENY)
+    before = ruleset()
+    async with following(manager):
+        nft(*what.split())
+        await asyncio.to_thread(wait_for, lambda: ruleset() == before)
+    assert manager.tally.drift == 1
+    await manager.close(keep=False)
+
+
+async def test_rules_of_others_are_no_reason_to_look(own_network: None) -> None:
+    manager = await load(DENY)
+    async with following(manager) as looks:
+        nft("-f", "-", given=OTHERS)
+        await asyncio.sleep(0.5)
+        assert looks == []
+    await manager.close(keep=False)
+
+
+async def test_who_takes_the_table_away_again_and_again_keeps_nobody_busy(
+    own_network: None,
+) -> None:
+    manager = await load(DENY)
+    loop = asyncio.get_running_loop()
+    async with following(manager):
+        end = loop.time() + 6
+        while loop.time() < end:
+            await asyncio.to_thread(nft, "flush", "ruleset")
+            await asyncio.sleep(0.05)
+    assert 1 <= manager.tally.drift <= 12
+    await manager.close(keep=False)
 
 
 async def test_what_was_mended_is_no_drift_any_more(own_network: None) -> None:

@@ -37,6 +37,7 @@ CONFIG = NetworkConfig(
     addresses=(ip_interface("10.1.2.3/24"), ip_interface("8.7.6.5/24")),
     routes=(Route(ip_interface("10.9.0.0/16"), ip_address("10.1.2.1")),),
 )
+SIX_TOO = replace(CONFIG, addresses=(*CONFIG.addresses, ip_interface("fd12::3/64")))
 UNREACHABLE = Route(ip_interface("10.7.0.0/16"), ip_address("10.66.0.1"))
 
 
@@ -297,6 +298,52 @@ async def test_what_somebody_took_away_is_set_again(joined: Machine, what: tuple
     ip(*what)
     await joined.ports.scan_groups()
     assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+
+
+async def test_a_device_that_somebody_renamed_is_made_again(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip("link", "set", NAME, "down")
+    ip("link", "set", NAME, "name", "other0")
+    await joined.ports.scan_groups()
+    assert not {"other0"} & devices()
+    assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+
+
+@pytest.mark.parametrize("config", [CONFIG, SIX_TOO], ids=["IPv4", "both families"])
+async def test_the_way_to_a_subnet_is_made_again(joined: Machine, config: NetworkConfig) -> None:
+    await joined.ports.configured(NETWORK, config)
+    before = [ask(family, "route", "show", "dev", NAME) for family in ("-4", "-6")]
+    for family in ("-4", "-6"):
+        ip(family, "route", "flush", "dev", NAME)
+    assert "routes" in (await joined.ports.state(NETWORK)).lacks
+    await joined.ports.scan_groups()
+    after = [ask(family, "route", "show", "dev", NAME) for family in ("-4", "-6")]
+    of_links = [one for one in before[1] if str(one["dst"]).startswith("fe80:")]
+    assert after == [before[0], [one for one in before[1] if one not in of_links]]
+    assert (await joined.ports.state(NETWORK)).fault is None
+
+
+async def test_an_mtu_and_a_mac_that_somebody_changed_are_set_again(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    ip("link", "set", NAME, "mtu", "1280", "address", "02:00:00:00:00:01")
+    assert (await joined.ports.state(NETWORK)).lacks == ("its MTU", "its MAC")
+    await joined.ports.scan_groups()
+    (link,) = ask("link", "show", NAME)
+    assert (link["mtu"], link["address"]) == (1400, MAC.hex(":"))
+
+
+async def test_what_somebody_changes_all_the_time_is_set_right_for_a_while(
+    joined: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    for _ in range(30):
+        if addresses(NAME):
+            ip("address", "del", "10.1.2.3/24", "dev", NAME)
+        await joined.ports.scan_groups()
+    assert 10 <= joined.ports.repaired < 20
+    assert joined.ports.is_behind
+    told = [one for one in caplog.messages if "keeps changing it: repairs are slowed" in one]
+    assert len(told) == 1
 
 
 async def test_a_device_that_goes_this_moment_is_no_error(joined: Machine) -> None:

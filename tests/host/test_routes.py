@@ -291,10 +291,14 @@ async def test_of_a_network_that_was_left_nothing_is_told(port: Device) -> None:
 # -- drift -------------------------------------------------------------------------------------
 
 
+async def nobody_else() -> None:
+    """Look at nothing more, where the kernel has told something."""
+
+
 @contextlib.asynccontextmanager
 async def following(manager: RouteManager) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(manager.run())
+        running = tasks.create_task(manager.run(nobody_else))
         await asyncio.sleep(0.1)  # until it listens
         yield
         running.cancel()
@@ -330,6 +334,22 @@ async def test_a_rule_that_others_take_away_is_back_at_once(manager: RouteManage
         ip("rule", "del", "priority", "9000")
         assert await repaired(manager, 1)
         assert rules() == [(9000, "300")]
+
+
+async def test_news_of_managed_routes_are_for_who_looks_after_them(manager: RouteManager) -> None:
+    looked = asyncio.Event()
+
+    async def look() -> None:
+        looked.set()
+
+    ip("route", "add", "10.9.0.0/16", "dev", NAME, "proto", "90")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(manager.run(look))
+        await asyncio.sleep(0.1)  # until it listens
+        looked.clear()
+        ip("route", "del", "10.9.0.0/16")
+        assert await asyncio.wait_for(looked.wait(), PATIENCE)
+        running.cancel()
 
 
 async def test_routes_are_back_when_the_device_is_up_again(manager: RouteManager) -> None:

@@ -23,7 +23,8 @@ from ztlink.settings import OnStop, Settings
 from ztlink.wire.netconf import NetworkConfig
 
 GROUP_SCAN_INTERVAL: Final = 60.0
-HOST_CHECK_INTERVAL: Final = 30.0
+REPAIR_INTERVAL: Final = 5.0
+"""Seconds between repairs of a device that another program keeps changing."""
 OVERLAY_INTERVAL: Final = 2.0
 """Seconds between two looks at what networks there are, where routes are seen to."""
 DNS_INTERVAL: Final = 10.0
@@ -58,6 +59,8 @@ class Machine:
         self._members = MemberSearch(pump)
         self._dns = DnsManager(ways_of(format_address(address)))
         self._name_servers: dict[NetworkId, NameServers] = {}
+        self._repaired = 0
+        """Of what was repaired of devices, how much is counted."""
         self.reporters: dict[str, Reporter] = {"dns": self._dns, "firewall": self._firewall}
         """Who manages something here, by what that is."""
         self.ports: PortManager | None = None
@@ -146,9 +149,18 @@ class Machine:
         return frozenset(port.tap.name for port in ports)
 
     async def scan_groups(self) -> None:
-        """Look at what our devices listen to."""
-        await self._with_ports(lambda ports: ports.scan_groups())
+        """Look at our devices: what they listen to, and what others changed of them."""
+        await self._look_at_devices()
         await self._tell_overlays()
+
+    async def _look_at_devices(self) -> None:
+        if self.ports is None:
+            return
+        await self.ports.scan_groups()
+        repaired = self.ports.repaired - self._repaired
+        if self._routes is not None and repaired:
+            self._repaired += repaired
+            self._routes.add_drift(repaired)
 
     # -- what no event tells -----------------------------------------------------------------
 
@@ -156,7 +168,8 @@ class Machine:
         """Look at the machine again and again; ends by being cancelled."""
         await asyncio.gather(
             _every(GROUP_SCAN_INTERVAL, self.scan_groups),
-            _every(HOST_CHECK_INTERVAL, self._check_firewall),
+            _every(REPAIR_INTERVAL, self._repair),
+            self._firewall.run(self._check_firewall),
             _every(DNS_INTERVAL, self._follow_dns),
             self._with_ports(PortManager.follow_held),
             self._follow_overlays(),
@@ -172,7 +185,12 @@ class Machine:
         """Keep declared routes as they should be."""
         await self._has_routes.wait()
         assert self._routes is not None
-        await self._routes.run()
+        await self._routes.run(self._look_at_devices)
+
+    async def _repair(self) -> None:
+        """Set right what was left, as others change it all the time."""
+        if self.ports is not None and self.ports.is_behind:
+            await self.scan_groups()
 
     async def _check_firewall(self) -> None:
         await self._with_firewall(self._firewall.check())

@@ -125,6 +125,18 @@ def test_a_device_that_is_down_is_a_fault() -> None:
     assert one("tunDevice", seen(down), NAME).cause == "the device zt0 is down"
 
 
+def test_a_device_that_is_left_down_is_told_what_helps() -> None:
+    device = DeviceState("zt0", "the device zt0 is down", remedy="ip link set zt0 up")
+    told = one("tunDevice", seen(membership(OK, "10.1.2.3/24", device=device)), NAME)
+    assert told.remedy == "ip link set zt0 up"
+
+
+def test_a_device_with_another_mtu_says_so() -> None:
+    device = DeviceState("zt0", "the device zt0 lacks its MTU", {}, ("its MTU",))
+    told = one("tunDevice", seen(membership(OK, "10.1.2.3/24", device=device)), NAME)
+    assert told.cause == "the device zt0 lacks its MTU"
+
+
 @pytest.mark.parametrize(("part", "kind"), [("addresses", "address"), ("routes", "routes")])
 def test_what_a_device_lacks_is_told_by_its_own_condition(part: str, kind: str) -> None:
     device = DeviceState("zt0", "the device zt0 lacks it", {}, (part,))

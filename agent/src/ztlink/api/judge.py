@@ -9,6 +9,7 @@ from typing import Final
 
 from ztlink.api.observe import Membership, Observation
 from ztlink.conditions import Condition, Status
+from ztlink.host.device import PARTS
 from ztlink.ids import NetworkId, format_address, format_network_id
 from ztlink.node.events import NetworkStatus
 from ztlink.settings import Settings
@@ -34,7 +35,7 @@ REMEDIES: Final[Mapping[NetworkStatus, str]] = {
     ),
 }
 _LET_IN: Final = frozenset({NetworkStatus.OK, NetworkStatus.PORT_ERROR})
-_REPAIRED: Final = "it is set again within a minute; else the log says why"
+_REPAIRED: Final = "it is set again within seconds; else the log says why"
 _BEFORE: Final = "it comes with the network's configuration, which is not here yet"
 _KEEP_TIME: Final = "keep the time of both machines by NTP (chrony, systemd-timesyncd)"
 
@@ -190,8 +191,8 @@ def _device(membership: Membership) -> _Found | None:
     view, device = membership.view, membership.device
     if view.status is NetworkStatus.PORT_ERROR:
         return Status.FAULT, view.reason, REMEDIES[view.status]
-    if device.fault is not None and not device.lacks:
-        return Status.FAULT, device.fault, _REPAIRED
+    if device.fault is not None and not set(device.lacks) & set(PARTS):
+        return Status.FAULT, device.fault, device.remedy or _REPAIRED
     return _OK if device.name else None  # where the node makes no devices, none is missed
 
 

@@ -26,4 +26,6 @@ class DeviceState:
     counters: Mapping[str, int] = field(default_factory=dict)
     """By the names in `COUNTED`."""
     lacks: tuple[str, ...] = ()
-    """Of `PARTS`, those of which something is missing on a device that is up."""
+    """What a device that is up is missing: of `PARTS`, those of which it is something."""
+    remedy: str = ""
+    """What helps; empty where it is set right by itself."""

@@ -5,7 +5,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, Final
@@ -29,8 +29,13 @@ GSO_MAX_SIZE: Final = 60_522
 """22 full frames: 44 datagrams, which leave in one train."""
 IFA_F_NODAD: Final = 0x02
 RT_SCOPE_LINK: Final = 253
+RTPROT_KERNEL: Final = 2
+IP6_CONNECTED_METRIC: Final = 256
+"""Of the route that the kernel makes with an IPv6 address."""
 IP6_METRIC: Final = 1024
 """What the kernel takes for IPv6 where none is said."""
+_THERE: Final = frozenset({errno.EEXIST, errno.ENETDOWN})
+"""A route is there, or comes by itself when the device is taken up."""
 _GONE: Final = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL})
 
 
@@ -79,6 +84,15 @@ class Netlink:
         """Take a device up that is not."""
         self._link(f"take {name} up", self.index(name), state="up")
 
+    def restore(self, name: str, mac: Mac) -> None:
+        """Give a device its MAC again; one that has it is not touched, as its neighbours would go.
+
+        Its MTU is of what `apply` does.
+        """
+        index = self.index(name)
+        if self._mac(self._do(f"look at {name}", self._ipr.get_links, index)[0]) != mac:
+            self._link(f"set the MAC of {name}", index, address=mac.hex(":"))
+
     def remove(self, name: str) -> None:
         """Remove a device that nobody holds."""
         with _gone_is_fine():
@@ -90,7 +104,7 @@ class Netlink:
         link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
         addresses = tuple(
             ip_interface(f"{_address_of(message)}/{message['prefixlen']}")
-            for message in self._ipr.get_addr(index=index)
+            for message in self._do(f"look at {name}", self._ipr.get_addr, index=index)
             if message["scope"] != RT_SCOPE_LINK
         )
         routes = tuple(
@@ -110,6 +124,7 @@ class Netlink:
         steps += [partial(self._remove_route, index, route) for route in plan.remove_routes]
         steps += [partial(self._remove_address, index, ip) for ip in plan.remove_addresses]
         steps += [partial(self._add_address, index, ip) for ip in plan.add_addresses]
+        steps += [partial(self._connect, index, ip) for ip in plan.add_addresses]
         steps += [partial(self._add_route, index, route) for route in plan.add_routes]
         failures: list[HostError] = []
         for step in steps:
@@ -121,19 +136,45 @@ class Netlink:
             raise failures[0]
 
     def lacks(self, name: str, desired: Desired) -> tuple[str, ...]:
-        """Return of which `device.PARTS` a device lacks some; one that is down keeps no routes."""
+        """Return what a device lacks, such as `device.PARTS`; one that is down keeps no routes."""
         index = self.index(name)
         link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
         if not link["flags"] & IFF_UP:
             return ()
-        there = {
-            ip_interface(f"{_address_of(message)}/{message['prefixlen']}")
-            for message in self._ipr.get_addr(index=index)
-        }
+        found = self._do(f"list addresses of {name}", self._ipr.get_addr, index=index)
+        there = {ip_interface(f"{_address_of(one)}/{one['prefixlen']}") for one in found}
         has_addresses = there.issuperset(desired.addresses)
         has_routes = all(self._is_ours(index, route) for route in desired.routes)
-        parts = zip(PARTS, (has_addresses, has_routes), strict=True)
+        has_routes &= not has_addresses or self._is_connected(index, desired.addresses)
+        parts = zip(
+            (*PARTS, "its MTU", "its MAC"),
+            (
+                has_addresses,
+                has_routes,
+                link.get_attr("IFLA_MTU") == desired.mtu,
+                self._mac(link) == desired.mac,
+            ),
+            strict=True,
+        )
         return tuple(part for part, is_complete in parts if not is_complete)
+
+    def _mac(self, link: Any) -> Mac:
+        return Mac(bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", "")))
+
+    def _is_connected(self, index: int, addresses: Sequence[IpInterface]) -> bool:
+        """Tell whether the subnets of addresses lead to a device, as the kernel made it."""
+        wanted = {one.network for one in addresses if _has_subnet(one)}
+        there = {
+            ip_network(f"{message.get_attr('RTA_DST')}/{message['dst_len']}")
+            for version in {one.version for one in wanted}
+            for message in self._do(
+                "list routes", self._ipr.get_routes, family=_family(version), oif=index
+            )
+            if message.get_attr("RTA_OIF") == index
+            and message.get_attr("RTA_DST")
+            and not message.get_attr("RTA_GATEWAY")
+        }
+        return there.issuperset(wanted)
 
     def look(self, name: str) -> tuple[bool, dict[str, int]]:
         """Tell whether a device is up, and what it has counted."""
@@ -153,6 +194,26 @@ class Netlink:
         else:
             options["flags"] = IFA_F_NODAD  # the address is ours by derivation
         self._do(f"add the address {address}", self._ipr.addr, "replace", **options)
+
+    def _connect(self, index: int, address: IpInterface) -> None:
+        """Lead an address's subnet to its device, where somebody took away the kernel's route."""
+        if not _has_subnet(address):
+            return
+        options: dict[str, Any] = {
+            "dst": str(address.network),
+            "oif": index,
+            "proto": RTPROT_KERNEL,
+            "family": _family(address.version),
+        }
+        if address.version == 4:
+            options |= {"prefsrc": str(address.ip), "scope": RT_SCOPE_LINK}
+        else:
+            options |= {"priority": IP6_CONNECTED_METRIC}
+        try:
+            self._do(f"lead {address.network} here", self._ipr.route, "append", **options)
+        except HostError as error:
+            if error.errno not in _THERE:
+                raise
 
     def _remove_address(self, index: int, address: IpInterface) -> None:
         options = _address_options(index, address)
@@ -209,6 +270,10 @@ class Netlink:
             return request(*arguments, **options)
         except NetlinkError as error:
             raise HostError(error.code, f"cannot {what}: {os.strerror(error.code)}") from error
+
+
+def _has_subnet(address: IpInterface) -> bool:
+    return address.network.prefixlen < address.max_prefixlen
 
 
 def _address_of(message: Any) -> str | None:

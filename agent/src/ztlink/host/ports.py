@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from ztlink.budget import Budget
 from ztlink.derive import interface_names
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_REPAIRS_PER_SECOND: Final = 0.2
+_REPAIRS_BURST: Final = 10.0
 HELD_INTERVAL: Final = 0.05
 """Seconds between tries to take over a device that the process before us still holds."""
 
@@ -44,6 +47,8 @@ class Port:
 
     tap: Tap
     applied: Desired
+    index: int
+    """The kernel's number of the device, whatever somebody names it."""
     is_sure: bool = True
     """Whether all of it was applied."""
     is_configured: bool = False
@@ -85,6 +90,11 @@ class PortManager:
         self.ports: dict[NetworkId, Port] = {}
         self.adopted_mono: float | None = None
         """When the last device was taken over from a process before us."""
+        self.repaired = 0
+        """How often something of a device was set right that others had changed."""
+        self.is_behind = False
+        """Whether something is to be set right that was not, as it was just now time and again."""
+        self._repairs = Budget(_REPAIRS_PER_SECOND, _REPAIRS_BURST)
         self._macs: dict[NetworkId, Mac] = {}
         self._held = asyncio.Event()
         self._holders: dict[NetworkId, Mac] = {}
@@ -203,17 +213,40 @@ class PortManager:
         )
 
     async def scan_groups(self) -> None:
-        """Look at what every device listens to; what others took away is made again."""
+        """Look at what every device listens to; what others changed of it is set right."""
         async with self._lock:
+            was_behind, self.is_behind = self.is_behind, False
             for network_id, port in list(self.ports.items()):
-                if port.tap.is_gone:
-                    await self._make_again(network_id, port.applied)
-                elif port.is_sure and await self._worker.run(self._lacks, port):
-                    logger.info("device=%s lost addresses or routes", port.tap.name)
-                    port.is_sure = False
-                    await self._configure(network_id, port.applied)
-                else:
+                change = await self._worker.run(self._change, port)
+                if not change:
                     await self._scan(network_id, port)
+                elif self._repairs.spend(read_clock()):
+                    await self._repair(network_id, port, change)
+                else:
+                    self.is_behind = True
+                    if not was_behind:
+                        logger.warning(
+                            "device=%s another program keeps changing it: repairs are slowed",
+                            port.tap.name,
+                        )
+
+    def _change(self, port: Port) -> str:
+        """Return what others have done to a device, as a predicate; empty where nothing."""
+        if port.tap.is_gone:
+            return "was taken away"
+        if index_of(port.tap.name) != port.index:
+            return "has another name"  # rules of the firewall know it by its own
+        lacks = self._lacks(port) if port.is_sure else ()
+        return f"lacks {' and '.join(lacks)}" if lacks else ""
+
+    async def _repair(self, network_id: NetworkId, port: Port, change: str) -> None:
+        logger.warning("device=%s %s: it is set right", port.tap.name, change)
+        self.repaired += 1
+        if port.tap.is_gone or index_of(port.tap.name) != port.index:
+            await self._make_again(network_id, port.applied)
+            return
+        port.is_sure = False
+        await self._configure(network_id, port.applied)
 
     async def state(self, network_id: NetworkId, *, has_config: bool = False) -> DeviceState:
         """Ask the kernel how a network's device is; where the network `has_config`, so must it."""
@@ -235,7 +268,8 @@ class PortManager:
         except HostError as error:
             return DeviceState(name, f"the device {name}: {error.strerror}")
         if not is_up:
-            return DeviceState(name, f"the device {name} is down", counters)
+            remedy = f"it is left as somebody has set it: ip link set {name} up"
+            return DeviceState(name, f"the device {name} is down", counters, remedy=remedy)
         fault = f"the device {name} lacks {' and '.join(lacks)}" if lacks else None
         return DeviceState(name, fault, counters, lacks)
 
@@ -309,7 +343,7 @@ class PortManager:
         kept = find_kept(self._link(), network_id, mac)
         if kept is not None and wanted in (None, kept):
             tap, found = adopt(self._link(), kept, mac, keeps=self._keeps)
-            return Port(tap, found, is_sure=False, is_adopted=True)
+            return Port(tap, found, index_of(tap.name), is_sure=False, is_adopted=True)
         if kept is not None:
             self._link().remove(kept)
         tap = Tap(wanted or self._free_name(network_id))
@@ -320,7 +354,7 @@ class PortManager:
         except HostError:
             tap.close()
             raise
-        return Port(tap, Desired(mac, DEFAULT_MTU))
+        return Port(tap, Desired(mac, DEFAULT_MTU), index_of(tap.name))
 
     def _orphans(self, node: Address, joined: Collection[NetworkId]) -> list[str]:
         return orphans(self._link(), node, joined)
@@ -334,15 +368,16 @@ class PortManager:
     def _apply(self, port: Port, wanted: Desired) -> None:
         todo = plan(wanted, port.applied, is_sure=port.is_sure)
         port.applied, port.is_sure = _join(wanted, port.applied), False
+        self._link().restore(port.tap.name, wanted.mac)
         self._link().apply(port.tap.name, todo)
         port.applied, port.is_sure, port.is_configured = wanted, True, True
 
-    def _lacks(self, port: Port) -> bool:
+    def _lacks(self, port: Port) -> tuple[str, ...]:
         try:
-            return bool(self._link().lacks(port.tap.name, port.applied))
+            return self._link().lacks(port.tap.name, port.applied)
         except HostError as error:  # it is going this moment, which its descriptor will tell
             logger.debug("device=%s error=%s", port.tap.name, error)
-            return False
+            return ()
 
     async def _scan(self, network_id: NetworkId, port: Port) -> None:
         groups = await self._worker.run(self._groups, port.tap.name)

@@ -1,20 +1,24 @@
 """Keeps the rules loaded: as wished, for the devices that there are, whatever others do to them."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
+from ztlink.budget import Budget
 from ztlink.conditions import Condition, Status
+from ztlink.drivers.clock import read_clock
 from ztlink.errors import HostError
 from ztlink.host.firewall.conflicts import KIND, look_around
 from ztlink.host.firewall.render import COUNTERS, render
 from ztlink.host.firewall.rows import FirewallRow, rows_of
 from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Guarded
+from ztlink.host.firewall.watch import TableWatch
 from ztlink.host.linkconf import LOOSE, Ipv4Conf, ensure_ipv4_conf
 from ztlink.host.nft import Nft, NftError
 from ztlink.host.overlay import Overlay
@@ -24,6 +28,12 @@ from ztlink.ids import NetworkId
 
 logger = logging.getLogger(__name__)
 
+CHECK_INTERVAL: Final = 30.0
+"""Seconds until the table is compared without any news."""
+SETTLE_TIME: Final = 0.1
+"""Who changes one rule changes more of them."""
+_REPAIRS_PER_SECOND: Final = 0.2
+_REPAIRS_BURST: Final = 10.0
 LOOK_AROUND_INTERVAL: Final = 300.0
 """Seconds between looks at what others do: they may have thousands of rules."""
 
@@ -86,6 +96,44 @@ class FirewallManager:
             await self._settle(has_new_devices=True)
             if self._is_on() and self._error is not None:
                 raise self._error
+
+    async def run(self, check: Callable[[], Awaitable[None]]) -> None:
+        """Have `check` called when somebody changed the table, and by the clock; never ends."""
+        repairs = Budget(_REPAIRS_PER_SECOND, _REPAIRS_BURST)
+        with self._news() as news:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CHECK_INTERVAL):
+                        await news.wait()
+                        await asyncio.sleep(SETTLE_TIME)
+                news.clear()
+                drift = self.tally.drift
+                await check()
+                if self.tally.drift > drift and not repairs.spend(read_clock()):
+                    logger.warning("another program keeps changing our rules: repairs are slowed")
+                    await asyncio.sleep(1.0 / _REPAIRS_PER_SECOND)
+
+    @contextlib.contextmanager
+    def _news(self) -> Iterator[asyncio.Event]:
+        """Have an event set by news of the table; never where the kernel tells of none."""
+        told, loop = asyncio.Event(), asyncio.get_running_loop()
+        try:
+            watch = TableWatch()
+        except OSError as error:
+            logger.info("changes of rules are found by the clock alone error=%s", error.strerror)
+            yield told
+            return
+
+        def hear() -> None:
+            if watch.read(self._settings.table if self._settings is not None else ""):
+                told.set()
+
+        loop.add_reader(watch.fileno(), hear)
+        try:
+            yield told
+        finally:
+            loop.remove_reader(watch.fileno())
+            watch.close()
 
     async def check(self) -> None:
         """Compare the table with what it was after it was loaded; what differs is loaded anew."""

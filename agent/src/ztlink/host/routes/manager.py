@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -36,6 +36,8 @@ CHECK_INTERVAL: Final = 30.0
 """Seconds until the kernel is compared without any news."""
 CALM: Final = 1.0
 """Seconds that a machine has to finish a change of its own routes, before they are judged by."""
+_PAUSE: Final = 3.0
+"""For each second of a pass, as many without one, whatever the news are."""
 _REPAIRS_PER_SECOND: Final = 0.2
 _REPAIRS_BURST: Final = 10.0
 _REST: Final = 10.0
@@ -97,8 +99,12 @@ class RouteManager:
         async with self._lock:
             await self._reconcile(is_check=True)
 
-    async def run(self) -> None:
-        """Follow the kernel's news, until it is cancelled."""
+    def add_drift(self, count: int) -> None:
+        """Count what was repaired of a network's own: its device, addresses, managed routes."""
+        self.tally = replace(self.tally, drift=self.tally.drift + count)
+
+    async def run(self, then: Callable[[], Awaitable[None]]) -> None:
+        """Follow the kernel's news, until it is cancelled; `then` is for who else looks."""
         loop = asyncio.get_running_loop()
         watch = await self._listen()
         loop.add_reader(watch.fileno(), self._hear, watch, loop)
@@ -107,7 +113,10 @@ class RouteManager:
                 await self._wait()
                 drift = self.tally.drift
                 await self.check()
-                if self.tally.drift > drift and not self._repairs.spend(read_clock()):
+                is_drift = self.tally.drift > drift
+                await then()
+                await asyncio.sleep(_PAUSE * self._took)
+                if is_drift and not self._repairs.spend(read_clock()):
                     logger.warning("another program keeps changing our routes: repairs are slowed")
                     await asyncio.sleep(1.0 / _REPAIRS_PER_SECOND)
         finally:

@@ -6,7 +6,7 @@ import socket
 from enum import IntEnum
 from typing import Final
 
-from ztlink.host.routes.kernel import DECLARED_PROTOCOL
+from ztlink.host.routes.kernel import DECLARED_PROTOCOL, MANAGED_PROTOCOL
 from ztlink.host.rtnetlink import HEADER, aligned
 
 _RTMGRP_LINK: Final = 0x1
@@ -18,6 +18,9 @@ _RTMGRP_IPV6_ROUTE: Final = 0x400
 _RTNLGRP_IPV6_RULE: Final = 19
 _ROUTES: Final = frozenset({24, 25})
 """RTM_NEWROUTE, RTM_DELROUTE."""
+_DELETED_ROUTE: Final = 25
+_MISSED: Final = frozenset({2, MANAGED_PROTOCOL, DECLARED_PROTOCOL})
+"""The protocols of routes whose end concerns us: the kernel leads by its own to our subnets."""
 _OFFSET_PROTOCOL: Final = 5
 _MAX_BLOCK: Final = 1 << 16
 _MAX_READ: Final = 256
@@ -90,9 +93,13 @@ class RouteWatch:
         while at + HEADER.size < len(block):
             size, kind, _, _, port = HEADER.unpack_from(block, at)
             if port != self._own_port:
-                is_route = kind in _ROUTES
-                protocol = block[at + HEADER.size + _OFFSET_PROTOCOL] if is_route else None
-                is_ours = protocol == DECLARED_PROTOCOL or not is_route
-                news = max(news, News.OURS if is_ours else News.MACHINE)
+                protocol = block[at + HEADER.size + _OFFSET_PROTOCOL]
+                news = max(news, News.OURS if _is_ours(kind, protocol) else News.MACHINE)
             at += aligned(max(size, HEADER.size))
         return news
+
+
+def _is_ours(kind: int, protocol: int) -> bool:
+    if kind not in _ROUTES:
+        return True
+    return protocol == DECLARED_PROTOCOL or (kind == _DELETED_ROUTE and protocol in _MISSED)

@@ -11,7 +11,6 @@ from tests.host.machine import bring_up, devices, ip
 from tests.host.routed import MEMBER, NAME, NETWORK, Device, declare, device, made, rules, settings
 from ztlink.cli import EXIT_REFUSED, main
 from ztlink.drivers.tap import Tap
-from ztlink.host.adoption import MARK
 from ztlink.host.cleanup import Removed, remove_all
 from ztlink.host.desired import HostRoute
 from ztlink.host.firewall.manager import FirewallManager
@@ -19,6 +18,7 @@ from ztlink.host.firewall.wanted import FirewallSettings
 from ztlink.host.netlink import Netlink
 from ztlink.host.plan import Plan
 from ztlink.host.routes.manager import RouteManager
+from ztlink.host.routes.others import MARK
 from ztlink.ids import format_network_id
 
 pytestmark = [pytest.mark.netadmin, pytest.mark.usefixtures("own_network")]

@@ -237,7 +237,7 @@ class Machine:
                 await self.ports.allowed(network_id)  # by other ranges, other routes do harm
             await self._tell_overlays()
             return
-        self._routes = self.reporters["routes"] = RouteManager(wanted)
+        self._routes = self.reporters["routes"] = RouteManager(wanted, self._address)
         await self._routes.start()
         self._has_routes.set()
 

@@ -7,18 +7,16 @@ each node of a machine knows its own, whoever made it and however that ended.
 import contextlib
 import errno
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.desired import Desired
+from ztlink.host.routes.others import MARK
 from ztlink.ids import Address, Mac, NetworkId, format_network_id, member_mac, parse_network_id
 
 if TYPE_CHECKING:  # pyroute2 is loaded when the first device is made
     from ztlink.host.netlink import Netlink
-
-MARK: Final = "ztlink "
-"""How the aliases of our devices begin."""
 
 
 class HeldError(HostError):

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
-from ztlink.host.adoption import MARK
 from ztlink.host.dns.ways import remove_all as remove_name_servers
 from ztlink.host.firewall.cleanup import remove_all as remove_tables
 from ztlink.host.netlink import Netlink
 from ztlink.host.netlink_routes import RouteSocket
 from ztlink.host.routes.kernel import DECLARED_PROTOCOL, MANAGED_PROTOCOL
+from ztlink.host.routes.others import MARK
 from ztlink.host.routes.plan import Desired, plan_routes
 
 

@@ -19,9 +19,11 @@ from ztlink.host.routes.kernel import (
     Observed,
     Rule,
 )
+from ztlink.host.routes.others import MarkedDevice
 from ztlink.host.routes.plan import RoutePlan
 from ztlink.ids import IpAddress, Mac
 
+_RTM_GETLINK: Final = 18
 _RTM_NEWROUTE: Final = 24
 _RTM_DELROUTE: Final = 25
 _RTM_GETROUTE: Final = 26
@@ -38,6 +40,8 @@ _RULE: Final = struct.Struct("=BBBBBxxBI")
 """Family, length of target, of source, TOS, table, action, flags."""
 _NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")
 """Family, device, state, flags, type."""
+_LINK: Final = struct.Struct("=BxHiII")
+"""Family, type, index, flags, mask of changes."""
 _WORD: Final = struct.Struct("=I")
 _VIA: Final = struct.Struct("=H")
 
@@ -53,6 +57,10 @@ _RTAX_MTU: Final = 2
 _FRA_PRIORITY: Final = 6
 _FRA_TABLE: Final = 15
 _FRA_PROTOCOL: Final = 21
+_IFF_LOWER_UP: Final = 0x10000
+"""Of a TAP: a process holds it."""
+_IFLA_ADDRESS: Final = 1
+_IFLA_IFALIAS: Final = 20
 _NDA_DST: Final = 1
 _NDA_LLADDR: Final = 2
 _NDA_PROTOCOL: Final = 12
@@ -119,6 +127,14 @@ class RouteSocket:
         former = self._read
         self._read = {body: former.get(body) or _parse_ours(memoryview(body)) for body in bodies}
         return [self._read[body] for body in bodies]
+
+    def marked(self) -> list[MarkedDevice]:
+        """Return the devices that something is written on."""
+        try:
+            bodies = rtnetlink.dump(self._socket, _RTM_GETLINK, _LINK.pack(0, 0, 0, 0, 0))
+        except OSError as error:
+            raise _refused("list the machine's devices", error) from error
+        return [device for device in map(_parse_link, bodies) if device.mark]
 
     def others(self, ours: Iterable[int]) -> list[ForeignRoute]:
         """Return the routes of all tables that have none of our protocol numbers."""
@@ -325,3 +341,11 @@ def _parse_neighbour(body: memoryview) -> tuple[Neighbour | None, int]:
         return None, 0
     mac = Mac(bytes(found.get(_NDA_LLADDR, b"")))
     return Neighbour(index, ip, mac), protocol[0]
+
+
+def _parse_link(body: memoryview) -> MarkedDevice:
+    _, _, index, flags, _ = _LINK.unpack_from(body)
+    found = rtnetlink.attributes(body[_LINK.size :])
+    mark = bytes(found.get(_IFLA_IFALIAS, b"")).rstrip(b"\0").decode(errors="replace")
+    mac = Mac(bytes(found.get(_IFLA_ADDRESS, b"")))
+    return MarkedDevice(index, mark, mac, bool(flags & _IFF_LOWER_UP))

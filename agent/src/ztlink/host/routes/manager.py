@@ -52,7 +52,9 @@ R = TypeVar("R")
 class RouteManager:
     """The declared routes of a node; what talks to the kernel runs in a thread of its own."""
 
-    def __init__(self, settings: RoutingSettings) -> None:
+    def __init__(self, settings: RoutingSettings, own: Address | None = None) -> None:
+        """Make it for the node `own`; None where it is the only one of the machine."""
+        self._own = own
         self._settings = settings
         self._overlays: Mapping[NetworkId, Overlay] = {}
         self._worker = Worker("routes")
@@ -265,7 +267,7 @@ class RouteManager:
 
     def _kernel(self) -> Reconciler:
         if self._reconciler is None:
-            self._reconciler = Reconciler()
+            self._reconciler = Reconciler(self._own)
         return self._reconciler
 
     async def _guarded(self, work: Callable[[], R]) -> R | None:

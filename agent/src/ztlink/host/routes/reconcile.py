@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,11 +18,12 @@ from ztlink.host.routes.kernel import (
     Observed,
     Rule,
 )
+from ztlink.host.routes.others import is_of_another, needs_a_look, without_others
 from ztlink.host.routes.plan import Desired, RoutePlan, plan_routes
 from ztlink.host.routes.preflight import check_routes
 from ztlink.host.routes.resolve import Resolved, RouteState, key_of, resolve
 from ztlink.host.routes.wanted import RoutingSettings
-from ztlink.ids import NetworkId
+from ztlink.ids import Address, NetworkId
 
 _REMEDIES: Final = {
     errno.EEXIST: "another program has a route to it with this metric: set another metric",
@@ -67,7 +68,9 @@ class _Decided:
 class Reconciler:
     """Compares and changes; for one thread, in the network namespace that it was made in."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Address | None = None) -> None:
+        """Make it for the node `own`: what other nodes of this machine have made is theirs."""
+        self._own = own
         self._socket = RouteSocket()
         self._decided: _Decided | None = None
 
@@ -92,7 +95,7 @@ class Reconciler:
         """Make it so."""
         cluster = self.look(settings, overlays)
         decided = self._decide(settings, overlays, cluster)
-        observed = self._socket.observe()
+        observed = self._observe(decided.desired, {one.index for one in overlays.values()})
         plan = plan_routes(decided.desired, observed)
         failures = self._socket.apply(plan) if plan.size else {}
         rows = _outcomes(decided.resolved, observed, failures)
@@ -119,9 +122,22 @@ class Reconciler:
     def _foreign(self) -> list[ForeignRoute]:
         return self._socket.others((DECLARED_PROTOCOL, MANAGED_PROTOCOL))
 
+    def _observe(self, desired: Desired, indexes: Collection[int]) -> Observed:
+        """Return what is there, but for what other nodes of this machine have made."""
+        observed = self._socket.observe()
+        if self._own is None or not needs_a_look(observed, indexes, desired.rules):
+            return observed
+        own = self._own
+        others = [device for device in self._socket.marked() if is_of_another(device, own)]
+        return without_others(observed, others, desired)
+
     def remove_all(self) -> int:
-        """Take away all that is declared, whoever made it; return how much that was."""
-        plan = plan_routes(Desired(), self._socket.observe())
+        """Take away all that is declared, whoever made it; return how much that was.
+
+        But what other nodes of this machine have made.
+        """
+        former = self._decided.desired if self._decided is not None else Desired()
+        plan = plan_routes(Desired(), self._observe(replace(former, routes=()), ()))
         self._socket.apply(plan)
         return plan.size
 

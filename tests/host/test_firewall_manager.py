@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -25,6 +27,7 @@ from tests.host.firewalled import (
 from tests.host.machine import ip, wait_for
 from ztlink.conditions import Status
 from ztlink.errors import HostError
+from ztlink.host.firewall.claim import TableClaim, holder_of
 from ztlink.host.firewall.cleanup import remove_all
 from ztlink.host.firewall.manager import FirewallManager
 from ztlink.host.firewall.wanted import FirewallSettings, Forwarding, Masquerade
@@ -287,6 +290,74 @@ async def test_without_a_wish_nothing_is_done(own_network: None) -> None:
     await manager.check()
     assert ruleset() == ""
     assert manager.conditions() == ()
+
+
+# -- another agent on the machine ----------------------------------------------------------------
+
+
+async def test_a_table_of_another_agent_is_not_taken(own_network: None) -> None:
+    first, second = await load(WEB), FirewallManager()
+    before = ruleset()
+    await second.use(DENY)
+    (told, *_) = second.conditions()
+    assert (told.status, told.remedy) == (
+        Status.FAULT,
+        "set firewall.tableSuffix for one of them",
+    )
+    assert "the table ztlink is that of another agent" in told.cause
+    with pytest.raises(HostError, match="another agent"):
+        await second.guard(OVERLAY.network_id, "zttest9")
+    for wishes in (replace(DENY, is_enabled=False), None, DENY):
+        await second.use(wishes)
+    await second.close(keep=False)
+    assert ruleset() == before
+    await first.close(keep=False)
+
+
+async def test_a_table_is_taken_once_the_other_agent_has_ended(own_network: None) -> None:
+    first, second = await load(WEB), FirewallManager()
+    await second.use(DENY)
+    assert not second.is_open
+    await first.close(keep=True)
+    await second.check()
+    assert second.is_open
+    await second.close(keep=False)
+    assert ruleset() == ""
+
+
+async def test_a_table_is_held_however_many_ask(own_network: None) -> None:
+    claim = TableClaim()
+    claim.take("ztlink")
+    for _ in range(5):
+        assert [holder_of("ztlink") for _ in range(100)] == [os.getpid()] * 100
+        claim.let_others_ask()
+    claim.give_back()
+    assert holder_of("ztlink") is None
+
+
+async def test_who_is_no_agent_cannot_keep_the_rules_out(own_network: None) -> None:
+    with socket.socket(socket.AF_UNIX) as squatter:
+        squatter.bind("\0ztlink/firewall/ztlink")
+        _as_nobody(lambda: squatter.listen())
+        manager = await load(DENY)
+        assert manager.is_open
+        await manager.close(keep=False)
+
+
+def _as_nobody(work: Callable[[], None]) -> None:
+    """Do something as another user; whose name is on a socket is said when it begins to listen."""
+    os.seteuid(65534)
+    try:
+        work()
+    finally:
+        os.seteuid(0)
+
+
+async def test_the_table_of_an_agent_that_runs_is_not_cleaned_up(own_network: None) -> None:
+    manager = await load(DENY)
+    with pytest.raises(HostError, match="an agent is running"):
+        remove_all()
+    await manager.close(keep=False)
 
 
 # -- devices -------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.dns.ways import remove_all as remove_name_servers
 from ztlink.host.firewall.cleanup import remove_all as remove_tables
+from ztlink.host.firewall.cleanup import require_no_holder, tables_of_agents
 from ztlink.host.netlink import Netlink
 from ztlink.host.netlink_routes import RouteSocket
+from ztlink.host.nft import Nft
 from ztlink.host.routes.kernel import DECLARED_PROTOCOL, MANAGED_PROTOCOL
 from ztlink.host.routes.others import MARK
 from ztlink.host.routes.plan import Desired, plan_routes
@@ -32,8 +34,10 @@ class Removed:
 def remove_all() -> Removed:
     """Remove all; HostError where an agent runs.
 
-    Nothing is done while a process holds a device of ours: it would make all of it again.
+    Nothing is done while a process holds a device or a table of ours: it would make all of them
+    again.
     """
+    require_no_holder(tables_of_agents(Nft()))
     taps = _take_over(_marked_devices())
     try:
         counts = _remove_routes()

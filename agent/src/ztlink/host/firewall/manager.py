@@ -14,6 +14,7 @@ from ztlink.budget import Budget
 from ztlink.conditions import Condition, Status
 from ztlink.drivers.clock import read_clock
 from ztlink.errors import HostError
+from ztlink.host.firewall.claim import TableClaim
 from ztlink.host.firewall.conflicts import KIND, look_around
 from ztlink.host.firewall.render import COUNTERS, render
 from ztlink.host.firewall.rows import FirewallRow, rows_of
@@ -43,6 +44,7 @@ class FirewallManager:
 
     def __init__(self, nft: Nft | None = None) -> None:
         self._nft = nft or Nft()
+        self._claim = TableClaim()
         self._worker = Worker("nft")
         self._lock = asyncio.Lock()
         self._settings: FirewallSettings | None = None
@@ -72,9 +74,10 @@ class FirewallManager:
             former, self._settings = self._settings, settings
             if former is not None and (settings is None or settings.table != former.table):
                 await self._remove(former.table)
+                self._claim.give_back()
             self._looked = float("-inf")
             if settings is not None and not settings.is_enabled:
-                await self._remove(settings.table)  # what an earlier process left goes, too
+                await self._clear(settings.table)
             await self._settle()
 
     async def follow(self, networks: Mapping[NetworkId, Overlay]) -> None:
@@ -141,6 +144,7 @@ class FirewallManager:
             if not self._is_on():
                 return
             assert self._settings is not None
+            self._claim.let_others_ask()
             try:
                 if self._loaded is not None:
                     await self._compare(self._settings.table)
@@ -191,6 +195,7 @@ class FirewallManager:
         async with self._lock:
             if self._is_on() and not keep and self._settings is not None:
                 await self._remove(self._settings.table)
+            self._claim.give_back()
             self._settings = None
         self._worker.close()
 
@@ -214,6 +219,7 @@ class FirewallManager:
             return
         assert self._settings is not None
         try:
+            self._claim.take(self._settings.table)
             text = _text(self._settings, self._devices)
             if text != self._loaded:
                 await self._load(self._settings.table, text)
@@ -272,7 +278,19 @@ class FirewallManager:
         sums = self._before + self._seen
         self.tally = replace(self.tally, drops=tuple((name, sums[name]) for name in COUNTERS))
 
+    async def _clear(self, table: str) -> None:
+        """Take away what an earlier process left, where no other agent has it."""
+        try:
+            self._claim.take(table)
+        except NftError as error:
+            logger.info("the table stays: %s", error.cause)
+            return
+        await self._remove(table)
+        self._claim.give_back()
+
     async def _remove(self, table: str) -> None:
+        if not self._claim.holds(table):
+            return
         self._loaded = self._listing = None
         self._before += self._seen
         self._seen.clear()

@@ -10,6 +10,7 @@ import pytest
 from tests.host import confined
 from tests.host.agents import Agent, make_agents
 from tests.lab.fixtures import NewLab, new_lab
+from tests.lab.namespace import run
 
 pytestmark = [
     pytest.mark.netadmin,
@@ -52,6 +53,23 @@ def test_it_has_one_capability(agent: Agent, kind: str) -> None:
 
 def test_it_cannot_gain_rights_and_has_a_filter_of_system_calls(agent: Agent) -> None:
     assert (status(agent, "NoNewPrivs"), status(agent, "Seccomp")) == ("1", "2")
+
+
+@pytest.mark.skipif(not confined.PROFILE.exists(), reason="no runtime's profile on this machine")
+def test_its_filter_is_that_of_runtimes_and_a_stricter_one(agent: Agent) -> None:
+    assert status(agent, "Seccomp_filters") == "2"
+
+
+@pytest.mark.parametrize(("call", "error"), [("vmsplice", "ENOSYS"), ("unshare", "EPERM")])
+@pytest.mark.skipif(not confined.PROFILE.exists(), reason="no runtime's profile on this machine")
+def test_what_a_profile_does_not_allow_is_refused(tmp_path: Path, call: str, error: str) -> None:
+    number = {"vmsplice": 278, "unshare": 272}[call]
+    program = (
+        "import ctypes, errno; libc = ctypes.CDLL(None, use_errno=True); "
+        f"libc.syscall({number}, 0x10000000, 0, 0, 0); print(errno.errorcode[ctypes.get_errno()])"
+    )
+    confining = (sys.executable, str(Path(confined.__file__)), str(tmp_path), "--")
+    assert run(*confining, sys.executable, "-c", program).strip() == error
 
 
 @pytest.mark.parametrize("place", ["/", "/proc/sys"])

@@ -105,6 +105,19 @@ def test_health_moves_to_another_port_while_it_runs(agent: Agent) -> None:
     agent.wait_ready()
 
 
+def test_health_is_on_the_loopback_beside_all_addresses_of_ipv6(agent: Agent) -> None:
+    agent.change(http={"address": "::"})
+    wait_until(
+        lambda: agent.probe.status("/zerotier/health/live") == 0, timeout=TIMEOUT, what="it moves"
+    )
+    wait_until(
+        lambda: agent.here.status("/zerotier/status") == 200, timeout=TIMEOUT, what="it is there"
+    )
+    agent.change(http={})
+    agent.wait_ready()
+    assert agent.condition()["status"] == "ok"
+
+
 def test_a_port_that_others_have_leaves_health_where_it_was(agent: Agent) -> None:
     ip = str(agent.host.v4.ip)
     program = f"import socket, time; s = socket.create_server(('{ip}', 9998)); time.sleep(60)"

@@ -88,3 +88,18 @@ def test_what_is_below_the_level_is_not_written(written: Written) -> None:
     logs.configure(LogSettings("INFO"))
     logger.info("loud")
     assert [line.split()[-1] for line in written.getvalue().splitlines()] == ["loud"]
+
+
+@pytest.mark.parametrize("name", ["pyroute2.netlink.core", "asyncio"])
+def test_what_a_library_says_of_every_message_is_left_out(written: Written, name: str) -> None:
+    logs.configure(LogSettings(level="DEBUG"))
+    library = logging.getLogger(name)
+    library.setLevel(logging.DEBUG)  # as one of them does when it is imported
+    try:
+        library.debug("all that there is")
+        library.warning("something is amiss")
+    finally:
+        library.setLevel(logging.NOTSET)
+    said = written.getvalue()
+    assert "all that there is" not in said
+    assert "something is amiss" in said

@@ -28,8 +28,12 @@ def configure(settings: LogSettings) -> None:
     else:
         handler.setFormatter(logging.Formatter(PLAIN))
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
-    for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    handler.addFilter(_is_wanted)
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    """Leave out what talkative libraries say; a level of their loggers some of them set anew."""
+    return record.levelno >= logging.WARNING or record.name.partition(".")[0] not in TALKATIVE
 
 
 def _json_formatter() -> logging.Formatter:

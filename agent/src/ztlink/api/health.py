@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 PRIVATE: Final = frozenset({"/zerotier/", "/zerotier/status"})
 """What this machine alone may see."""
+ANY_IPV4: Final = ip_address(0)
+"""Includes the loopback; that of IPv6 does not include 127.0.0.1."""
 MAX_BODY: Final = 1024
 """Nothing here takes a body."""
 
@@ -92,7 +94,7 @@ class HealthServer:
                 f"cannot bind TCP {where.ip}:{where.port} for health and metrics "
                 f"({error.strerror}): choose another http.port or http.address",
             ) from error
-        if where.ip.is_loopback or where.ip.is_unspecified:
+        if where.ip.is_loopback or where.ip == ANY_IPV4:
             return
         try:
             await self._listen(make, str(LOOPBACK), where.port)

@@ -17,6 +17,7 @@ from ztlink.errors import HostError
 from ztlink.host.addresses import IFF_UP
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.device import COUNTED, PARTS
+from ztlink.host.netlink_routes import RouteSocket
 from ztlink.host.plan import Plan
 from ztlink.host.routes.kernel import MANAGED_PROTOCOL
 from ztlink.ids import IpInterface, Mac
@@ -44,10 +45,13 @@ class Netlink:
 
     def __init__(self) -> None:
         self._ipr = IPRoute()
+        self._routes = RouteSocket()
+        """For lists: pyroute2 would read the ten thousand routes of others, too."""
 
     def close(self) -> None:
         """Close the socket."""
         self._ipr.close()
+        self._routes.close()
 
     def index(self, name: str) -> int:
         """Return a device's index."""
@@ -144,7 +148,8 @@ class Netlink:
         found = self._do(f"list addresses of {name}", self._ipr.get_addr, index=index)
         there = {ip_interface(f"{_address_of(one)}/{one['prefixlen']}") for one in found}
         has_addresses = there.issuperset(desired.addresses)
-        has_routes = all(self._is_ours(index, route) for route in desired.routes)
+        ours = {(one.target, one.index) for one in self._routes.of(ROUTE_PROTOCOL)}
+        has_routes = all((route.target, index) in ours for route in desired.routes)
         has_routes &= not has_addresses or self._is_connected(index, desired.addresses)
         parts = zip(
             (*PARTS, "its MTU", "its MAC"),
@@ -164,17 +169,9 @@ class Netlink:
     def _is_connected(self, index: int, addresses: Sequence[IpInterface]) -> bool:
         """Tell whether the subnets of addresses lead to a device, as the kernel made it."""
         wanted = {one.network for one in addresses if _has_subnet(one)}
-        there = {
-            ip_network(f"{message.get_attr('RTA_DST')}/{message['dst_len']}")
-            for version in {one.version for one in wanted}
-            for message in self._do(
-                "list routes", self._ipr.get_routes, family=_family(version), oif=index
-            )
-            if message.get_attr("RTA_OIF") == index
-            and message.get_attr("RTA_DST")
-            and not message.get_attr("RTA_GATEWAY")
+        return wanted <= {
+            one.target for one in self._routes.of(RTPROT_KERNEL) if one.index == index
         }
-        return there.issuperset(wanted)
 
     def look(self, name: str) -> tuple[bool, dict[str, int]]:
         """Tell whether a device is up, and what it has counted."""
@@ -250,19 +247,12 @@ class Netlink:
                     what = f"remove the route to {route.target}"
                     self._do(what, self._ipr.route, "del", **options)
 
-    def _is_ours(self, index: int, route: HostRoute) -> bool:
-        return any(device == index for device, _ in self._ours(route))
-
     def _ours(self, route: HostRoute) -> list[tuple[int, int]]:
         """Return device and metric of our routes to a target, be they for whatever network."""
-        family = _family(route.target.version)
-        nowhere = str(ip_address(bytes(4 if family == socket.AF_INET else 16)))
-        wanted = (ROUTE_PROTOCOL, str(route.target.network_address), route.target.prefixlen)
         return [
-            (message.get_attr("RTA_OIF"), message.get_attr("RTA_PRIORITY") or 0)
-            for message in self._ipr.get_routes(family=family, proto=ROUTE_PROTOCOL)
-            if (message["proto"], message.get_attr("RTA_DST") or nowhere, message["dst_len"])
-            == wanted
+            (one.index, one.metric)
+            for one in self._routes.of(ROUTE_PROTOCOL)
+            if one.target == route.target
         ]
 
     def _do(self, what: str, request: Callable[..., Any], *arguments: Any, **options: Any) -> Any:

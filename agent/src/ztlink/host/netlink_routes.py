@@ -112,7 +112,7 @@ class RouteSocket:
 
     def observe(self, protocol: int = DECLARED_PROTOCOL) -> Observed:
         """Return what is there under a protocol number of ours."""
-        routes = self._ours(protocol)
+        routes = self.of(protocol)
         rules = (_parse_rule(body) for body in self._dump(_RTM_GETRULE, _rule_filter))
         neighbours = (_parse_neighbour(body) for body in self._dump(_RTM_GETNEIGH, _any_neighbour))
         return Observed(
@@ -121,8 +121,11 @@ class RouteSocket:
             tuple(one for one, number in neighbours if one is not None and number == protocol),
         )
 
-    def _ours(self, protocol: int) -> list[KernelRoute]:
-        """Return our routes; what is told in the same bytes as the last time is not read again."""
+    def of(self, protocol: int) -> list[KernelRoute]:
+        """Return the routes with a protocol number.
+
+        What is told in the same bytes as the last time is not read again.
+        """
         bodies = [bytes(body) for body in self._routes(protocol) if body[5] == protocol]
         former = self._read
         self._read = {body: former.get(body) or _parse_ours(memoryview(body)) for body in bodies}

@@ -382,6 +382,17 @@ async def test_what_cannot_be_applied_is_not_tried_at_every_look(joined: Machine
     assert await changes_of_a_look(joined) == []
 
 
+async def test_beside_what_cannot_be_applied_all_else_is_set_right(joined: Machine) -> None:
+    routes_too = (UNREACHABLE, *CONFIG.routes)
+    await joined.ports.configured(NETWORK, replace(CONFIG, routes=routes_too))
+    ip("route", "flush", "proto", "90")
+    ip("address", "flush", "dev", NAME, "scope", "global")
+    await joined.ports.scan_groups()
+    assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+    assert (await joined.ports.state(NETWORK)).lacks == ("routes",)
+    assert "10.7.0.0/16" in (await joined.network()).reason
+
+
 async def test_a_device_that_somebody_removed_is_made_again(joined: Machine) -> None:
     await joined.ports.configured(NETWORK, CONFIG)
     tap = joined.ports.ports[NETWORK].tap

@@ -28,7 +28,10 @@ REMEDIES: Final[Mapping[NetworkStatus, str]] = {
         "'ztlink authorize {network} {address}' where the controller is ours"
     ),
     NetworkStatus.NOT_FOUND: "check the network's id: its controller knows no such network",
-    NetworkStatus.PORT_ERROR: "give the node /dev/net/tun and CAP_NET_ADMIN; its log says more",
+    NetworkStatus.PORT_ERROR: (
+        "where a device cannot be made, give the node /dev/net/tun and CAP_NET_ADMIN; where an "
+        "address or a route is refused, correct it at the network's controller"
+    ),
     NetworkStatus.CLIENT_TOO_OLD: "run a newer version: the controller takes no older ones",
     NetworkStatus.AUTHENTICATION_REQUIRED: (
         "exempt this node from single sign-on at the controller: a node cannot log in"

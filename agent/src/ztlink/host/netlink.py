@@ -18,7 +18,7 @@ from ztlink.host.addresses import IFF_UP
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.device import COUNTED, PARTS
 from ztlink.host.netlink_routes import RouteSocket
-from ztlink.host.plan import Plan
+from ztlink.host.plan import Addition, Plan, RefusedError
 from ztlink.host.routes.kernel import MANAGED_PROTOCOL
 from ztlink.ids import IpInterface, Mac
 
@@ -120,24 +120,32 @@ class Netlink:
         return Desired(mac, link.get_attr("IFLA_MTU"), addresses, routes)
 
     def apply(self, name: str, plan: Plan) -> None:
-        """Carry out a plan on a device; what fails holds up nothing else, the first is raised."""
+        """Carry out a plan on a device; what fails holds up nothing else, the first is raised.
+
+        RefusedError where all that failed is addresses and routes that were to be added.
+        """
         index = self.index(name)
-        steps: list[Callable[[], None]] = []
+        steps: list[tuple[Addition | None, Callable[[], None]]] = []
         if plan.mtu is not None:
-            steps.append(partial(self._link, f"set the MTU of {name}", index, mtu=plan.mtu))
-        steps += [partial(self._remove_route, index, route) for route in plan.remove_routes]
-        steps += [partial(self._remove_address, index, ip) for ip in plan.remove_addresses]
-        steps += [partial(self._add_address, index, ip) for ip in plan.add_addresses]
-        steps += [partial(self._connect, index, ip) for ip in plan.add_addresses]
-        steps += [partial(self._add_route, index, route) for route in plan.add_routes]
-        failures: list[HostError] = []
-        for step in steps:
+            setting = partial(self._link, f"set the MTU of {name}", index, mtu=plan.mtu)
+            steps.append((None, setting))
+        steps += [(None, partial(self._remove_route, index, one)) for one in plan.remove_routes]
+        steps += [(None, partial(self._remove_address, index, ip)) for ip in plan.remove_addresses]
+        steps += [(ip, partial(self._add_address, index, ip)) for ip in plan.add_addresses]
+        steps += [(ip, partial(self._connect, index, ip)) for ip in plan.add_addresses]
+        steps += [(one, partial(self._add_route, index, one)) for one in plan.add_routes]
+        failures: list[tuple[Addition | None, HostError]] = []
+        for addition, step in steps:
             try:
                 step()
             except HostError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+                failures.append((addition, error))
+        if not failures:
+            return
+        refused = [addition for addition, _ in failures if addition is not None]
+        if len(refused) < len(failures):
+            raise next(error for addition, error in failures if addition is None)
+        raise RefusedError(failures[0][1], refused)
 
     def lacks(self, name: str, desired: Desired) -> tuple[str, ...]:
         """Return what a device lacks, such as `device.PARTS`; one that is down keeps no routes."""

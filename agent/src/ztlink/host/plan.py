@@ -1,9 +1,22 @@
 """The host is compared, then changed: what to do to get from what is to what should be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ztlink.errors import HostError
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.ids import IpInterface
+
+
+Addition = IpInterface | HostRoute
+
+
+class RefusedError(HostError):
+    """The kernel does not take some of what was to be added; all else is as it should be."""
+
+    def __init__(self, first: HostError, refused: Sequence[Addition]) -> None:
+        super().__init__(first.errno, first.strerror)
+        self.refused = frozenset(refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from ztlink.drivers.tap import Tap
 from ztlink.errors import HostError
 from ztlink.host.addresses import local_addresses
 from ztlink.host.adoption import HeldError, adopt, find_kept, mark_of, orphans
-from ztlink.host.desired import Desired, desire, led_through
+from ztlink.host.desired import Desired, HostRoute, desire, led_through
 from ztlink.host.device import PARTS, DeviceState
 from ztlink.host.groups import groups_of
 from ztlink.host.linkconf import index_of
 from ztlink.host.overlay import Overlay
-from ztlink.host.plan import plan
+from ztlink.host.plan import Addition, RefusedError, plan
 from ztlink.host.policies import Policies
 from ztlink.host.worker import Worker
 from ztlink.ids import Address, Mac, MulticastGroup, NetworkId, format_network_id
@@ -49,6 +49,10 @@ class Port:
     applied: Desired
     index: int
     """The kernel's number of the device, whatever somebody names it."""
+    wanted: Desired | None = None
+    """What was to be applied last."""
+    refused: frozenset[Addition] = frozenset()
+    """What of that the kernel does not take."""
     is_sure: bool = True
     """Whether all of it was applied."""
     is_configured: bool = False
@@ -132,7 +136,7 @@ class PortManager:
         async with self._lock:
             for network_id in self._configs.keys() & self.ports.keys():
                 wanted = self._desired(network_id)
-                if wanted != self.ports[network_id].applied:
+                if wanted != self.ports[network_id].wanted:
                     await self._configure(network_id, wanted)
 
     def _desired(self, network_id: NetworkId) -> Desired:
@@ -165,7 +169,7 @@ class PortManager:
             for network_id, port in list(self.ports.items()):
                 name = self._names.get(network_id)
                 if name != former.get(network_id) and port.tap.name != name:
-                    await self._make_again(network_id, port.applied)
+                    await self._make_again(network_id, port.wanted or port.applied)
 
     async def sweep(self, node: Address, joined: Collection[NetworkId]) -> None:
         """Remove what this node's former processes kept for networks that it is in no more."""
@@ -242,11 +246,12 @@ class PortManager:
     async def _repair(self, network_id: NetworkId, port: Port, change: str) -> None:
         logger.warning("device=%s %s: it is set right", port.tap.name, change)
         self.repaired += 1
+        wanted = port.wanted or port.applied
         if port.tap.is_gone or index_of(port.tap.name) != port.index:
-            await self._make_again(network_id, port.applied)
+            await self._make_again(network_id, wanted)
             return
         port.is_sure = False
-        await self._configure(network_id, port.applied)
+        await self._configure(network_id, wanted)
 
     async def state(self, network_id: NetworkId, *, has_config: bool = False) -> DeviceState:
         """Ask the kernel how a network's device is; where the network `has_config`, so must it."""
@@ -262,7 +267,7 @@ class PortManager:
         try:
             is_up, counters = self._link().look(name)
             if port.is_sure and (port.is_configured or not has_config):
-                lacks = self._link().lacks(name, port.applied)
+                lacks = _with_refused(self._link().lacks(name, port.applied), port.refused)
             else:
                 lacks = PARTS
         except HostError as error:
@@ -368,9 +373,18 @@ class PortManager:
     def _apply(self, port: Port, wanted: Desired) -> None:
         todo = plan(wanted, port.applied, is_sure=port.is_sure)
         port.applied, port.is_sure = _join(wanted, port.applied), False
+        port.wanted = wanted
         self._link().restore(port.tap.name, wanted.mac)
-        self._link().apply(port.tap.name, todo)
-        port.applied, port.is_sure, port.is_configured = wanted, True, True
+        refusal: RefusedError | None = None
+        try:
+            self._link().apply(port.tap.name, todo)
+        except RefusedError as error:
+            refusal = error
+        port.refused = refusal.refused if refusal is not None else frozenset()
+        port.applied = _without(wanted, port.refused)
+        port.is_sure, port.is_configured = True, True
+        if refusal is not None:
+            raise refusal
 
     def _lacks(self, port: Port) -> tuple[str, ...]:
         try:
@@ -419,6 +433,23 @@ class PortManager:
 
 def _exists(name: str) -> bool:
     return index_of(name) > 0
+
+
+def _without(wanted: Desired, refused: frozenset[Addition]) -> Desired:
+    """Return what is on the device, where the kernel has not taken all."""
+    return replace(
+        wanted,
+        addresses=tuple(one for one in wanted.addresses if one not in refused),
+        routes=tuple(one for one in wanted.routes if one not in refused),
+    )
+
+
+def _with_refused(lacks: tuple[str, ...], refused: frozenset[Addition]) -> tuple[str, ...]:
+    """Return of which parts something is missing, be it lost or never taken."""
+    never = {PARTS[isinstance(one, HostRoute)] for one in refused}
+    return tuple(part for part in PARTS if part in {*lacks, *never}) + tuple(
+        one for one in lacks if one not in PARTS
+    )
 
 
 def _join(wanted: Desired, applied: Desired) -> Desired:

@@ -7,7 +7,6 @@ from ztlink.errors import HostError
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.ids import IpInterface
 
-
 Addition = IpInterface | HostRoute
 
 

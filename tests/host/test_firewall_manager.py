@@ -283,6 +283,31 @@ async def test_a_table_with_a_new_name_replaces_the_old_one(own_network: None) -
     assert nft("list", "tables") == "table inet ztlink-two\n"
 
 
+class Watched(Nft):
+    """Tells which tables there are after each step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[list[str]] = []
+
+    def load(self, ruleset: str) -> None:
+        """Load rules, and look."""
+        super().load(ruleset)
+        self.steps.append(self.tables())
+
+
+async def test_a_new_name_leaves_no_moment_without_rules(own_network: None) -> None:
+    watched = Watched()
+    manager = FirewallManager(watched)
+    await manager.use(DENY)
+    await manager.follow({OVERLAY.network_id: OVERLAY})
+    await manager.use(replace(DENY, table="ztlink-two"))
+    assert watched.steps[-3:] == [["ztlink"], ["ztlink", "ztlink-two"], ["ztlink-two"]]
+    assert manager.tally.drops[0] == ("before_dnat", 0)
+    await manager.close(keep=False)
+    assert ruleset() == ""
+
+
 async def test_without_a_wish_nothing_is_done(own_network: None) -> None:
     manager = FirewallManager()
     await manager.use(None)

@@ -254,4 +254,5 @@ def _running(settings: Settings) -> dict[str, Any] | None:
         return None
     finally:
         connection.close()
-    return told if isinstance(told, dict) else None
+    # Somebody else may have the port, who speaks JSON, too.
+    return told if isinstance(told, dict) and isinstance(told.get("conditions"), list) else None

@@ -9,7 +9,6 @@ import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
 
@@ -17,6 +16,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
+from ztlink.bounded_file import read_bounded
 from ztlink.errors import ConfigError
 
 MAX_FILE: Final = 8 << 20
@@ -145,19 +145,6 @@ def check(
     except ValidationError as error:
         mistakes = [_describe(model, one, origins) for one in error.errors(include_url=False)]
         raise mistaken(file, mistakes) from None
-
-
-def read_bounded(file: Path, limit: int) -> bytes:
-    """Return what a file holds; of more than `limit` bytes, one more than that many."""
-    with file.open("rb") as opened:
-        return opened.read(limit + 1)
-
-
-def require_regular(file: Path) -> None:
-    """ConfigError where something is there that is no file: a pipe would be waited for."""
-    mode = file.stat().st_mode
-    if not (S_ISREG(mode) or S_ISDIR(mode)):  # of which the reading tells
-        raise ConfigError(f"cannot read {file}: it is a pipe or a device, and should be a file")
 
 
 def mistaken(file: Path, mistakes: Iterable[str]) -> ConfigError:

@@ -57,4 +57,4 @@ def test_a_wrong_file_is_refused(tmp_path: Path) -> None:
 def test_a_device_name_that_no_rule_can_have_is_refused(tmp_path: Path) -> None:
     result = show(tmp_path, f'networks: [{{id: "{ID}", interfaceName: "zt*"}}]')
     assert result.exit_code == 78
-    assert "give it another interfaceName" in result.stderr
+    assert "networks[0].interfaceName: 'zt*': should be a device's name" in result.stderr

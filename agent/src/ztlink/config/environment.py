@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ztlink.bounded_file import read_bounded, require_regular
 from ztlink.errors import ConfigError
 from ztlink.ids import parse_network_id
-from ztlink.yaml_file import read_bounded, require_regular
 
 NETWORK_ID: Final = "ZEROTIER_NETWORK_ID"
 NETWORK_ID_FILE: Final = "ZEROTIER_NETWORK_ID_FILE"

@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from ztlink.bounded_file import require_regular
 from ztlink.config.changes import applicable, held_back
 from ztlink.config.file import Reading, read_file
 from ztlink.config.firewall import of_agent
 from ztlink.errors import ConfigError, HostError
 from ztlink.reloads import ReloadBook
 from ztlink.settings import Settings
-from ztlink.yaml_file import require_regular
 
 logger = logging.getLogger(__name__)
 

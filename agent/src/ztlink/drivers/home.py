@@ -51,7 +51,7 @@ class Home:
             self.close()
             raise HeldError(
                 f"the home {self.home} is in use by process {holder or 'unknown'}: "
-                "stop it, or name another home with --home"
+                "stop it, or name another home, by --home or in the configuration file"
             ) from error
         try:
             self._refuse_original()
@@ -74,7 +74,7 @@ class Home:
         if name == _ORIGINAL:
             raise ConfigError(
                 f"the home {self.home} is in use by {name} (process {int(content)}): stop it, or "
-                "name another home with --home"
+                "name another home, by --home or in the configuration file"
             )
 
     def _sweep(self) -> None:

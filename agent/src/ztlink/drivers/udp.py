@@ -362,10 +362,11 @@ def _complaint(error: OSError, port: int) -> str:
 
 def port_advice(error: OSError) -> str:
     """Say what helps where a port cannot be had."""
+    where = "by --port or in the configuration file"
     if error.errno == errno.EADDRINUSE:
-        return "; is another node running? Choose another port with --port"
+        return f"; is another node running? Choose another port, {where}"
     if error.errno == errno.EACCES:
-        return "; choose a port above 1023 with --port, or give CAP_NET_BIND_SERVICE"
+        return f"; choose a port above 1023, {where}, or give CAP_NET_BIND_SERVICE"
     return ""
 
 

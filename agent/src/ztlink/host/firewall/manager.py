@@ -45,6 +45,8 @@ class FirewallManager:
     def __init__(self, nft: Nft | None = None) -> None:
         self._nft = nft or Nft()
         self._claim = TableClaim()
+        self._outdated: list[str] = []
+        """Tables of ours whose name is another now: they go when that one is in force."""
         self._worker = Worker("nft")
         self._lock = asyncio.Lock()
         self._settings: FirewallSettings | None = None
@@ -72,9 +74,11 @@ class FirewallManager:
         """Follow new wishes at once; None for none, which leaves the machine alone."""
         async with self._lock:
             former, self._settings = self._settings, settings
-            if former is not None and (settings is None or settings.table != former.table):
+            if former is not None and settings is None:
                 await self._remove(former.table)
                 self._claim.give_back()
+            elif former is not None and settings is not None and settings.table != former.table:
+                await self._outdate(former.table)
             self._looked = float("-inf")
             if settings is not None and not settings.is_enabled:
                 await self._clear(settings.table)
@@ -195,6 +199,7 @@ class FirewallManager:
         async with self._lock:
             if self._is_on() and not keep and self._settings is not None:
                 await self._remove(self._settings.table)
+                await self._remove_outdated()
             self._claim.give_back()
             self._settings = None
         self._worker.close()
@@ -252,6 +257,7 @@ class FirewallManager:
         self._seen.clear()
         self._listing = await self._worker.run(self._nft.listing, table)
         self._loaded = text
+        await self._remove_outdated()
         seconds = self.tally.seconds + loop.time() - began
         self.tally = replace(self.tally, changed=self.tally.changed + 1, seconds=seconds)
         logger.info("table=%s rules were loaded devices=%d", table, len(self._devices))
@@ -280,6 +286,7 @@ class FirewallManager:
 
     async def _clear(self, table: str) -> None:
         """Take away what an earlier process left, where no other agent has it."""
+        await self._remove_outdated()
         try:
             self._claim.take(table)
         except NftError as error:
@@ -287,6 +294,18 @@ class FirewallManager:
             return
         await self._remove(table)
         self._claim.give_back()
+
+    async def _outdate(self, table: str) -> None:
+        """Have a table go once another is in force, so that there is no moment without rules."""
+        if self._claim.holds(table) and self._loaded is not None:
+            await self._count(table)
+            self._outdated.append(table)
+            self._loaded = self._listing = None
+
+    async def _remove_outdated(self) -> None:
+        while self._outdated:
+            await self._worker.run(self._nft.remove, self._outdated[-1])
+            self._outdated.pop()
 
     async def _remove(self, table: str) -> None:
         if not self._claim.holds(table):

@@ -28,6 +28,6 @@ def test_a_pipe_is_refused_before_anybody_waits_for_it(tmp_path: Path) -> None:
         require_regular(pipe)
 
 
-def test_a_device_is_refused() -> None:
-    with pytest.raises(ConfigError, match="/dev/zero"):
-        require_regular(Path("/dev/zero"))
+def test_a_device_is_refused_by_what_names_it() -> None:
+    with pytest.raises(ConfigError, match="idFile: cannot read /dev/zero"):
+        require_regular(Path("/dev/zero"), "idFile")

@@ -115,6 +115,18 @@ def test_a_value_that_means_nothing_is_said_with_the_line(
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[" * 5000, "it is nested too deeply"),
+        ("owner: a\0b", "character 9 of it, U+0000, is not allowed"),
+    ],
+    ids=["depth", "character"],
+)
+def test_what_is_no_yaml_at_all_is_said(tmp_path: Path, text: str, complaint: str) -> None:
+    assert refusal(tmp_path, text).endswith(complaint)
+
+
 def test_aliases_do_not_make_a_small_file_a_large_one(tmp_path: Path) -> None:
     nested = (f"k{at}: &a{at + 1} [{', '.join([f'*a{at}'] * 9)}]" for at in range(12))
     said = refusal(tmp_path, "\n".join(["one: &a0 [x, x, x, x, x, x, x, x, x]", *nested]))

@@ -12,8 +12,14 @@ def read_bounded(file: Path, limit: int) -> bytes:
         return opened.read(limit + 1)
 
 
-def require_regular(file: Path) -> None:
-    """ConfigError where something is there that is no file: a pipe would be waited for."""
+def require_regular(file: Path, what: str = "") -> None:
+    """ConfigError where something is there that is no file: a pipe would be waited for.
+
+    `what` is said of the file first, such as the key that names it.
+    """
     mode = file.stat().st_mode
     if not (S_ISREG(mode) or S_ISDIR(mode)):  # of which the reading tells
-        raise ConfigError(f"cannot read {file}: it is a pipe or a device, and should be a file")
+        raise ConfigError(
+            f"{what}{': ' if what else ''}cannot read {file}: it is a pipe or a device, and should "
+            "be a file"
+        )

@@ -169,8 +169,12 @@ def _load(file: Path) -> object:
 
 def _where(error: Exception) -> str:
     """Say what is wrong in a line, without the surroundings: keys may stand there."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"character {error.position + 1} of it, U+{error.character:04X}, is not allowed"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return "it is not text in UTF-8, or nested too deeply"
+        return "it is not text in UTF-8"
     mark = error.problem_mark
     return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
 

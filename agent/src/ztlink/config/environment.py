@@ -87,7 +87,7 @@ def named_networks(environment: Mapping[str, str]) -> Named:
 def read_ids(file: Path, what: str) -> list[str]:
     """Return the networks' ids in a file; what it holds instead is not repeated."""
     try:
-        require_regular(file)
+        require_regular(file, what)
         text = read_bounded(file, _MAX_IDS).decode("ascii", errors="replace")
     except OSError as error:
         raise ConfigError(

@@ -145,6 +145,18 @@ def test_an_agent_takes_away_its_own_when_it_ends(
     assert (targets(), rules()) == ({"10.30.0.0/16"}, [(9000, "301")])
 
 
+def test_a_device_of_ours_whose_mac_somebody_changed_is_ours(
+    one: Reconciler, port: Device, second: Device
+) -> None:
+    wanted, overlays = settings(declare(), table=300), {NETWORK: port.overlay}
+    one.reconcile(wanted, overlays)
+    ip("route", "add", "10.30.0.0/16", "dev", second.overlay.device, "proto", "91")
+    ip("link", "set", port.overlay.device, "address", "02:00:00:00:00:01")
+    assert one.reconcile(wanted, overlays).plan.size == 0
+    one.remove_all()
+    assert targets() == {"10.30.0.0/16"}
+
+
 def test_without_another_agent_all_is_ours(one: Reconciler, port: Device) -> None:
     one.reconcile(settings(declare(), table=300), {NETWORK: port.overlay})
     one.reconcile(settings(), {NETWORK: port.overlay})

@@ -128,7 +128,11 @@ class Reconciler:
         if self._own is None or not needs_a_look(observed, indexes, desired.rules):
             return observed
         own = self._own
-        others = [device for device in self._socket.marked() if is_of_another(device, own)]
+        others = [
+            device
+            for device in self._socket.marked()
+            if device.index not in indexes and is_of_another(device, own)
+        ]
         return without_others(observed, others, desired)
 
     def remove_all(self) -> int:
@@ -136,8 +140,11 @@ class Reconciler:
 
         But what other nodes of this machine have made.
         """
-        former = self._decided.desired if self._decided is not None else Desired()
-        plan = plan_routes(Desired(), self._observe(replace(former, routes=()), ()))
+        former, indexes = Desired(), set[int]()
+        if self._decided is not None:
+            former = replace(self._decided.desired, routes=())  # none is wanted any more
+            indexes = {one.index for one in self._decided.overlays.values()}
+        plan = plan_routes(Desired(), self._observe(former, indexes))
         self._socket.apply(plan)
         return plan.size
 

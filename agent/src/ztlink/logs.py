@@ -1,7 +1,7 @@
 """The log of a process: a line for each change of state, for people or as JSON.
 
 All of ztlink logs by the standard library, in messages made of `key=value`; structlog lays them
-out. What a message names so is a field of its JSON, too (decisions/0014).
+out. What a message names so is a field of its JSON, too (decisions/0015).
 """
 
 import logging

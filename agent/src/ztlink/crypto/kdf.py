@@ -7,7 +7,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import ECB
+from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
 
 from ztlink.crypto.evp import EvpContexts
 
@@ -41,13 +41,14 @@ def _kbkdf(master: bytes, label: bytes) -> bytes:
 class PeerCipher:
     """Cipher objects of one pair of nodes, made when first used; for one thread at a time."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_evp", "_gmac", "keys")
+    __slots__ = ("_counter", "_decrypt", "_encrypt", "_evp", "_gmac", "keys")
 
     def __init__(self, keys: SessionKeys) -> None:
         self.keys = keys
         self._gmac: AESGCM | None = None
         self._encrypt: CipherContext | None = None
         self._decrypt: CipherContext | None = None
+        self._counter: CipherContext | None = None
         self._evp: EvpContexts | None = None
 
     @property
@@ -70,6 +71,13 @@ class PeerCipher:
         if self._decrypt is None:
             self._decrypt = Cipher(AES(self.keys.k1), ECB()).decryptor()  # noqa: S305
         return self._decrypt
+
+    @property
+    def counter(self) -> CipherContext:
+        """AES in counter mode under k1; its nonce is to be set before each packet."""
+        if self._counter is None:
+            self._counter = Cipher(AES(self.keys.k1), CTR(bytes(16))).encryptor()
+        return self._counter
 
     @property
     def evp(self) -> EvpContexts:

@@ -69,10 +69,13 @@ class DeadlineQueue(Generic[Owner]):
 
     def head(self) -> float | None:
         """Return the earliest deadline."""
-        heap = self._heap
-        while heap and self._entries.get(heap[0][2]) is not heap[0]:
+        heap, entries = self._heap, self._entries
+        while heap:
+            first = heap[0]
+            if entries.get(first[2]) is first:
+                return first[0]
             heapq.heappop(heap)
-        return heap[0][0] if heap else None
+        return None
 
     def pop_due(self, mono: float) -> Owner | None:
         """Take out one owner whose deadline has come, or return None."""

@@ -1,6 +1,7 @@
 """Identifiers of the protocol: addresses, networks, packets, MACs, endpoints."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Final, NewType
 
@@ -91,6 +92,13 @@ def _parse_hex(text: str, digits: int, what: str) -> int:
     return int(text, 16)
 
 
+@lru_cache(maxsize=256)
+def _mac_parts(network_id: NetworkId) -> tuple[int, int]:
+    """Return what all MACs of a network begin with, and what addresses are mixed with in them."""
+    mask = (network_id >> 8).to_bytes(7, "little")[:ADDRESS_SIZE]
+    return first_mac_byte(network_id) << _ADDRESS_BITS, int.from_bytes(mask, "big")
+
+
 def first_mac_byte(network_id: NetworkId) -> int:
     """Return the first byte of every member's MAC on a network (wire.adoc#mac)."""
     first = (network_id & 0xFE) | 0x02
@@ -99,15 +107,13 @@ def first_mac_byte(network_id: NetworkId) -> int:
 
 def member_mac(address: Address, network_id: NetworkId) -> Mac:
     """Derive the MAC that a member has on a network (wire.adoc#mac)."""
-    mask = (network_id >> 8).to_bytes(7, "little")[:ADDRESS_SIZE]
-    tail = address ^ int.from_bytes(mask, "big")
-    return Mac(bytes([first_mac_byte(network_id)]) + tail.to_bytes(ADDRESS_SIZE, "big"))
+    first, mask = _mac_parts(network_id)
+    return Mac((first | address ^ mask).to_bytes(MAC_SIZE, "big"))
 
 
 def mac_member(mac: bytes, network_id: NetworkId) -> Address:
     """Return the member that a MAC of this network belongs to; the inverse of `member_mac`."""
-    mask = (network_id >> 8).to_bytes(7, "little")[:ADDRESS_SIZE]
-    return Address(int.from_bytes(mac[1:MAC_SIZE], "big") ^ int.from_bytes(mask, "big"))
+    return Address(int.from_bytes(mac[1:MAC_SIZE], "big") ^ _mac_parts(network_id)[1])
 
 
 def is_multicast(mac: bytes) -> bool:

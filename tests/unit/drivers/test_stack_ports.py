@@ -91,7 +91,7 @@ def test_after_the_stack_has_gone_nobody_listens(added: Rig) -> None:
 
 def test_a_stack_is_pulled_while_there_is_room(added: Rig) -> None:
     added.stack.ping(NEIGHBOUR, 8, START)
-    assert added.turn()
+    assert not added.turn()
     assert not added.stack.has_output()
 
 

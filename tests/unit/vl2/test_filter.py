@@ -74,7 +74,7 @@ class Judge:
         return self.filter.outbound(self.network, frame, flow, recipient, no_tee=no_tee)
 
     def inbound(self, frame: SuperFrame) -> object:
-        return self.filter.inbound(self.network, PEER.address, frame, parse(frame))
+        return self.filter.inbound(self.network, PEER.address, frame)
 
 
 # -- judging ---------------------------------------------------------------------------------

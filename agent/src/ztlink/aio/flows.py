@@ -7,7 +7,7 @@ the stack, and `flush`, once per turn of the loop, has the pump carry what came 
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
@@ -24,8 +24,11 @@ from ztlink.netstack.events import (
     EchoAnswered,
     EchoFailed,
     Event,
+    Readable,
 )
 from ztlink.netstack.stack import Stack
+
+_ENDS: Final = ConnectionClosed, ConnectionReset
 
 
 class Socket(Protocol):
@@ -47,6 +50,7 @@ class Flows:
         """Make it; `pump` has the stack's output carried."""
         self.loop = loop
         self.stack = stack
+        self.tcp = stack.tcp
         self._pump = pump
         self._sockets: dict[tuple[str, int], Socket] = {}
         self._is_flushing = False
@@ -79,18 +83,21 @@ class Flows:
 
     def take(self, event: Event) -> None:
         """Hand an event of the stack to the one it is for."""
+        key: tuple[str, int]
         match event:
+            case Readable():  # first, as most are
+                key = ("tcp", event.id)
             case Accepted():
-                key = ("listener", int(event.listener))
+                key = ("listener", event.listener)
             case DatagramReceived() | DatagramFailed() | DatagramsWritable():
-                key = ("udp", int(event.socket))
+                key = ("udp", event.socket)
             case EchoAnswered() | EchoFailed():
-                key = ("echo", int(event.id))
+                key = ("echo", event.id)
             case AddressConflict():
                 return
             case _:
-                key = ("tcp", int(event.id))
-                if isinstance(event, ConnectionClosed | ConnectionReset):
+                key = ("tcp", event.id)
+                if isinstance(event, _ENDS):
                     self._lingering.discard(event.id)
         socket = self._sockets.get(key)
         if socket is not None:

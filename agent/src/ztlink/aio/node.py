@@ -265,7 +265,7 @@ class Node:
 
     def _carry(self) -> None:
         """Have what the stacks have to send carried now."""
-        self._pump.call(lambda core, now: None)
+        self._pump.carry()
 
     async def _serve_others(self, network: Network) -> None:
         """Let other processes of this home reach the network, where a socket can have the name."""

@@ -41,6 +41,7 @@ MAX_READ: Final = 256 * 1024
 """Bytes handed to a protocol at once."""
 
 Buffer = bytes | bytearray | memoryview
+_BYTES_LIKE: Final = (bytes, bytearray, memoryview)
 
 
 def socket_name(endpoint: Endpoint) -> tuple[str, int] | tuple[str, int, int, int]:
@@ -132,7 +133,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
         """Hand the protocol what it will take."""
         if not self._has_begun:
             return
-        tcp, now = self._flows.stack.tcp, self._flows.now
+        tcp, now = self._flows.tcp, self._flows.now
         while not (self._is_paused or self._is_closing):
             try:
                 data = tcp.read(self._connection, MAX_READ, now)
@@ -216,7 +217,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
 
     def write(self, data: Buffer) -> None:
         """Send bytes; never blocks."""
-        if not isinstance(data, bytes | bytearray | memoryview):
+        if not isinstance(data, _BYTES_LIKE):
             raise TypeError(f"data: bytes-like object expected, not {type(data).__name__}")
         if self._wants_eof:
             raise RuntimeError("Cannot call write() after write_eof()")
@@ -226,7 +227,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
         taken = 0
         if not self._unwritten:
             try:
-                taken = self._flows.stack.tcp.write(self._connection, view, self._flows.now)
+                taken = self._flows.tcp.write(self._connection, view, self._flows.now)
             except LocalProtocolError:  # its end is still to be told
                 return
             self._flows.flush()
@@ -252,7 +253,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
             self._shutdown()
 
     def _write_rest(self) -> None:
-        tcp, now = self._flows.stack.tcp, self._flows.now
+        tcp, now = self._flows.tcp, self._flows.now
         while self._unwritten:
             view = self._unwritten[0]
             try:
@@ -274,7 +275,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
 
     def _shutdown(self) -> None:
         with contextlib.suppress(LocalProtocolError):  # its end is still to be told
-            self._flows.stack.tcp.shutdown(self._connection, self._flows.now)
+            self._flows.tcp.shutdown(self._connection, self._flows.now)
         self._flows.flush()
 
     # -- from the application: the end -------------------------------------------------------
@@ -286,7 +287,7 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
     def _close_connection(self) -> None:
         """Have the stack end the connection, or forget it where both sides are done."""
         if self._is_over:
-            self._flows.stack.tcp.close(self._connection, self._flows.now)
+            self._flows.tcp.close(self._connection, self._flows.now)
         else:
             self._flows.close_connection(self._connection)
 

@@ -59,7 +59,7 @@ def seal(
 ) -> None:
     """Encrypt packets in place; packet ids are replaced, flags are final already."""
     packets = [buffer[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    blocks = []
+    blocks: list[bytes] = []
     for packet in packets:
         iv = bytes(packet[:_IV])
         blocks += iv, _fold(packet, iv, cipher).to_bytes(8, "big")
@@ -76,7 +76,7 @@ def unseal(
 ) -> bytearray:
     """Decrypt packets in place and check them; what fails must not be looked at."""
     packets = [buffer[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    halves = []
+    halves: list[memoryview] = []
     for packet in packets:
         halves += packet[:_IV], packet[OFFSET_AUTH_TAG:OFFSET_VERB]
     tags = b"".join(halves)

@@ -1,7 +1,7 @@
 """The two clocks, read together, and whether the wall clock is kept by anybody."""
 
 import ctypes
-import time
+from time import CLOCK_BOOTTIME, clock_gettime, time_ns
 from typing import Final
 
 from ztlink.clock import Now
@@ -14,7 +14,7 @@ _TIME_ERROR: Final = 5
 
 def read_clock() -> Now:
     """Read CLOCK_BOOTTIME, which counts suspend and never steps, and the wall clock."""
-    return Now(time.clock_gettime(time.CLOCK_BOOTTIME), time.time_ns() // 1_000_000)
+    return Now(clock_gettime(CLOCK_BOOTTIME), time_ns() // 1_000_000)
 
 
 def is_synchronised() -> bool | None:

@@ -156,6 +156,10 @@ class Pump:
         finally:
             self._drain(now)
 
+    def carry(self) -> None:
+        """Have what stacks have to send carried at once; the core itself has nothing new."""
+        self._drain(read_clock(), is_core_new=False)
+
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
@@ -340,22 +344,22 @@ class Pump:
             logger.warning("somebody removed the device=%s", tap.name)
             self._forget(tap.fileno())
 
-    def _drain(self, now: Now) -> None:
+    def _drain(self, now: Now, *, is_core_new: bool = True) -> None:
         """Take everything the core has, and let the stacks send as long as UDP takes it."""
         if self._is_draining:
             self._is_again = True
             return
         self._is_draining = True
         self._is_deadline_known = False
-        self._is_again = True
+        self._is_again = is_core_new
         try:
             for _ in range(STACK_BUDGET):
                 if self._is_again:
+                    self._is_again = False
                     self._take(now)
-                self._is_again = False
                 has_room = not self._unsent
-                has_fed = self._stacks.turn(self._core, now, has_room=has_room, take=self._take)
-                if not has_fed and not self._is_again:
+                has_more = self._stacks.turn(self._core, now, has_room=has_room, take=self._take)
+                if not (has_more or self._is_again):
                     self._has_left = False
                     break
             else:

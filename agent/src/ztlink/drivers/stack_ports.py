@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Final
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
-from ztlink.deadlines import earliest
 from ztlink.ids import NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event, NetworkConfigured, NetworkJoined, NetworkLeft
@@ -67,25 +66,25 @@ class StackPorts:
             port.tell()
 
     def turn(self, core: Core, now: Now, *, has_room: bool, take: Callable[[Now], bool]) -> bool:
-        """Give each stack its turn; False where none had anything for the core.
+        """Give each stack its turn; False where none has anything left to tell or to send.
 
         `take` drains the core, which is drained when this is called; it returns whether more may
         be sent, as `has_room` says for now. Where the network is slower than a stack, what waits
         stays there.
         """
-        has_fed = False
+        has_more = False
         for network_id, port in tuple(self._ports.items()):
+            stack = port.stack
             port.tell()
             if port.announce_groups(core, network_id, now):
-                has_fed = True
                 has_room = take(now)
-            if not (has_room and port.stack.has_output()):
-                continue
-            for frame in port.stack.transmits(QUANTUM, now):
-                has_fed = True
-                core.receive_frames(network_id, frame, now)
-                has_room = take(now)
-        return has_fed
+            if has_room and stack.has_output():
+                for frame in stack.transmits(QUANTUM, now):
+                    core.receive_frames(network_id, frame, now)
+                    has_room = take(now)
+                has_more = has_more or (has_room and stack.has_output())
+            has_more = has_more or stack.has_event()
+        return has_more
 
     def handle_timer(self, now: Now) -> None:
         """Do what is due in any stack."""
@@ -96,4 +95,9 @@ class StackPorts:
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` is due."""
-        return earliest(port.stack.get_timer() for port in self._ports.values())
+        first = None
+        for port in self._ports.values():
+            deadline = port.stack.get_timer()
+            if first is None or (deadline is not None and deadline < first):
+                first = deadline
+        return first

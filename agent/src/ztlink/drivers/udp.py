@@ -35,6 +35,11 @@ BUFFER_WANTED: Final = 1 << 20
 MAX_RECEIVE: Final = 65_536
 FILLING: Final = 32_768
 """Bytes from which on the buffer is full: less than a long train, more than 20 datagrams."""
+MAX_UNASKED: Final = 16
+"""Datagrams that are taken to be alone after one was.
+
+To ask whether that is so is a system call, and an exception where it is.
+"""
 MAX_KNOWN_SOURCES: Final = 4096
 _CMSG_SPACE: Final = socket.CMSG_SPACE(4)
 _STRIDE: Final = struct.Struct("=i")
@@ -78,6 +83,8 @@ class UdpSocket:
         self._addresses: dict[Endpoint, SocketAddress] = {}
         self._last: tuple[Endpoint | None, SocketAddress] = None, ("", 0)
         """Where the last was sent: endpoints are slow to hash."""
+        self._unasked = 0
+        """How many datagrams are still taken to have come alone."""
         self._is_filtered = False
         self.device = 0
         """The index of the one it keeps to; 0 for any."""
@@ -106,7 +113,9 @@ class UdpSocket:
     def receive(self, budget: int) -> Iterator[Train]:
         """Yield the trains of up to `budget` fillings of the buffer, each borrowed until the next.
 
-        A filling is a long train of the kernel's, or some 20 datagrams that came one by one.
+        A filling is a long train of the kernel's, or some 20 datagrams that came one by one. Where
+        one came alone lately, the next is taken to be alone, too: what is behind it is for the next
+        call, which whoever waits for the descriptor knows to be due.
         """
         for _ in range(budget):
             is_drained = yield from self._receive_filling()
@@ -119,11 +128,12 @@ class UdpSocket:
         is_open = False
         source: SocketAddress | None = None
         is_drained = False
-        for _ in range(MAX_TRAIN_DATAGRAMS):
+        for count in range(MAX_TRAIN_DATAGRAMS):
             try:
                 size, step, address = self._receive_one(end)
             except BlockingIOError:
                 is_drained = True
+                self._unasked = MAX_UNASKED if count == 1 else 0
                 break
             if size == 0:
                 continue
@@ -134,6 +144,10 @@ class UdpSocket:
                 if source is not None:
                     yield self._train(start, end, stride, source)
                 start, end, stride, source = end, end + size, step, address
+                if self._unasked and size == step:
+                    self._unasked -= 1
+                    is_drained = True
+                    break
                 is_open = size == step  # the kernel's own trains are as long as it can make them
             if end >= FILLING:
                 break
@@ -163,10 +177,13 @@ class UdpSocket:
     def send(self, transmit: Transmit) -> bool:
         """Send datagrams; False where the buffer is full: what is left to send is in `transmit`."""
         address = self._address(transmit.destination)
+        size = len(transmit.buffer)
+        if size <= transmit.segment_size and not transmit.ttl:
+            return self._send_alone(transmit, address)
         if transmit.ttl and self.version == 4:
             ttl = (socket.IPPROTO_IP, socket.IP_TTL, _TTL.pack(transmit.ttl))
             return self._send_piecewise(transmit, address, [ttl])
-        if len(transmit.buffer) > transmit.segment_size and self._can_segment:
+        if size > transmit.segment_size and self._can_segment:
             control = (socket.SOL_UDP, UDP_SEGMENT, _SEGMENT.pack(transmit.segment_size))
             try:
                 self._socket.sendmsg([transmit.buffer], [control], 0, address)
@@ -181,6 +198,14 @@ class UdpSocket:
             else:
                 return True
         return self._send_piecewise(transmit, address, [])
+
+    def _send_alone(self, transmit: Transmit, address: SocketAddress) -> bool:
+        """Send a datagram that has no others with it."""
+        try:
+            self._socket.sendmsg([transmit.buffer], (), 0, address)
+        except OSError as error:
+            return error.errno not in _WOULD_BLOCK and self._refused(error)
+        return True
 
     def _send_piecewise(
         self, transmit: Transmit, address: SocketAddress, controls: list[Control]

@@ -27,7 +27,9 @@ def ones_sum(data: bytes | bytearray | memoryview) -> int:
     size = len(data)
     if size < _LONG:
         total = int.from_bytes(data, "big")
-        return fold(total << 8 if size & 1 else total)
+        if size & 1:
+            total <<= 8
+        return total % MODULUS or (MODULUS if total else 0)
     swapped = fold(int(np.frombuffer(data, "<u2", size >> 1).sum(dtype=np.uint64)))
     total = (swapped & 0xFF) << 8 | swapped >> 8
     return fold(total + (data[-1] << 8) if size & 1 else total)

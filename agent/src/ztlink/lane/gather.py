@@ -27,6 +27,7 @@ from ztlink.wire.packet import (
 )
 from ztlink.wire.verbs import Verb
 
+_FRAME: Final = int(Verb.FRAME)
 SECOND_OF_TWO: Final = 0x21
 """Two pieces in all, this is number 1."""
 FRAME_PREFIX_SIZE: Final = 10
@@ -89,11 +90,14 @@ def run_length(batch: PacketBatch, verdicts: bytearray, first: int) -> int:
     """
     buffer, starts = batch.buffer, batch.starts
     at = starts[first]
-    prefix = buffer[at + OFFSET_VERB : at + OFFSET_PAYLOAD + FRAME_PREFIX_SIZE]
-    hops = buffer[at + OFFSET_FLAGS] & MASK_HOPS
-    if prefix[0] != Verb.FRAME:
+    flags = buffer[at + OFFSET_FLAGS]
+    if buffer[at + OFFSET_VERB] != _FRAME or not flags & MASK_SUITE or not verdicts[first]:
         return 0
-    index = first
+    index = first + 1
+    if index == len(starts):
+        return 1
+    prefix = buffer[at + OFFSET_VERB : at + OFFSET_PAYLOAD + FRAME_PREFIX_SIZE]
+    hops = flags & MASK_HOPS
     while index < len(starts) and verdicts[index]:
         at = starts[index]
         if (

@@ -13,17 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ztlink.batch import MAX_TRAIN_DATAGRAMS, MAX_TRAIN_SIZE, Plan, Transmit
+from ztlink.ids import ADDRESS_SIZE
 from ztlink.wire.packet import (
-    FLAG_FRAGMENTED,
     FRAGMENT_HEADER,
     FRAGMENT_MARKER,
+    OFFSET_DESTINATION,
+    OFFSET_FLAGS,
     OFFSET_SOURCE,
-    SIZE_AUTH_TAG,
     SIZE_FRAGMENT_HEADER,
     SIZE_HEADER,
 )
 
 SIZE_BEFORE_VERB: Final = SIZE_HEADER - 1
+_NO_ID: Final = bytes(OFFSET_DESTINATION)
+_NO_FLAGS_NO_TAG: Final = bytes(SIZE_BEFORE_VERB - OFFSET_FLAGS)
 Bytes = npt.NDArray[np.uint8]
 _SECOND_OF_TWO: Final[Bytes] = np.frombuffer(bytes((FRAGMENT_MARKER, 0x21, 0)), np.uint8)
 """Marker, total and number, hops."""
@@ -36,17 +39,15 @@ def pieces(size: int, path_mtu: int) -> int:
     return 1 + -(-(size - path_mtu) // (path_mtu - SIZE_FRAGMENT_HEADER))
 
 
-def header(plan: Plan, *, is_fragmented: bool) -> bytearray:
+def header(plan: Plan) -> bytearray:
     """Return what precedes every frame of a plan: packet header, verb and prefix.
 
-    The id is left zero.
+    The id, the flags and the tag are left zero.
     """
-    head = bytearray(SIZE_BEFORE_VERB)
-    head[8:13] = plan.destination.to_bytes(5, "big")
-    head[13:18] = plan.source.to_bytes(5, "big")
-    head[18] = FLAG_FRAGMENTED if is_fragmented else 0
-    head[19 : 19 + SIZE_AUTH_TAG] = bytes(SIZE_AUTH_TAG)
-    return head + plan.prefix
+    addresses = plan.destination << 8 * ADDRESS_SIZE | plan.source
+    return bytearray().join(
+        (_NO_ID, addresses.to_bytes(2 * ADDRESS_SIZE, "big"), _NO_FLAGS_NO_TAG, plan.prefix)
+    )
 
 
 def cut_packet(packet: memoryview, room: memoryview, count: int) -> tuple[int, list[int]]:
@@ -92,6 +93,8 @@ def transmits_of(
     buffer: memoryview, first: int, number: int, size: int, count: int, plan: Plan
 ) -> list[Transmit]:
     """Return `number` packets of `size` bytes from `first` on, each cut into `count` datagrams."""
+    if number == count == 1:
+        return [Transmit(buffer[first : first + size], size, plan.endpoint, plan.socket)]
     stride = size + SIZE_FRAGMENT_HEADER * (count - 1)
     end = first + stride * number
     datagram = -(-stride // count)

@@ -9,7 +9,7 @@ from ztlink.inet.coalesce import coalesce
 from ztlink.inet.segment import cut, sizes_of
 from ztlink.lane.gather import gather, run_length
 from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, pieces
-from ztlink.wire.packet import OFFSET_FLAGS, SHIFT_SUITE, SIZE_FRAGMENT_HEADER
+from ztlink.wire.packet import FLAG_FRAGMENTED, OFFSET_FLAGS, SHIFT_SUITE, SIZE_FRAGMENT_HEADER
 
 
 class PlainEngine:
@@ -32,7 +32,8 @@ class PlainEngine:
         transmits: list[Transmit] = []
         for index, size in enumerate(sizes):
             count = pieces(overhead + size, plan.path_mtu)
-            packet = header(plan, is_fragmented=count > 1)
+            packet = header(plan)
+            packet[OFFSET_FLAGS] = FLAG_FRAGMENTED if count > 1 else 0
             packet[:8] = plan.packet_ids[8 * index : 8 * index + 8]
             packet += payloads[spaced[index] : spaced[index] + size]
             self._seal(packet, cipher, plan)

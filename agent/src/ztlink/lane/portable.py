@@ -5,11 +5,11 @@ from typing import Final
 
 import numpy as np
 
-from ztlink.batch import CipherSuite, PacketBatch, Plan, SuperFrame, Transmit
+from ztlink.batch import CipherSuite, Gso, PacketBatch, Plan, SuperFrame, Transmit
 from ztlink.crypto.armor import armor, dearmor
 from ztlink.crypto.kdf import PeerCipher
 from ztlink.inet.coalesce import coalesce
-from ztlink.inet.segment import cut, sizes_of
+from ztlink.inet.segment import complete, cut, sizes_of
 from ztlink.lane.gather import gather, run_length
 from ztlink.lane.layout import (
     SIZE_BEFORE_VERB,
@@ -19,9 +19,14 @@ from ztlink.lane.layout import (
     pieces,
     transmits_of,
 )
-from ztlink.wire.packet import SHIFT_SUITE, SIZE_FRAGMENT_HEADER
+from ztlink.wire.packet import (
+    FLAG_FRAGMENTED,
+    OFFSET_FLAGS,
+    SHIFT_SUITE,
+    SIZE_FRAGMENT_HEADER,
+)
 
-_FLAGS: Final = 18
+_WHOLE: Final = Gso.NONE
 _TWO: Final = 2
 MIN_BATCH: Final = 3
 """Packets from which on numpy is the faster way."""
@@ -39,6 +44,10 @@ class PortableEngine:
         self, frame: SuperFrame, payload_offset: int, cipher: PeerCipher, plan: Plan
     ) -> list[Transmit]:
         """Cut a super-frame, each byte copied once; seal it in place, and fragment it."""
+        if frame.gso is _WHOLE:
+            packet = memoryview(header(plan) + frame.buffer[payload_offset:])
+            if len(packet) <= plan.path_mtu:
+                return self._outbound_alone(packet, frame, payload_offset, cipher, plan)
         payload_sizes = sizes_of(frame, payload_offset)
         overhead = SIZE_BEFORE_VERB + len(plan.prefix)
         counts = [pieces(overhead + size, plan.path_mtu) for size in payload_sizes]
@@ -54,6 +63,22 @@ class PortableEngine:
         self._seal(batch, cipher, plan)
         return self._depart(batch, counts, plan)
 
+    def _outbound_alone(
+        self,
+        packet: memoryview,
+        frame: SuperFrame,
+        payload_offset: int,
+        cipher: PeerCipher,
+        plan: Plan,
+    ) -> list[Transmit]:
+        """Send a frame that is whole as a packet that is one datagram: nothing is to be cut."""
+        packet[:8] = plan.packet_ids[:8]
+        complete(frame, packet[SIZE_BEFORE_VERB + len(plan.prefix) :], payload_offset)
+        batch = PacketBatch(packet)
+        batch.append(0, len(packet))
+        self._seal(batch, cipher, plan)
+        return [Transmit(packet, len(packet), plan.endpoint, plan.socket)]
+
     def inbound(self, batch: PacketBatch, cipher: PeerCipher) -> bytearray:
         """Open a batch in place."""
         return dearmor(batch, cipher)
@@ -67,8 +92,9 @@ class PortableEngine:
         plan: Plan,
     ) -> None:
         buffer, ids = batch.buffer, plan.packet_ids
-        whole = header(plan, is_fragmented=False)
-        fragmented = header(plan, is_fragmented=True)
+        whole = header(plan)
+        fragmented = whole[:]
+        fragmented[OFFSET_FLAGS] = FLAG_FRAGMENTED
         overhead = len(whole)
         for index, start in enumerate(starts):
             head = whole if counts[index] == 1 else fragmented
@@ -81,7 +107,7 @@ class PortableEngine:
             armor(batch, cipher, plan.suite)
             return
         for start in batch.starts:
-            batch.buffer[start + _FLAGS] |= plan.suite << SHIFT_SUITE
+            batch.buffer[start + OFFSET_FLAGS] |= plan.suite << SHIFT_SUITE
             batch.buffer[start + 19 : start + 27] = plan.trusted_path_id.to_bytes(8, "big")
 
     def _depart(self, batch: PacketBatch, counts: list[int], plan: Plan) -> list[Transmit]:

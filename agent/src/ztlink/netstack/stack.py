@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
-from ztlink.deadlines import earliest
 from ztlink.errors import StackError
 from ztlink.ids import Endpoint, IpAddress, IpInterface, Mac, MulticastGroup, SocketId
 from ztlink.inet.ip import PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP
@@ -81,6 +80,13 @@ class Stack:
         self._tcp = TcpLink(
             self._routes, self._egress, self._mtus, settings, self.counters, emit, random_bytes
         )
+        self._timed = (
+            self._resolver.cache.get_timer,
+            self._ingress.reassembly.get_timer,
+            self._pinger.get_timer,
+            self._mtus.get_timer,
+        )
+        """What asks when else something is due; mostly nothing is."""
         self._connect_parts()
 
     def _connect_parts(self) -> None:
@@ -157,6 +163,10 @@ class Stack:
         self.counters.frames_out += len(frames)
         return frames
 
+    def has_event(self) -> bool:
+        """Tell whether `next_event` has something."""
+        return bool(self._events)
+
     def next_event(self) -> Event | None:
         """Take what happened, one at a time."""
         if not self._events:
@@ -168,15 +178,12 @@ class Stack:
 
     def get_timer(self) -> float | None:
         """Return the monotonic time at which `handle_timer` is due."""
-        return earliest(
-            (
-                self._resolver.cache.get_timer(),
-                self._ingress.reassembly.get_timer(),
-                self._pinger.get_timer(),
-                self._mtus.get_timer(),
-                self._tcp.layer.get_timer(),
-            )
-        )
+        first = self._tcp.layer.get_timer()
+        for timed in self._timed:
+            deadline = timed()
+            if first is None or (deadline is not None and deadline < first):
+                first = deadline
+        return first
 
     def groups(self) -> frozenset[MulticastGroup]:
         """Return the groups that the network is to carry to us; one object until they change."""

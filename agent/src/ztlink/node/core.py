@@ -122,8 +122,12 @@ class Core:
 
     def transmits(self) -> list[Transmit]:
         """Take the datagrams that are to be sent."""
-        transmits, self._ctx.transmits = self._ctx.transmits, []
-        stats = self._ctx.stats
+        ctx = self._ctx
+        transmits = ctx.transmits
+        if not transmits:
+            return []
+        ctx.transmits = []
+        stats = ctx.stats
         for transmit in transmits:
             size = len(transmit.buffer)
             stats.bytes_out += size

@@ -6,8 +6,7 @@ because the fragmented bit and the cipher suite are under the authentication tag
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ztlink.batch import CipherSuite, Plan, SuperFrame
 from ztlink.clock import Now
@@ -34,6 +33,7 @@ from ztlink.wire.packet import (
     SIZE_AUTH_TAG,
     SIZE_HEADER,
     VERB_FLAG_COMPRESSED,
+    VERB_MASK,
 )
 from ztlink.wire.verbs import Verb
 
@@ -55,8 +55,7 @@ REQUEST_VERBS: Final = frozenset(
 """Verbs whose OK we listen to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """Where a packet came from; an answer goes back the same way."""
 
     socket: SocketId
@@ -65,8 +64,7 @@ class Arrival:
     """0: directly from its source; else an unauthenticated count of relays."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where a packet for some peer is to be sent."""
 
     carrier: Peer
@@ -75,8 +73,7 @@ class Route:
 
     def way(self, peer: Peer) -> Way:
         """Tell how a packet gets to the peer."""
-        ip_version = self.path.endpoint.ip.version
-        return Way.of(ip_version, is_relayed=self.carrier is not peer)
+        return self.path.way if self.carrier is peer else Way.RELAY
 
 
 class Egress:
@@ -87,6 +84,7 @@ class Egress:
         self._topology = topology
         self.requests = Requests()
         self.waiting = WaitingRoom(ctx.stats)
+        self._address = ctx.address
         self._sender = ctx.address.to_bytes(5, "big")
 
     def route(self, peer: Peer) -> Route | None:
@@ -198,36 +196,40 @@ class Egress:
         self, peer: Peer, frame: SuperFrame, prefix: bytes, payload_offset: int, now: Now
     ) -> bool:
         """Send the frames of a super-frame, each behind `prefix`; False where there is no way."""
+        ctx = self._ctx
+        stats = ctx.stats
         route = self.route(peer)
         if route is None:
-            self._ctx.stats.drop(Drop.NO_ROUTE)
+            stats.drop(Drop.NO_ROUTE)
             return False
         path = route.path
         frames = count(frame)
         one = len(frame.buffer) if frames == 1 else frame.header_size + frame.segment_size
         if SIZE_BEFORE_VERB + len(prefix) + one - payload_offset > longest(path.mtu):
-            self._ctx.stats.drop(Drop.TOO_LONG, frames)
+            stats.drop(Drop.TOO_LONG, frames)
             return False
         plan = Plan(
-            destination=peer.address,
-            source=self._ctx.address,
-            endpoint=path.endpoint,
-            socket=path.socket,
-            path_mtu=path.mtu,
-            suite=CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer),
-            prefix=prefix,
-            packet_ids=self._ctx.random_bytes(8 * frames),
-            trusted_path_id=path.trusted_path_id,
+            peer.address,
+            self._address,
+            path.endpoint,
+            path.socket,
+            path.mtu,
+            CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer),
+            prefix,
+            ctx.random_bytes(8 * frames),
+            path.trusted_path_id,
         )
-        transmits = self._ctx.engine.outbound(frame, payload_offset, peer.cipher, plan)
-        self._ctx.transmits += transmits
-        octets = sum(len(transmit.buffer) for transmit in transmits)
-        self._ctx.stats.carried_out.add(route.way(peer), frames, octets)
+        transmits = ctx.engine.outbound(frame, payload_offset, peer.cipher, plan)
+        octets = 0
+        for transmit in transmits:
+            octets += len(transmit.buffer)
+        ctx.transmits += transmits
+        stats.carried_out.add(route.way(peer), frames, octets)
         route.carrier.path_used(path, now)
         peer.last_frame = now.mono
         peer.packets_out += frames
-        self._ctx.stats.frames_out += frames
-        self._ctx.stats.packets_out[prefix[0] & 0x1F] += frames
+        stats.frames_out += frames
+        stats.packets_out[prefix[0] & VERB_MASK] += frames
         return True
 
     def suite_for(self, peer: Peer) -> CipherSuite:

@@ -76,7 +76,9 @@ class Vl1:
 
     def take_validations(self) -> list[Identity]:
         """Take the identities that are to be validated."""
-        taken, self.strangers.validations = self.strangers.validations, []
+        taken = self.strangers.validations
+        if taken:
+            self.strangers.validations = []
         return taken
 
     def set_sockets(self, sockets: Mapping[SocketId, Endpoint], now: Now) -> None:

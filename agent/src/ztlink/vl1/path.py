@@ -19,6 +19,7 @@ from typing import Final
 
 from ztlink.clock import Now
 from ztlink.ids import Endpoint, SocketId
+from ztlink.stats import Way
 from ztlink.wire.inet_address import IpScope, ip_scope
 
 HEARTBEAT: Final = 14.0
@@ -83,6 +84,7 @@ class Path:
         "socket",
         "state",
         "trusted_path_id",
+        "way",
     )
 
     def __init__(
@@ -95,6 +97,7 @@ class Path:
         self.trusted_path_id = trusted_path_id
         """Non-zero: suite 2 is used on this path."""
         self.scope: IpScope = ip_scope(endpoint.ip)
+        self.way: Way = Way.of(endpoint.ip.version, is_relayed=False)
         self.state = PathState.CANDIDATE
         self.last_in = now.mono
         self.last_out = now.mono

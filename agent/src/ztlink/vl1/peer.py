@@ -123,6 +123,13 @@ class Peer:
             self._best_is_known = True
         return self._best
 
+    def path_at(self, socket: SocketId, endpoint: Endpoint) -> Path | None:
+        """Return the path with this key, the best without a look-up: endpoints are slow to hash."""
+        best = self.best_path()
+        if best is not None and best.socket == socket and best.endpoint == endpoint:
+            return best
+        return self.paths.get((socket, endpoint))
+
     @property
     def latency(self) -> float:
         """Milliseconds of the best path; UNKNOWN_LATENCY where there is none."""

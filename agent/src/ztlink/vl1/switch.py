@@ -127,7 +127,7 @@ class Switch:
         stats = self._ctx.stats
         stats.bytes_in += size
         at = (train.socket, train.source)
-        hellos = PacketBatch(buffer)
+        hellos: PacketBatch | None = None
         start = 0
         while start < size:
             run = self._ctx.engine.gather(buffer, stride, start, self._me)
@@ -140,11 +140,12 @@ class Switch:
             end = min(start + stride, size)
             stats.datagrams_in += 1
             if self._is_hello(buffer, start, end):
+                hellos = hellos or PacketBatch(buffer)
                 hellos.append(start, end - start)
             else:
                 self._receive_one(buffer[start:end], at, now)
             start = end
-        if hellos:
+        if hellos is not None:
             self._hellos(hellos, at, now)
 
     def _is_hello(self, buffer: memoryview, start: int, end: int) -> bool:
@@ -352,7 +353,7 @@ class Switch:
         if arrival.hops:
             peer.heard_through_relay(now)
             return
-        path = peer.paths.get((arrival.socket, arrival.endpoint))
+        path = peer.path_at(arrival.socket, arrival.endpoint)
         if path is not None and path.is_confirmed:
             path.received(now)
         else:

@@ -7,12 +7,13 @@ or our configuration change.
 """
 
 from array import array
+from typing import Final
 
 from ztlink.batch import Gso, SuperFrame
 from ztlink.clock import Now
 from ztlink.ids import Address
 from ztlink.inet.ether import SIZE_ETHERNET
-from ztlink.inet.flow import Flow
+from ztlink.inet.flow import Flow, parse
 from ztlink.inet.segment import count, cut, sizes_of
 from ztlink.vl2.network import Network
 from ztlink.vl2.rule_context import NOBODY, FrameContext
@@ -22,6 +23,7 @@ from ztlink.wire.verbs import Verb
 
 UNKNOWN = Address(0)
 """The recipient of a frame that is not decided yet."""
+_ACCEPT: Final = TableVerdict.ACCEPT
 
 
 class Filter:
@@ -41,12 +43,15 @@ class Filter:
         self,
         network: Network,
         frame: SuperFrame,
-        flow: Flow,
+        flow: Flow | None,
         recipient: Address | None,
         *,
         no_tee: bool,
     ) -> Decision:
-        """Judge a frame that we send; `recipient` is None while it is not known."""
+        """Judge a frame that we send; `recipient` is None while it is not known.
+
+        A `flow` of None is read where rules look at it.
+        """
         decision = self._outbound(network, frame, flow, recipient, no_tee=no_tee)
         network.verdicts["tx", decision.accepted] += count(frame)
         return decision
@@ -55,18 +60,18 @@ class Filter:
         self,
         network: Network,
         frame: SuperFrame,
-        flow: Flow,
+        flow: Flow | None,
         recipient: Address | None,
         *,
         no_tee: bool,
     ) -> Decision:
         rules = network.rules
-        if rules.base.constant is TableVerdict.ACCEPT:
+        if rules.base.constant is _ACCEPT:
             return ACCEPTED
         remote = NOBODY if recipient is None else network.remote_party(recipient)
         context = FrameContext(
             frame.buffer,
-            flow,
+            parse(frame) if flow is None else flow,
             rules.local,
             remote,
             source=self._own,
@@ -75,21 +80,19 @@ class Filter:
         )
         return decide_outbound(context, rules.base, rules.capabilities, no_tee=no_tee)
 
-    def inbound(self, network: Network, sender: Address, frame: SuperFrame, flow: Flow) -> Decision:
+    def inbound(self, network: Network, sender: Address, frame: SuperFrame) -> Decision:
         """Judge a frame that a peer sent us."""
-        decision = self._inbound(network, sender, frame, flow)
+        decision = self._inbound(network, sender, frame)
         network.verdicts["rx", decision.accepted] += count(frame)
         return decision
 
-    def _inbound(
-        self, network: Network, sender: Address, frame: SuperFrame, flow: Flow
-    ) -> Decision:
+    def _inbound(self, network: Network, sender: Address, frame: SuperFrame) -> Decision:
         rules = network.rules
-        if rules.base.constant is TableVerdict.ACCEPT:
+        if rules.base.constant is _ACCEPT:
             return ACCEPTED
         context = FrameContext(
             frame.buffer,
-            flow,
+            parse(frame),
             rules.local,
             network.remote_party(sender),
             source=sender,

@@ -6,14 +6,13 @@ from ztlink.batch import Delivery, PacketBatch, SuperFrame, Verdict
 from ztlink.clock import Now
 from ztlink.ids import Address, Mac, NetworkId, PacketId, is_multicast, member_mac
 from ztlink.inet.coalesce import one_by_one
-from ztlink.inet.flow import parse
 from ztlink.recent import Recent
 from ztlink.stats import Drop
 from ztlink.vl2.announce import Groups
 from ztlink.vl2.credentials import Credentials
 from ztlink.vl2.filter import Filter, send_copies
 from ztlink.vl2.network import Network
-from ztlink.vl2.rules import Acceptance
+from ztlink.vl2.rules import ACCEPTED, Acceptance
 from ztlink.vl2.underlay import Underlay
 from ztlink.wire.buffer import Reader, Writer
 from ztlink.wire.control import Error
@@ -86,18 +85,19 @@ class Inbound:
         header = network.mac + member_mac(peer.address, network.network_id)
         header += bytes(buffer[first + 8 : first + 10])
         join = self._underlay.coalesce
-        if self._filter.is_per_segment(network, peer.address):
+        if len(batch) == 1 or self._filter.is_per_segment(network, peer.address):
             join = one_by_one
         for frame in join(batch, OFFSET_PAYLOAD + SIZE_FRAME_HEADER, header):
             self._judge(network, peer, frame, now)
         return Verdict.TRUSTED
 
     def _judge(self, network: Network, peer: Identity, frame: SuperFrame, now: Now) -> None:
-        decision = self._filter.inbound(network, peer.address, frame, parse(frame))
-        send_copies(self._underlay, network, frame, decision.copies, now)
-        if decision.acceptance is Acceptance.DROP:
-            self._underlay.stats.drop(Drop.FILTERED)
-            return
+        decision = self._filter.inbound(network, peer.address, frame)
+        if decision is not ACCEPTED:
+            send_copies(self._underlay, network, frame, decision.copies, now)
+            if not decision.accepted:
+                self._underlay.stats.drop(Drop.FILTERED)
+                return
         self._deliver(network, frame)
 
     def _deliver(self, network: Network, frame: SuperFrame) -> None:
@@ -124,7 +124,7 @@ class Inbound:
             return Verdict.TRUSTED
         header = ext.destination + ext.source + ext.ethertype.to_bytes(2, "big")
         frame = SuperFrame(memoryview(bytearray(header + ext.payload)))
-        decision = self._filter.inbound(network, peer.address, frame, parse(frame))
+        decision = self._filter.inbound(network, peer.address, frame)
         send_copies(self._underlay, network, frame, decision.copies, now)
         if decision.acceptance is Acceptance.DROP:
             self._underlay.stats.drop(Drop.FILTERED)

@@ -61,6 +61,8 @@ class Vl2:
         self._underlay = underlay
         self._emit = emit
         self.networks: dict[NetworkId, Network] = {}
+        self._deliveries: list[Delivery] = []
+        """Of all networks, in order."""
         self.controller = ControllerPort(
             underlay, emit, self._receive_own, self._refuse_own, is_enabled=controller_enabled
         )
@@ -90,7 +92,7 @@ class Vl2:
         """
         if network_id in self.networks:
             return
-        network = Network(network_id, self._underlay, self._emit, now)
+        network = Network(network_id, self._underlay, self._emit, self._deliveries, now)
         self.networks[network_id] = network
         self._emit(NetworkJoined(network_id, network.mac))
         timer = NetworkTimer(self, network)
@@ -189,12 +191,12 @@ class Vl2:
 
     def take_deliveries(self) -> list[Delivery]:
         """Take the frames for the ports."""
-        deliveries: list[Delivery] = []
-        for network in self.networks.values():
-            if network.deliveries:
-                deliveries += network.deliveries
-                network.deliveries = []
-        return deliveries
+        deliveries = self._deliveries
+        if not deliveries:
+            return []
+        taken = deliveries.copy()
+        deliveries.clear()
+        return taken
 
     # -- messages ----------------------------------------------------------------------------
 

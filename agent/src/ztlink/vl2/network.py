@@ -78,6 +78,7 @@ class Network:
         network_id: NetworkId,
         underlay: Underlay,
         emit: Callable[[Vl2Event], None],
+        deliveries: list[Delivery],
         now: Now,
     ) -> None:
         self.network_id = network_id
@@ -91,7 +92,8 @@ class Network:
         """Who has shown something good, the longest ago first."""
         self.groups = GroupTable(self.own)
         self.bridges = MacTable(network_id, self.own)
-        self.deliveries: list[Delivery] = []
+        self.deliveries = deliveries
+        """Frames for ports, those of other networks among them."""
         self.subscriptions: frozenset[MulticastGroup] = frozenset()
         """What the port listens to."""
         self.bridged_groups: dict[MulticastGroup, float] = {}

@@ -23,6 +23,7 @@ from ztlink.vl2.filter import Filter, cut_frames, send_copies
 from ztlink.vl2.multicast import QUEUED_LIFETIME, QueuedFrame, sample
 from ztlink.vl2.network import Network
 from ztlink.vl2.resolver import answer_solicitation, arp_target, port_groups
+from ztlink.vl2.rules import ACCEPTED
 from ztlink.vl2.underlay import Underlay
 from ztlink.wire.buffer import Writer
 from ztlink.wire.network import MulticastGather
@@ -33,6 +34,7 @@ MAX_BRIDGES: Final = 32
 MAX_GATHER_TARGETS: Final = 16
 MAX_GATHER_LIMIT: Final = 0xFFFF_FFFF
 """What the field of 32 bits can say, whatever the configuration does."""
+_FRAME: Final = bytes([Verb.FRAME])
 _EXT_FRAME_FLAGS: Final = b"\0"
 _FLAG_GATHER: Final = 0x02
 _FLAG_SOURCE_MAC: Final = 0x04
@@ -62,17 +64,17 @@ class Outbound:
         if is_bridged and not network.is_bridge(network.own):
             stats.drop(Drop.NOT_A_BRIDGE)
             return
-        flow = parse(frame)
         if is_multicast(destination):
+            flow = parse(frame)
             self._multicast(network, frame, flow, Mac(source), is_bridged=is_bridged, now=now)
         elif destination == network.mac:
             kept = memoryview(bytearray(frame.buffer))
             network.deliveries.append(Delivery(network.network_id, _with_buffer(frame, kept)))
         elif destination[0] == first_mac_byte(network.network_id):
             target = mac_member(destination, network.network_id)
-            self._unicast(network, frame, flow, target, is_bridged=is_bridged, now=now)
+            self._unicast(network, frame, target, is_bridged=is_bridged, now=now)
         else:
-            self._foreign(network, frame, flow, Mac(destination), now)
+            self._foreign(network, frame, parse(frame), Mac(destination), now)
 
     # -- unicast -----------------------------------------------------------------------------
 
@@ -80,29 +82,27 @@ class Outbound:
         self,
         network: Network,
         frame: SuperFrame,
-        flow: Flow,
         target: Address,
         *,
         is_bridged: bool,
         now: Now,
     ) -> None:
-        if frame.gso is not Gso.NONE and self._filter.is_per_segment(network):
+        if frame.gso and self._filter.is_per_segment(network):
             for piece in cut_frames(frame):
-                self._unicast(network, piece, parse(piece), target, is_bridged=is_bridged, now=now)
+                self._unicast(network, piece, target, is_bridged=is_bridged, now=now)
             return
-        decision = self._filter.outbound(network, frame, flow, target, no_tee=False)
-        send_copies(self._underlay, network, frame, decision.copies, now)
-        if not decision.accepted:
-            self._underlay.stats.drop(Drop.FILTERED)
-            return
+        decision = self._filter.outbound(network, frame, None, target, no_tee=False)
+        if decision is not ACCEPTED:
+            send_copies(self._underlay, network, frame, decision.copies, now)
+            if not decision.accepted:
+                self._underlay.stats.drop(Drop.FILTERED)
+                return
         self._credentials.push_if_due(network, target, now)
         if is_bridged:
             self._send_ext(network, frame, target, now)
         else:
-            prefix = (
-                bytes([Verb.FRAME])
-                + network.network_id.to_bytes(8, "big")
-                + bytes(frame.buffer[12:14])
+            prefix = b"".join(
+                (_FRAME, network.network_id.to_bytes(8, "big"), frame.buffer[12:SIZE_ETHERNET])
             )
             self._underlay.send_frame(target, frame, prefix, SIZE_ETHERNET, now)
 

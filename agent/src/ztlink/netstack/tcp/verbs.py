@@ -46,9 +46,11 @@ def write(c: Connection, data: bytes | bytearray | memoryview, now: float) -> in
 def read(c: Connection, limit: int, now: float) -> bytes | memoryview:
     """Take out up to `limit` bytes; offer the peer what becomes free, where it is worth it."""
     inbox = c.inbox
-    before = inbox.held
-    data = inbox.read(limit)
     c.is_told_readable = False
+    before = inbox.held
+    if not before:
+        return b""
+    data = inbox.read(limit)
     c.context.memory.used -= before - inbox.held
     if c.state < State.ESTABLISHED or c.state > State.FIN_WAIT_2:
         return data

@@ -43,10 +43,18 @@ class Pair:
         self.ether: Ether = pair()
         self.ether.now = read_clock()
         ours, self.theirs = self.ether.stacks
-        self.flows = Flows(asyncio.get_running_loop(), ours, self.ether.settle)
+        self.flows = Flows(asyncio.get_running_loop(), ours, self)
         self.protocol = Noted()
         self.listener = self.theirs.listen(at(PEER_4, 80), 8, self.ether.now)
         self.id = ours.connect(at(PEER_4, 80), self.ether.now, at(OWN_4, 0))
+
+    def carry(self) -> None:
+        """Carry what there is."""
+        self.ether.settle()
+
+    def carry_soon(self) -> None:
+        """Carry what there is, later."""
+        asyncio.get_running_loop().call_soon(self.ether.settle)
 
     def _make(self) -> StreamTransport:
         return StreamTransport(self.flows, self.id, self.protocol)

@@ -1,12 +1,11 @@
 """What the sockets of one network share: its stack, and who each event of the stack is for.
 
 All of it runs in one thread, the event loop's, in which the pump runs too: a verb goes straight to
-the stack, and `flush`, once per turn of the loop, has the pump carry what came of it.
+the stack, and `flush`, once per turn of the loop, has what came of it carried.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from ztlink.clock import Now
@@ -41,19 +40,26 @@ class Socket(Protocol):
         """End, because the network does."""
 
 
+class Carrier(Protocol):
+    """Who has what stacks send carried."""
+
+    def carry(self) -> None:
+        """Have it carried now."""
+
+    def carry_soon(self) -> None:
+        """Have it carried in the loop's next turn."""
+
+
 class Flows:
     """The sockets of a network."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, stack: Stack, pump: Callable[[], None]
-    ) -> None:
-        """Make it; `pump` has the stack's output carried."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, stack: Stack, carrier: Carrier) -> None:
+        """Make it; `carrier` has the stack's output carried."""
         self.loop = loop
         self.stack = stack
         self.tcp = stack.tcp
-        self._pump = pump
+        self._carrier = carrier
         self._sockets: dict[tuple[str, int], Socket] = {}
-        self._is_flushing = False
         self._lingering: set[ConnectionId] = set()
         self.closed: str | None = None
         """Why nothing can be opened any more."""
@@ -65,13 +71,7 @@ class Flows:
 
     def flush(self) -> None:
         """Have what was done this turn of the loop carried at its end, in one go."""
-        if not self._is_flushing:
-            self._is_flushing = True
-            self.loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._is_flushing = False
-        self._pump()
+        self._carrier.carry_soon()
 
     def add(self, kind: str, number: int, socket: Socket) -> None:
         """Hand `socket` the events of an id from now on."""
@@ -127,4 +127,4 @@ class Flows:
         sockets, self._sockets = self._sockets, {}
         for socket in sockets.values():
             socket.shut(ConnectionAbortedError(reason))
-        self._flush()
+        self._carrier.carry()

@@ -11,7 +11,7 @@ from ztlink.aio import tls
 from ztlink.aio.datagram import DatagramTransport
 from ztlink.aio.echo import Echo, Pong
 from ztlink.aio.errors import NameNotFound, NetworkUnreachable
-from ztlink.aio.flows import Flows
+from ztlink.aio.flows import Carrier, Flows
 from ztlink.aio.joining import Standing
 from ztlink.aio.names import DNS_PORT, Names
 from ztlink.aio.server import ProtocolFactory, Server
@@ -46,7 +46,7 @@ class Network:
         self,
         network_id: NetworkId,
         stack: Stack,
-        pump: Callable[[], None],
+        carrier: Carrier,
         standing: Standing,
         leave: Callable[[], Awaitable[None]],
         hosts: Mapping[str, IpAddress] | None = None,
@@ -55,7 +55,7 @@ class Network:
         """Make it; `kept` is the configuration of last time, which serves until there is one."""
         self._network_id = network_id
         self._stack = stack
-        self._flows = Flows(asyncio.get_running_loop(), stack, pump)
+        self._flows = Flows(asyncio.get_running_loop(), stack, carrier)
         self._standing = standing
         self._leave = leave
         self._names = Names(self._ask, lambda: self.dns, hosts)

@@ -143,9 +143,9 @@ class Node:
         self._exit.callback(udp.close_all)
         validator = Validator()
         self._pump = Pump(self._core, udp, self._take, validator)
-        in_loop = PumpInLoop(self._pump)
-        in_loop.start()
-        self._exit.callback(in_loop.stop)
+        self._in_loop = PumpInLoop(self._pump)
+        self._in_loop.start()
+        self._exit.callback(self._in_loop.stop)
         tasks = _Background(self._fail)
         self._exit.push_async_callback(tasks.stop)
         tasks.start(underlay.follow_addresses(self._pump, frozenset, _let_others))
@@ -250,7 +250,7 @@ class Node:
         network = Network(
             network_id,
             stack,
-            self._carry,
+            self._in_loop,
             standing,
             partial(self._leave, network_id),
             self._hosts,
@@ -262,10 +262,6 @@ class Node:
         # Submitted, as the stack is: the configuration must not come before it.
         self._pump.submit(partial(join, network_id, cached))
         return network
-
-    def _carry(self) -> None:
-        """Have what the stacks have to send carried now."""
-        self._pump.carry()
 
     async def _serve_others(self, network: Network) -> None:
         """Let other processes of this home reach the network, where a socket can have the name."""
@@ -282,7 +278,7 @@ class Node:
         if network is None:
             return
         network.close(f"the network {network.id} was left")
-        self._carry()  # the ends of its connections go out first
+        self._in_loop.carry()  # the ends of its connections go out first
         self._pump.remove_stack(network_id)
         self._pump.call(partial(_leave, network_id))
         self._writer.forget_network(network_id)

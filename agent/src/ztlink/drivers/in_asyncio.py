@@ -24,6 +24,7 @@ class PumpInLoop:
         self._deadline = 0.0
         """What the timer is set for."""
         self._soon: asyncio.Handle | None = None
+        self._carrying: asyncio.Handle | None = None
         self._is_running = False
 
     def start(self) -> None:
@@ -40,6 +41,19 @@ class PumpInLoop:
         self._disarm()
         self._pump.on_drained = None
         self._pump.stop()
+
+    def carry(self) -> None:
+        """Have what stacks have to send carried now."""
+        self._pump.carry()
+
+    def carry_soon(self) -> None:
+        """Have it carried in the loop's next turn, with what else there is by then."""
+        if self._carrying is None:
+            self._carrying = self._loop.call_soon(self._carry)
+
+    def _carry(self) -> None:
+        self._carrying = None
+        self._pump.carry()
 
     def _run(self) -> None:
         self._soon = None
@@ -67,11 +81,14 @@ class PumpInLoop:
             self._arm()
 
     def _arm(self) -> None:
-        """Have the pump called at its deadline, or in the loop's next turn where work is left."""
-        deadline = self._pump.next_deadline()
-        if deadline is None or self._soon is not None:
+        """Have the pump called at its deadline, or in the loop's next turn where work is left.
+
+        Where it will do something in that turn anyway, its deadline is of no use before.
+        """
+        if self._soon is not None or self._carrying is not None:
             return
-        if self._timer is not None and self._deadline <= deadline:
+        deadline = self._pump.next_deadline()
+        if deadline is None or (self._timer is not None and self._deadline <= deadline):
             return
         wait = deadline - read_clock().mono
         if wait <= 0:
@@ -83,7 +100,7 @@ class PumpInLoop:
         self._timer = self._loop.call_later(wait, self._fire)
 
     def _disarm(self) -> None:
-        for handle in (self._timer, self._soon):
+        for handle in (self._timer, self._soon, self._carrying):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._soon = None
+        self._timer = self._soon = self._carrying = None

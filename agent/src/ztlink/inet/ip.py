@@ -3,7 +3,7 @@
 import struct
 from typing import Final
 
-from ztlink.inet.checksum import checksum
+from ztlink.inet.checksum import MODULUS, fold
 
 VERSION_4: Final = 4
 VERSION_6: Final = 6
@@ -53,6 +53,8 @@ _PASSED_OVER: Final = frozenset(
     )
 )
 _SIZE_EXTENSION_UNIT: Final = 8
+_IPV4_FIRST: Final = VERSION_4 << 4 | SIZE_IPV4 // 4
+"""Version and length of a header without options."""
 _LOW_HALF: Final = (1 << 64) - 1
 
 
@@ -85,14 +87,19 @@ def ipv4_header(
 ) -> bytes:
     """Return an IPv4 header without options, its checksum good."""
     total = SIZE_IPV4 + payload_size
-    first = VERSION_4 << 4 | SIZE_IPV4 // 4
-    header = bytearray(
-        IPV4_HEADER.pack(
-            first, 0, total, identification, fragment, ttl, protocol, 0, source, destination
-        )
+    words = (_IPV4_FIRST << 8) + total + identification + fragment + (ttl << 8 | protocol)
+    return IPV4_HEADER.pack(
+        _IPV4_FIRST,
+        0,
+        total,
+        identification,
+        fragment,
+        ttl,
+        protocol,
+        MODULUS - fold(words + source + destination),  # 2^16 is 1: halves need not be taken apart
+        source,
+        destination,
     )
-    header[OFFSET_IPV4_CHECKSUM:OFFSET_IPV4_SOURCE] = checksum(header).to_bytes(2, "big")
-    return bytes(header)
 
 
 def ipv6_header(

@@ -13,7 +13,7 @@ from typing import Final
 from ztlink.ids import Endpoint
 
 _PORTS: Final = struct.Struct(">HH")
-_SIZE_FLOW_V4: Final = 12
+SIZE_FLOW_V4: Final = 12
 
 
 def flow_of(local: Endpoint, remote: Endpoint) -> bytes:
@@ -25,7 +25,7 @@ def flow_of(local: Endpoint, remote: Endpoint) -> bytes:
 def endpoints_of(flow: bytes) -> tuple[Endpoint, Endpoint]:
     """Return the local and the remote endpoint of a flow."""
     remote_port, local_port = _PORTS.unpack_from(flow, len(flow) - _PORTS.size)
-    if len(flow) == _SIZE_FLOW_V4:
+    if len(flow) == SIZE_FLOW_V4:
         return (
             Endpoint(IPv4Address(flow[4:8]), local_port),
             Endpoint(IPv4Address(flow[:4]), remote_port),

@@ -19,7 +19,6 @@ from ztlink.inet.ip import (
     PROTOCOL_TCP,
     SIZE_IPV4,
     SIZE_IPV6,
-    VERSION_4,
     ipv4_header,
     ipv6_header,
 )
@@ -27,9 +26,10 @@ from ztlink.inet.tcp import OFFSET_CHECKSUM, SIZE_TCP, TCP_HEADER
 from ztlink.netstack.counters import Discard
 from ztlink.netstack.ipv4 import RefusedError
 from ztlink.netstack.quoted import Quoted
-from ztlink.netstack.segment import Outgoing, Segment
+from ztlink.netstack.segment import SIZE_FLOW_V4, Outgoing, Segment
 
 _FLAGS: Final = 0xFF
+_WHOLE: Final = Gso.NONE
 _QUOTED: Final = struct.Struct(">HHI")
 """Of a TCP header, what every ICMP error quotes: ports and sequence number."""
 
@@ -87,7 +87,7 @@ def write_frame(outgoing: Outgoing, mac: Mac, ethernet: bytes, hop_limit: int) -
         pseudo,
         0,
     )
-    if local.ip.version == VERSION_4:
+    if len(outgoing.flow) == SIZE_FLOW_V4:
         ip = ipv4_header(source, destination, PROTOCOL_TCP, size, ttl=hop_limit)
         l4, gso = SIZE_ETHERNET + SIZE_IPV4, Gso.TCPV4
     else:
@@ -96,9 +96,7 @@ def write_frame(outgoing: Outgoing, mac: Mac, ethernet: bytes, hop_limit: int) -
     headers = (mac, ethernet, ip, tcp, outgoing.options)
     frame = memoryview(bytearray().join((*headers, *outgoing.payload)))
     if not 0 < outgoing.segment_size < outgoing.size:
-        return SuperFrame(
-            frame, needs_checksum=True, checksum_start=l4, checksum_offset=OFFSET_CHECKSUM
-        )
+        return SuperFrame(frame, _WHOLE, 0, 0, True, l4, OFFSET_CHECKSUM)
     return SuperFrame(
         frame,
         gso,

@@ -28,15 +28,18 @@ _TICK: Final = 0.001
 
 
 def take_acknowledgement(
-    c: Connection, segment: Segment, options: Options, number: int, now: float
+    c: Connection, segment: Segment, options: Options, sequence: int, number: int, now: float
 ) -> None:
-    """Take an acknowledgement of what was sent; `number` is unwrapped, and may be an old one."""
+    """Take an acknowledgement of what was sent; `number` may be an old one.
+
+    It and `sequence`, the segment's own, are unwrapped.
+    """
     flight = c.flight
     if number > flight.una or (options.blocks and flight.records):
         _take_news(c, options, number, now)
     elif number == flight.una and flight.records and not c.has_sack and _is_duplicate(c, segment):
         _count_duplicate(c, now)
-    update_window(c, segment, number, now)
+    update_window(c, segment, sequence, number, now)
     if c.has_something_to_send:
         c.wake()
 
@@ -210,16 +213,15 @@ def _count_duplicate(c: Connection, now: float) -> None:
         arm(c, now, inf)
 
 
-def update_window(c: Connection, segment: Segment, number: int, now: float) -> None:
+def update_window(c: Connection, segment: Segment, sequence: int, number: int, now: float) -> None:
     """Take the peer's window from the newest segment (RFC 9293 3.10.7.4, SND.WL1 and WL2)."""
-    sequence = unwrap(segment.sequence, c.inbox.next)
     is_old = sequence == c.window_sequence and number < c.window_ack
     if sequence < c.window_sequence or is_old or number < c.flight.una:
         return
     c.window_sequence = sequence
     c.window_ack = number
     window = segment.window << c.send_shift
-    was_closed = c.send_window < c.flight.in_flight or not c.send_window
+    was_closed = not c.send_window or c.send_window < c.flight.in_flight
     if window == c.send_window:
         if was_closed and not c.is_closed_by_us:
             c.progress_at = now  # it lives, and says so: probing goes on for ever

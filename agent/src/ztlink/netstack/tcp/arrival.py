@@ -50,7 +50,7 @@ def receive(c: Connection, segment: Segment, now: float) -> bool:
     c.received_at = now
     c.keep_alive_probes = 0
     _note_timestamp(c, options, sequence, now)
-    take_acknowledgement(c, segment, options, number, now)
+    take_acknowledgement(c, segment, options, sequence, number, now)
     if segment.payload or flags & FLAG_FIN:
         _take_text(c, segment, sequence, now)
     return True

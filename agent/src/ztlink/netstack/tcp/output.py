@@ -97,9 +97,10 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
             c.is_paced = False
             return None
     limit = min(limit, c.context.settings.max_payload)
-    if rate:
-        limit = min(limit, max(int(rate * _quantum(c, now)), 2 * segment_size))
-    if not flight.lost and _is_worth_waiting(c, room, limit):
+    least = 2 * segment_size
+    if rate and (flight.lost or c.outbox.end - flight.next > least):  # less may always go
+        limit = min(limit, max(int(rate * _quantum(c, now)), least))
+    if in_flight and not flight.lost and _is_worth_waiting(c, room, limit):
         c.is_paced = False
         return None
     limit = min(limit, room)
@@ -155,12 +156,13 @@ def _is_held_back(c: Connection) -> bool:
 def _is_worth_waiting(c: Connection, room: int, limit: int) -> bool:
     """Tell whether more may be sent in one go soon: then the stack below is passed once for it.
 
+    Something is in flight.
     Never where acknowledgements may not come: what is in flight is three quarters of the window,
     or half of it where that is twice what the path holds, as it is with pacing.
     """
     flight = c.flight
     in_flight = flight.in_flight
-    if not in_flight or flight.sacked or c.recovery_point >= 0:
+    if flight.sacked or c.recovery_point >= 0:
         return False
     offered = flight.una + c.send_window - flight.next
     room = min(room, offered)

@@ -6,6 +6,7 @@ of all, made and mixed in by numpy, is slower whatever the batch.
 
 import struct
 from collections.abc import Sequence
+from hmac import compare_digest
 from typing import Final
 
 from ztlink.crypto.kdf import PeerCipher
@@ -31,60 +32,53 @@ _PADDED_FLAGS: Final = tuple(
 """What follows the addresses under the tag, by the byte of flags."""
 
 
-def _fold(packet: memoryview, iv: bytes, cipher: PeerCipher) -> int:
+def _fold(packet: memoryview, payload: memoryview, iv: bytes, cipher: PeerCipher) -> bytes:
     """Return half a tag: the GMAC over padded header and plaintext, its halves mixed."""
-    covered = b"".join(
-        (
-            packet[OFFSET_DESTINATION:OFFSET_FLAGS],
-            _PADDED_FLAGS[packet[OFFSET_FLAGS]],
-            packet[OFFSET_VERB:],
-        )
-    )
+    flags = _PADDED_FLAGS[packet[OFFSET_FLAGS]]
+    covered = b"".join((packet[OFFSET_DESTINATION:OFFSET_FLAGS], flags, payload))
     high, low = _HALVES.unpack(cipher.gmac.encrypt(iv + _NONCE_TAIL, b"", covered))
     mixed: int = high ^ low
-    return mixed
+    return mixed.to_bytes(8, "big")
 
 
-def _crypt(packet: memoryview, tag: bytes, cipher: PeerCipher) -> None:
-    """XOR the payload of a packet with its keystream."""
+def _crypt(payload: memoryview, tag: bytes, cipher: PeerCipher) -> None:
+    """XOR a payload with its keystream."""
     first = int.from_bytes(tag, "big") & _COUNTER_MASK
     counter = cipher.counter
     counter.reset_nonce(first.to_bytes(_BLOCK, "big"))
-    payload = packet[OFFSET_VERB:]
     counter.update_into(payload, payload)
+
+
+def _seal_one(packet: memoryview, cipher: PeerCipher) -> None:
+    payload = packet[OFFSET_VERB:]
+    iv = bytes(packet[:_IV])
+    tag = cipher.encrypt.update(iv + _fold(packet, payload, iv, cipher))
+    _crypt(payload, tag, cipher)
+    packet[:_IV] = tag[:_IV]
+    packet[OFFSET_AUTH_TAG:OFFSET_VERB] = tag[_IV:]
+
+
+def _unseal_one(packet: memoryview, cipher: PeerCipher) -> bool:
+    payload = packet[OFFSET_VERB:]
+    tag = b"".join((packet[:_IV], packet[OFFSET_AUTH_TAG:OFFSET_VERB]))
+    _crypt(payload, tag, cipher)
+    block = cipher.decrypt.update(tag)
+    return compare_digest(_fold(packet, payload, block[:_IV], cipher), block[_IV:])
 
 
 def seal(
     buffer: memoryview, starts: Sequence[int], sizes: Sequence[int], cipher: PeerCipher
 ) -> None:
     """Encrypt packets in place; packet ids are replaced, flags are final already."""
-    packets = [buffer[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    blocks: list[bytes] = []
-    for packet in packets:
-        iv = bytes(packet[:_IV])
-        blocks += iv, _fold(packet, iv, cipher).to_bytes(8, "big")
-    tags = cipher.encrypt.update(b"".join(blocks))
-    for index, packet in enumerate(packets):
-        tag = tags[_BLOCK * index : _BLOCK * (index + 1)]
-        _crypt(packet, tag, cipher)
-        packet[:_IV] = tag[:_IV]
-        packet[OFFSET_AUTH_TAG:OFFSET_VERB] = tag[_IV:]
+    for start, size in zip(starts, sizes, strict=True):
+        _seal_one(buffer[start : start + size], cipher)
 
 
 def unseal(
     buffer: memoryview, starts: Sequence[int], sizes: Sequence[int], cipher: PeerCipher
 ) -> bytearray:
     """Decrypt packets in place and check them; what fails must not be looked at."""
-    packets = [buffer[start : start + size] for start, size in zip(starts, sizes, strict=True)]
-    halves: list[memoryview] = []
-    for packet in packets:
-        halves += packet[:_IV], packet[OFFSET_AUTH_TAG:OFFSET_VERB]
-    tags = b"".join(halves)
-    blocks = cipher.decrypt.update(tags)
-    verdicts = bytearray(len(packets))
-    for index, packet in enumerate(packets):
-        at = _BLOCK * index
-        _crypt(packet, tags[at : at + _BLOCK], cipher)
-        fold = _fold(packet, blocks[at : at + _IV], cipher)
-        verdicts[index] = fold == int.from_bytes(blocks[at + _IV : at + _BLOCK], "big")
+    verdicts = bytearray(len(starts))
+    for index, start in enumerate(starts):
+        verdicts[index] = _unseal_one(buffer[start : start + sizes[index]], cipher)
     return verdicts

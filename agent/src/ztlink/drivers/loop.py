@@ -126,7 +126,11 @@ class Pump:
 
     def open(self) -> None:
         """Begin, without a thread: tell the core of its sockets and drain it."""
-        self._guarded(self._begin)
+        try:
+            self._begin()
+        except BaseException as error:
+            self._fail(error)
+            raise
 
     def fileno(self) -> int:
         """Return the descriptor that is readable when `run_once` has something to do."""
@@ -146,7 +150,11 @@ class Pump:
 
         An error ends the pump, and is raised.
         """
-        self._guarded(lambda: self._wake_up(self._epoll.poll(timeout)))
+        try:
+            self._wake_up(self._epoll.poll(timeout))
+        except BaseException as error:
+            self._fail(error)
+            raise
 
     def call(self, command: Callable[[Core, Now], T]) -> T:
         """Run a command at once; only for who runs the pump, also within what it is told."""
@@ -160,13 +168,9 @@ class Pump:
         """Have what stacks have to send carried at once; the core itself has nothing new."""
         self._drain(read_clock(), is_core_new=False)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException as error:
-            self._close()
-            self.finished.set_exception(error)
-            raise
+    def _fail(self, error: BaseException) -> None:
+        self._close()
+        self.finished.set_exception(error)
 
     # -- from other threads ------------------------------------------------------------------
 

@@ -117,10 +117,25 @@ class UdpSocket:
         one came alone lately, the next is taken to be alone, too: what is behind it is for the next
         call, which whoever waits for the descriptor knows to be due.
         """
+        if self._unasked:
+            train = self._receive_alone()
+            if train is not None:
+                yield train
+            if self._unasked:
+                return
         for _ in range(budget):
             is_drained = yield from self._receive_filling()
             if is_drained:
                 return
+
+    def _receive_alone(self) -> Train | None:
+        """Take one datagram for all there is, unless it is time to ask or more came at once."""
+        try:
+            size, step, address = self._receive_one(0)
+        except BlockingIOError:
+            return None
+        self._unasked = self._unasked - 1 if size == step else 0
+        return self._train(0, size, step, address) if size else None
 
     def _receive_filling(self) -> Generator[Train, None, bool]:
         """Yield what fits into the buffer; return whether nothing is left in the socket."""
@@ -128,12 +143,12 @@ class UdpSocket:
         is_open = False
         source: SocketAddress | None = None
         is_drained = False
-        for count in range(MAX_TRAIN_DATAGRAMS):
+        for number in range(MAX_TRAIN_DATAGRAMS):
             try:
                 size, step, address = self._receive_one(end)
             except BlockingIOError:
                 is_drained = True
-                self._unasked = MAX_UNASKED if count == 1 else 0
+                self._unasked = MAX_UNASKED if number <= 1 else 0
                 break
             if size == 0:
                 continue
@@ -144,10 +159,6 @@ class UdpSocket:
                 if source is not None:
                     yield self._train(start, end, stride, source)
                 start, end, stride, source = end, end + size, step, address
-                if self._unasked and size == step:
-                    self._unasked -= 1
-                    is_drained = True
-                    break
                 is_open = size == step  # the kernel's own trains are as long as it can make them
             if end >= FILLING:
                 break

@@ -43,7 +43,8 @@ class Egress:
         self._settings = settings
         self._counters = counters
         self._random_bytes = random_bytes
-        self._ready: deque[SuperFrame] = deque()
+        self.ready: deque[SuperFrame] = deque()
+        """Frames to be pulled."""
         self._mac = mac
         self._headers = {
             4: mac + ETHERTYPE_IPV4.to_bytes(2, "big"),
@@ -56,14 +57,10 @@ class Egress:
 
     # -- frames ------------------------------------------------------------------------------
 
-    def has_ready(self) -> bool:
-        """Tell whether there are frames to be pulled."""
-        return bool(self._ready)
-
     def take_ready(self, limit: int) -> tuple[list[SuperFrame], int]:
         """Take frames of about `limit` bytes; return what is left of the limit, too."""
         frames: list[SuperFrame] = []
-        ready = self._ready
+        ready = self.ready
         while ready and limit > 0:
             frame = ready.popleft()
             limit -= len(frame.buffer)
@@ -75,10 +72,10 @@ class Egress:
         self._push(SuperFrame(memoryview(bytearray(frame))))
 
     def _push(self, frame: SuperFrame) -> None:
-        if len(self._ready) >= MAX_READY:
+        if len(self.ready) >= MAX_READY:
             self._counters.discard(Discard.RATE_LIMITED)
             return
-        self._ready.append(frame)
+        self.ready.append(frame)
 
     # -- packets -----------------------------------------------------------------------------
 

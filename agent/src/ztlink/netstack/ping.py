@@ -60,7 +60,7 @@ class Pinger:
         self._identifier = int.from_bytes(random_bytes(2), "big")
         self._last_id = 0
         self._sequence = 0
-        self._pending: dict[int, _Pending] = {}
+        self.pending: dict[int, _Pending] = {}
         """By sequence number."""
 
     def send(self, way: Way, remote: IpAddress, size: int, now: Now) -> EchoId:
@@ -68,11 +68,11 @@ class Pinger:
         self._last_id += 1
         echo = EchoId(self._last_id)
         sequence = self._sequence = self._sequence + 1 & 0xFFFF
-        if len(self._pending) >= MAX_PENDING:
-            self._fail(next(iter(self._pending)), Reason.TIMED_OUT)
+        if len(self.pending) >= MAX_PENDING:
+            self._fail(next(iter(self.pending)), Reason.TIMED_OUT)
         data = (self._random_bytes(min(size, _SIZE_TOKEN)) + bytes(size))[:size]
-        self._pending.pop(sequence, None)
-        self._pending[sequence] = _Pending(echo, remote, data, now.mono)
+        self.pending.pop(sequence, None)
+        self.pending[sequence] = _Pending(echo, remote, data, now.mono)
         kind = ICMP_ECHO_REQUEST if remote.version == VERSION_4 else ICMPV6_ECHO_REQUEST
         rest = self._identifier << 16 | sequence
         message = icmp_message(kind, 0, rest, data, way.source.packed, remote.packed)
@@ -92,7 +92,7 @@ class Pinger:
             self._counters.discard(Discard.NO_SOCKET)
             return
         sequence = int.from_bytes(packet.payload[6:8], "big")
-        del self._pending[sequence]
+        del self.pending[sequence]
         self._emit(
             EchoAnswered(
                 pending.id, pending.remote, sequence, len(pending.data), now.mono - pending.sent
@@ -118,25 +118,25 @@ class Pinger:
 
     def handle_timer(self, now: Now) -> None:
         """Give up what has waited too long."""
-        for sequence, pending in list(self._pending.items()):
+        for sequence, pending in list(self.pending.items()):
             if pending.sent + self._timeout > now.mono:
                 break
             self._fail(sequence, Reason.TIMED_OUT)
 
     def get_timer(self) -> float | None:
         """Return when the oldest request has waited too long."""
-        for pending in self._pending.values():
+        for pending in self.pending.values():
             return pending.sent + self._timeout
         return None
 
     def _find(self, l4: memoryview) -> _Pending | None:
         if int.from_bytes(l4[4:6], "big") != self._identifier:
             return None
-        return self._pending.get(int.from_bytes(l4[6:8], "big"))
+        return self.pending.get(int.from_bytes(l4[6:8], "big"))
 
     def _fail(self, sequence: int, reason: Reason, echo: EchoId | None = None) -> None:
-        pending = self._pending.get(sequence)
+        pending = self.pending.get(sequence)
         if pending is None or echo not in (None, pending.id):
             return
-        del self._pending[sequence]
+        del self.pending[sequence]
         self._emit(EchoFailed(pending.id, pending.remote, sequence, reason))

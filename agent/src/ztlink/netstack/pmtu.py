@@ -17,35 +17,35 @@ class PathMtus:
 
     def __init__(self, link_mtu: int) -> None:
         self.link_mtu = link_mtu
-        self._paths: dict[IpAddress, tuple[int, float]] = {}
+        self.paths: dict[IpAddress, tuple[int, float]] = {}
         """MTU, and when it is forgotten; the oldest first."""
 
     def get(self, destination: IpAddress) -> int:
         """Return the MTU to a destination."""
-        if not self._paths:
+        if not self.paths:
             return self.link_mtu
-        return min(self._paths.get(destination, (self.link_mtu,))[0], self.link_mtu)
+        return min(self.paths.get(destination, (self.link_mtu,))[0], self.link_mtu)
 
     def lower(self, destination: IpAddress, mtu: int, now: Now) -> bool:
         """Take a report that was checked; False where it lowers nothing."""
         mtu = max(mtu, MIN_PATH_MTU if destination.version == 4 else MIN_MTU)
         if mtu >= self.get(destination):
             return False
-        self._paths.pop(destination, None)
-        if len(self._paths) >= MAX_PATHS:
-            del self._paths[next(iter(self._paths))]
-        self._paths[destination] = (mtu, now.mono + LIFETIME)
+        self.paths.pop(destination, None)
+        if len(self.paths) >= MAX_PATHS:
+            del self.paths[next(iter(self.paths))]
+        self.paths[destination] = (mtu, now.mono + LIFETIME)
         return True
 
     def handle_timer(self, now: Now) -> None:
         """Forget what is old."""
-        for destination, (_, deadline) in list(self._paths.items()):
+        for destination, (_, deadline) in list(self.paths.items()):
             if deadline > now.mono:
                 break
-            del self._paths[destination]
+            del self.paths[destination]
 
     def get_timer(self) -> float | None:
         """Return when the oldest is to be forgotten."""
-        for _, deadline in self._paths.values():
+        for _, deadline in self.paths.values():
             return deadline
         return None

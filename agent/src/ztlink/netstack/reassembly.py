@@ -91,17 +91,17 @@ class Reassembly:
         self._limit = limit
         self._timeout = timeout
         self._counters = counters
-        self._datagrams: dict[FragmentKey, _Datagram] = {}
+        self.datagrams: dict[FragmentKey, _Datagram] = {}
         self._senders: dict[bytes, _Sender] = {}
         self.size = 0
         """Bytes that all cost."""
 
     def add(self, key: FragmentKey, fragment: Fragment, now: Now) -> Whole | None:
         """Take a fragment; return the datagram if it is complete now."""
-        datagram = self._datagrams.get(key)
+        datagram = self.datagrams.get(key)
         if datagram is None:
             datagram = _Datagram(now.mono + self._timeout)
-            self._datagrams[key] = datagram
+            self.datagrams[key] = datagram
             self._senders.setdefault(key.source, _Sender()).keys[key] = None
             self._charge(key.source, OVERHEAD)
         if datagram.is_refused:
@@ -122,7 +122,7 @@ class Reassembly:
     def expire(self, now: Now) -> list[Expired]:
         """Drop what is too old; return that which a sender should hear of."""
         expired: list[Expired] = []
-        for key, datagram in list(self._datagrams.items()):
+        for key, datagram in list(self.datagrams.items()):
             if datagram.deadline > now.mono:
                 break
             self._forget(key)
@@ -133,7 +133,7 @@ class Reassembly:
 
     def get_timer(self) -> float | None:
         """Return when to call `expire`."""
-        for datagram in self._datagrams.values():
+        for datagram in self.datagrams.values():
             return datagram.deadline
         return None
 
@@ -189,14 +189,14 @@ class Reassembly:
         while (sender := self._senders.get(key.source)) is not None and sender.size > share:
             self._evict(next(iter(sender.keys)))
         while self.size > self._limit:
-            self._evict(next(iter(self._datagrams)))
+            self._evict(next(iter(self.datagrams)))
 
     def _evict(self, key: FragmentKey) -> None:
         self._counters.discard(Discard.FRAGMENTS_FULL)
         self._forget(key)
 
     def _forget(self, key: FragmentKey) -> None:
-        datagram = self._datagrams.pop(key)
+        datagram = self.datagrams.pop(key)
         self._charge(key.source, -datagram.cost)
         sender = self._senders[key.source]
         del sender.keys[key]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
+from ztlink.deadlines import earliest
 from ztlink.errors import StackError
 from ztlink.ids import Endpoint, IpAddress, IpInterface, Mac, MulticastGroup, SocketId
 from ztlink.inet.ip import PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP
@@ -80,13 +81,14 @@ class Stack:
         self._tcp = TcpLink(
             self._routes, self._egress, self._mtus, settings, self.counters, emit, random_bytes
         )
-        self._timed = (
-            self._resolver.cache.get_timer,
-            self._ingress.reassembly.get_timer,
-            self._pinger.get_timer,
-            self._mtus.get_timer,
+        self._outputs = (*self._tcp.layer.outputs, self._egress.ready, self._udp.sending)
+        """If all are empty, there is nothing to send."""
+        self._ageing = (
+            self._ingress.reassembly.datagrams,
+            self._pinger.pending,
+            self._mtus.paths,
         )
-        """What asks when else something is due; mostly nothing is."""
+        """If all are empty, as they mostly are, nothing of theirs is ever due."""
         self._connect_parts()
 
     def _connect_parts(self) -> None:
@@ -146,13 +148,13 @@ class Stack:
 
     def has_output(self) -> bool:
         """Tell whether `transmits` may have something."""
-        return self._egress.has_ready() or self._udp.has_output() or self._tcp.layer.has_output()
+        return any(self._outputs)
 
     def transmits(self, limit: int, now: Now) -> list[SuperFrame]:
         """Make and take about `limit` bytes of frames; at least one, if there is any."""
         frames, left = self._egress.take_ready(limit)
         has_tcp = self._tcp.layer.has_output()
-        if left > 0 and self._udp.has_output():
+        if left > 0 and self._udp.sending:
             self._udp.pull(left // 2 if has_tcp else left, now)
             more, left = self._egress.take_ready(left)
             frames += more
@@ -178,11 +180,10 @@ class Stack:
 
     def get_timer(self) -> float | None:
         """Return the monotonic time at which `handle_timer` is due."""
-        first = self._tcp.layer.get_timer()
-        for timed in self._timed:
-            deadline = timed()
-            if first is None or (deadline is not None and deadline < first):
-                first = deadline
+        first = earliest((self._tcp.layer.get_timer(), self._resolver.cache.get_timer()))
+        if any(self._ageing):
+            parts = self._ingress.reassembly, self._pinger, self._mtus
+            first = earliest((first, *(part.get_timer() for part in parts)))
         return first
 
     def groups(self) -> frozenset[MulticastGroup]:

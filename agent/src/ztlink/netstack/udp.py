@@ -107,7 +107,7 @@ class Udp:
         self._random_bytes = random_bytes
         self._sockets: dict[SocketId, UdpSocket] = {}
         self._ports: dict[int, list[UdpSocket]] = {}
-        self._sending: deque[UdpSocket] = deque()
+        self.sending: deque[UdpSocket] = deque()
         """Sockets with datagrams that wait, in turn."""
         self._last_id = 0
 
@@ -155,7 +155,7 @@ class Udp:
             opened.wants_room = True
             return False
         if not opened.queue:
-            self._sending.append(opened)
+            self.sending.append(opened)
         opened.queue.append((bytes(data), to))
         opened.queued += len(data) + DATAGRAM_OVERHEAD
         return True
@@ -231,19 +231,15 @@ class Udp:
 
     # -- out ---------------------------------------------------------------------------------
 
-    def has_output(self) -> bool:
-        """Tell whether datagrams wait."""
-        return bool(self._sending)
-
     def pull(self, limit: int, now: Now) -> None:
         """Hand datagrams of about `limit` bytes on, the sockets in turn."""
-        while limit > 0 and self._sending:
-            opened = self._sending.popleft()
+        while limit > 0 and self.sending:
+            opened = self.sending.popleft()
             data, remote = opened.queue.popleft()
             opened.queued -= len(data) + DATAGRAM_OVERHEAD
             limit -= len(data) + DATAGRAM_OVERHEAD
             if opened.queue:
-                self._sending.append(opened)
+                self.sending.append(opened)
             self._transmit(opened, data, remote, now)
             if opened.wants_room and opened.queued <= self._settings.udp_send_buffer // 2:
                 opened.wants_room = False

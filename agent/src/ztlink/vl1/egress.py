@@ -205,7 +205,8 @@ class Egress:
         path = route.path
         frames = count(frame)
         one = len(frame.buffer) if frames == 1 else frame.header_size + frame.segment_size
-        if SIZE_BEFORE_VERB + len(prefix) + one - payload_offset > longest(path.mtu):
+        size = SIZE_BEFORE_VERB + len(prefix) + one - payload_offset
+        if size > path.mtu and size > longest(path.mtu):
             stats.drop(Drop.TOO_LONG, frames)
             return False
         plan = Plan(

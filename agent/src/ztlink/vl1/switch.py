@@ -250,10 +250,13 @@ class Switch:
     ) -> None:
         """Hand up opened packets in order: runs of frames as spans, all else as messages."""
         buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
-        stats = self._ctx.stats
         bad = authentic.count(0)
         peer.packets_in += len(starts) - bad
         peer.packet_errors += bad
+        if not bad and self._ctx.engine.run_length(batch, authentic, 0) == len(starts):
+            self._dispatch_run(peer, batch, at, now)
+            return
+        stats = self._ctx.stats
         arrival: Arrival | None = None
         index = 0
         while index < len(starts):
@@ -279,6 +282,15 @@ class Switch:
         if arrival is not None:
             self._count(arrival, list(compress(sizes, authentic)) if bad else sizes)
             self._received(peer, arrival, now)  # last, since an answer may have confirmed the path
+
+    def _dispatch_run(
+        self, peer: Peer, run: PacketBatch, at: tuple[SocketId, Endpoint], now: Now
+    ) -> None:
+        """Hand up packets that are one run of frames, as most are."""
+        arrival = Arrival(*at, run.buffer[run.starts[0] + OFFSET_FLAGS] & MASK_HOPS)
+        self._frames(peer, arrival, run, now)
+        self._count(arrival, run.sizes)
+        self._received(peer, arrival, now)
 
     def _count(self, arrival: Arrival, sizes: Sequence[int]) -> None:
         """Count what came; of a batch that came two ways at once, all as its last packet."""

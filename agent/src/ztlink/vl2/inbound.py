@@ -52,9 +52,20 @@ class Inbound:
         self, network: Network, peer: Identity, verb: Verb, packet_id: PacketId, now: Now
     ) -> bool:
         """Tell whether the peer may talk here; ask for its credentials where it may not yet."""
-        if network.allows(peer):
-            self._groups.announce_to(network, peer.address, now)
+        if self._admits(network, peer, now):
             return True
+        self._refuse(network, peer, verb, packet_id, now)
+        return False
+
+    def _admits(self, network: Network, peer: Identity, now: Now) -> bool:
+        is_allowed = network.allows(peer)
+        if is_allowed:
+            self._groups.announce_to(network, peer.address, now)
+        return is_allowed
+
+    def _refuse(
+        self, network: Network, peer: Identity, verb: Verb, packet_id: PacketId, now: Now
+    ) -> None:
         self._underlay.stats.drop(Drop.NOT_A_MEMBER)
         key = (network.network_id, peer.address)
         if now.mono - self._last_error.last(key) >= MIN_ERROR_INTERVAL:
@@ -63,7 +74,6 @@ class Inbound:
             code = ErrorCode.NEED_MEMBERSHIP_CERTIFICATE
             Error(verb, packet_id, code, network.network_id.to_bytes(8, "big")).encode(writer)
             self._underlay.send(peer.address, Verb.ERROR, writer.getvalue(), now)
-        return False
 
     # -- FRAME -------------------------------------------------------------------------------
 
@@ -79,11 +89,13 @@ class Inbound:
         if network is None:
             stats.drop(Drop.UNKNOWN_NETWORK, len(batch))
             return Verdict.DROPPED
-        packet_id = PacketId(int.from_bytes(buffer[batch.starts[0] : batch.starts[0] + 8], "big"))
-        if not self.gate(network, peer, Verb.FRAME, packet_id, now):
+        if not self._admits(network, peer, now):
+            start = batch.starts[0]
+            packet_id = PacketId(int.from_bytes(buffer[start : start + 8], "big"))
+            self._refuse(network, peer, Verb.FRAME, packet_id, now)
             return Verdict.RETRY
-        header = network.mac + member_mac(peer.address, network.network_id)
-        header += bytes(buffer[first + 8 : first + 10])
+        ethertype = buffer[first + 8 : first + SIZE_FRAME_HEADER]
+        header = b"".join((network.mac, member_mac(peer.address, network.network_id), ethertype))
         join = self._underlay.coalesce
         if len(batch) == 1 or self._filter.is_per_segment(network, peer.address):
             join = one_by_one

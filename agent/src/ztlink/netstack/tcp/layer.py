@@ -57,6 +57,8 @@ class TcpLayer:
         self._listening: dict[Endpoint, Listener] = {}
         self._timers: DeadlineQueue[ConnectionId] = DeadlineQueue()
         self._last_id = 0
+        self.outputs = self._context.ready, self._context.strays
+        """What `transmits` takes from: if both are empty, there is nothing."""
 
     @property
     def connections(self) -> Mapping[ConnectionId, Connection]:
@@ -356,14 +358,18 @@ class TcpLayer:
                 c.is_ready = False
                 self._schedule(c, mono)
                 continue
-            ready.append(owner)
             out.append(outgoing)
             limit -= outgoing.size + _HEADERS
+            if output.has_more(c):
+                ready.append(owner)
+            else:
+                c.is_ready = False
+                self._schedule(c, mono)
         return out
 
     def has_output(self) -> bool:
         """Tell whether `transmits` may have something."""
-        return bool(self._context.ready or self._context.strays)
+        return any(self.outputs)
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` is next needed, in the clock of `Now.mono`."""

@@ -53,6 +53,18 @@ def next_segment(c: Connection, limit: int, now: float) -> Outgoing | None:
     return None
 
 
+def has_more(c: Connection) -> bool:
+    """Tell whether `next_segment` may have something."""
+    flight = c.flight
+    return bool(
+        flight.lost
+        or flight.next < c.end_of_stream
+        or c.acks_owed
+        or c.probe is not None
+        or c.is_syn_owed
+    )
+
+
 def _handshake(c: Connection, now: float) -> Outgoing | None:
     """Return SYN or SYN-ACK, or an acknowledgement beside it."""
     is_answer = c.state is State.SYN_RECEIVED

@@ -1,6 +1,7 @@
 """Sealing and opening packets: picks the suite, works on batches of one peer or on one packet."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from ztlink.batch import CipherSuite, PacketBatch
 from ztlink.crypto import gmac_siv, salsa_poly
@@ -14,6 +15,11 @@ from ztlink.wire.packet import (
     SHIFT_SUITE,
 )
 
+# As globals: a member of an enumeration takes longer to find.
+_SALSA_POLY: Final = CipherSuite.SALSA_POLY
+_GMAC_SIV: Final = CipherSuite.GMAC_SIV
+_MARK_GMAC_SIV: Final = CipherSuite.GMAC_SIV << SHIFT_SUITE
+
 
 def armor(batch: PacketBatch, cipher: PeerCipher, suite: CipherSuite) -> None:
     """Seal every packet of a batch in place.
@@ -22,11 +28,11 @@ def armor(batch: PacketBatch, cipher: PeerCipher, suite: CipherSuite) -> None:
     """
     buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
     flags = suite << SHIFT_SUITE
-    if suite is CipherSuite.SALSA_POLY:
+    if suite is _SALSA_POLY:
         flags |= FLAG_LEGACY_ENCRYPTED
     for start in starts:
         buffer[start + OFFSET_FLAGS] = buffer[start + OFFSET_FLAGS] & FLAG_FRAGMENTED | flags
-    if suite is CipherSuite.GMAC_SIV:
+    if suite is _GMAC_SIV:
         gmac_siv.seal(buffer, starts, sizes, cipher)
     else:
         packets = [buffer[s : s + n] for s, n in zip(starts, sizes, strict=True)]
@@ -39,8 +45,7 @@ def dearmor(batch: PacketBatch, cipher: PeerCipher) -> bytearray:
     What is not authentic is undefined afterwards and must not be used.
     """
     buffer = batch.buffer
-    is_gmac_siv = CipherSuite.GMAC_SIV << SHIFT_SUITE
-    if all(buffer[start + OFFSET_FLAGS] & MASK_SUITE == is_gmac_siv for start in batch.starts):
+    if all(buffer[start + OFFSET_FLAGS] & MASK_SUITE == _MARK_GMAC_SIV for start in batch.starts):
         return gmac_siv.unseal(buffer, batch.starts, batch.sizes, cipher)
     verdicts = bytearray(len(batch))
     by_suite: dict[int, list[int]] = {}
@@ -51,9 +56,9 @@ def dearmor(batch: PacketBatch, cipher: PeerCipher) -> bytearray:
         starts = [batch.starts[i] for i in indexes]
         sizes = [batch.sizes[i] for i in indexes]
         opened: Sequence[int] = ()
-        if suite == CipherSuite.GMAC_SIV:
+        if suite == _GMAC_SIV:
             opened = gmac_siv.unseal(buffer, starts, sizes, cipher)
-        elif suite in (CipherSuite.POLY_NONE, CipherSuite.SALSA_POLY):
+        elif suite in (CipherSuite.POLY_NONE, _SALSA_POLY):
             packets = [buffer[s : s + n] for s, n in zip(starts, sizes, strict=True)]
             opened = salsa_poly.unseal(packets, [cipher] * len(packets))
         for index, verdict in zip(indexes, opened, strict=False):

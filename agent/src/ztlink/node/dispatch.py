@@ -24,6 +24,9 @@ IGNORED_VERBS: Final = frozenset(
 """Bonding's measurements and traces: nothing here uses them."""
 ONCE: Final = frozenset({Verb.HELLO, Verb.WHOIS, Verb.ECHO})
 """Requests that are answered by one packet, once by each way."""
+# As globals: a member of an enumeration takes longer to find.
+_RETRY: Final = Verdict.RETRY
+_TRUSTED: Final = Verdict.TRUSTED
 
 
 class Dispatch:
@@ -67,13 +70,13 @@ class Dispatch:
         """Handle a run of FRAME packets."""
         run.peer.last_frame = now.mono
         verdict = self._vl2.receive_run(run.peer.identity, run.batch, now)
-        if verdict is Verdict.RETRY:
+        if verdict is _RETRY:
             self._vl1.switch.hold_frames(run, now)
-        elif verdict is Verdict.TRUSTED:
+        elif verdict is _TRUSTED:
             self._vl1.discovery.push_if_due(run.peer, run.arrival, now)
 
     def _settle(self, message: Message, verdict: Verdict, now: Now) -> Verdict:
-        if verdict is Verdict.TRUSTED:
+        if verdict is _TRUSTED:
             self._vl1.discovery.push_if_due(message.peer, message.arrival, now)
         if message.verb in (Verb.EXT_FRAME, Verb.MULTICAST_FRAME):
             message.peer.last_frame = now.mono

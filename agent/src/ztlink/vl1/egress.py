@@ -53,6 +53,10 @@ REQUEST_VERBS: Final = frozenset(
     }
 )
 """Verbs whose OK we listen to."""
+# As globals: a member of an enumeration takes longer to find.
+_TRUSTED: Final = CipherSuite.TRUSTED
+_GMAC_SIV: Final = CipherSuite.GMAC_SIV
+_SALSA_POLY: Final = CipherSuite.SALSA_POLY
 
 
 class Arrival(NamedTuple):
@@ -151,7 +155,7 @@ class Egress:
             self._ctx.stats.drop(Drop.NO_ROUTE)
             return None
         path = route.path
-        suite = CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer)
+        suite = _TRUSTED if path.trusted_path_id else self.suite_for(peer)
         packet = self.build(peer, verb, payload, compress=compress)
         if len(packet) > longest(path.mtu):  # nobody could put it together
             self._ctx.stats.drop(Drop.TOO_LONG)
@@ -215,7 +219,7 @@ class Egress:
             path.endpoint,
             path.socket,
             path.mtu,
-            CipherSuite.TRUSTED if path.trusted_path_id else self.suite_for(peer),
+            _TRUSTED if path.trusted_path_id else self.suite_for(peer),
             prefix,
             ctx.random_bytes(8 * frames),
             path.trusted_path_id,
@@ -236,8 +240,8 @@ class Egress:
     def suite_for(self, peer: Peer) -> CipherSuite:
         """Return the suite that a peer understands best (wire.adoc#suites)."""
         if min(peer.protocol, self._ctx.protocol) >= MIN_PROTOCOL_SUITE_3:
-            return CipherSuite.GMAC_SIV
-        return CipherSuite.SALSA_POLY
+            return _GMAC_SIV
+        return _SALSA_POLY
 
     def build(self, peer: Peer, verb: Verb, payload: bytes, *, compress: bool = False) -> bytearray:
         """Return a packet that is yet to be sealed."""
@@ -279,7 +283,7 @@ class Egress:
         """
         if path_mtu and len(packet) > path_mtu:
             packet[OFFSET_FLAGS] |= FLAG_FRAGMENTED
-        if suite is CipherSuite.TRUSTED:
+        if suite is _TRUSTED:
             packet[OFFSET_FLAGS] |= suite << SHIFT_SUITE
             packet[OFFSET_AUTH_TAG:OFFSET_VERB] = trusted_path_id.to_bytes(8, "big")
         else:

@@ -62,6 +62,8 @@ TRANSITIONS: Final = {
     (PathState.STALE, PathInput.REPLY): PathState.CONFIRMED,
     (PathState.STALE, PathInput.EXPIRED): PathState.DEAD,
 }
+# As globals: a member of an enumeration takes longer to find.
+_CONFIRMED: Final = PathState.CONFIRMED
 
 
 class Path:
@@ -119,7 +121,7 @@ class Path:
     @property
     def is_confirmed(self) -> bool:
         """Traffic may use this path."""
-        return self.state is PathState.CONFIRMED
+        return self.state is _CONFIRMED
 
     @property
     def is_suspect(self) -> bool:
@@ -129,7 +131,7 @@ class Path:
     def sent(self, now: Now) -> float | None:
         """Note that something was sent; return a deadline where the path must be looked at then."""
         self.last_out = now.mono
-        if self.awaiting_since is None and self.state is PathState.CONFIRMED:
+        if self.awaiting_since is None and self.state is _CONFIRMED:
             self.awaiting_since = now.mono
             self.next_probe = now.mono + self._patience
             return self.next_probe
@@ -139,7 +141,7 @@ class Path:
         """Note an authentic packet that came directly over this path."""
         self.last_in = now.mono
         self.is_resting = False
-        if self.state is PathState.CONFIRMED and not self.is_doubted:
+        if self.state is _CONFIRMED and not self.is_doubted:
             self.awaiting_since = None
             self.probes = 0
             self.next_probe = now.mono + self._heartbeat(now)
@@ -160,7 +162,7 @@ class Path:
 
     def suspect(self, now: Now) -> None:
         """Have a path probed at once, because there is reason to doubt what we think of it."""
-        if self.state is not PathState.CONFIRMED:
+        if self.state is not _CONFIRMED:
             self.probes = 0
         elif self.probes:
             self.is_doubted = True
@@ -202,7 +204,7 @@ class Path:
         """Advance; return whether a probe is to be sent now."""
         if self.state is PathState.DEAD or now.mono < self.next_probe:
             return False
-        if self.state is PathState.CONFIRMED:
+        if self.state is _CONFIRMED:
             return self._probe_confirmed(now)
         intervals = CANDIDATE_PROBE_INTERVALS
         if self.state is PathState.STALE:

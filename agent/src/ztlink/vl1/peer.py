@@ -109,6 +109,8 @@ class Peer:
         self._prober = prober
         self._best: Path | None = None
         self._best_is_known = False
+        self._heard: Path | None = None
+        """The one that was last asked for."""
 
     @property
     def address(self) -> Address:
@@ -124,11 +126,11 @@ class Peer:
         return self._best
 
     def path_at(self, socket: SocketId, endpoint: Endpoint) -> Path | None:
-        """Return the path with this key, the best without a look-up: endpoints are slow to hash."""
-        best = self.best_path()
-        if best is not None and best.socket == socket and best.endpoint == endpoint:
-            return best
-        return self.paths.get((socket, endpoint))
+        """Return the path with this key; asked for what came: endpoints are slow to hash."""
+        heard = self._heard
+        if heard is None or heard.socket != socket or heard.endpoint != endpoint:
+            heard = self._heard = self.paths.get((socket, endpoint))
+        return heard
 
     @property
     def latency(self) -> float:
@@ -304,6 +306,7 @@ class Peer:
 
     def _remove(self, key: PathKey, path: Path) -> None:
         del self.paths[key]
+        self._heard = None
         self._best_is_known = False
         if path.is_confirmed:
             self._ctx.events.append(PathLost(self.address, path.endpoint))

@@ -25,6 +25,15 @@ _SHORT: Final = 16
 _QUICK_TIME: Final = 1.0
 """Seconds after a loss in which a peer is thought to acknowledge at once, as ours does."""
 _TICK: Final = 0.001
+# As globals: a member of an enumeration takes longer to find.
+_CLOSED: Final = State.CLOSED
+_TIME_WAIT: Final = State.TIME_WAIT
+_FIN_WAIT_2: Final = State.FIN_WAIT_2
+_PERSIST: Final = LossTimer.PERSIST
+_TIMEOUT: Final = LossTimer.TIMEOUT
+_REORDERING: Final = LossTimer.REORDERING
+_PROBE: Final = LossTimer.PROBE
+_TAIL: Final = Probe.TAIL
 
 
 def take_acknowledgement(
@@ -63,7 +72,7 @@ def _take_news(c: Connection, options: Options, number: int, now: float) -> None
     _sample_round_trip(c, options, sample, now)
     if number > before:
         _advance(c, options, number, now)
-        if c.state is State.CLOSED or c.state is State.TIME_WAIT:
+        if c.state is _CLOSED or c.state is _TIME_WAIT:
             return
     if is_in_vain:
         _learn_from_vain(c, options, now)
@@ -127,9 +136,9 @@ def _advance(c: Connection, options: Options, number: int, now: float) -> None:
         _finish_probe(c, now)
     if c.is_finishing and number > outbox.end:
         c.enter(Input.FIN_ACKNOWLEDGED)
-        if c.state is State.TIME_WAIT:
+        if c.state is _TIME_WAIT:
             c.life_at = now + c.context.settings.time_wait
-        elif c.state is State.FIN_WAIT_2 and c.is_closed_by_us:
+        elif c.state is _FIN_WAIT_2 and c.is_closed_by_us:
             c.life_at = now + c.context.settings.finish_timeout
 
 
@@ -241,21 +250,21 @@ def arm(c: Connection, now: float, reordering_at: float) -> None:
     """Set the one timer of sent data."""
     flight = c.flight
     if not flight.records:
-        c.loss_timer = LossTimer.PERSIST
+        c.loss_timer = _PERSIST
         is_blocked = c.has_something_to_send and c.send_window < min(flight.mss, c.unsent or 1)
         c.loss_at = now + c.rtt.current if is_blocked else inf
         return
     timeout_at = c.timeout_from + c.rtt.current
     c.loss_at = timeout_at
-    c.loss_timer = LossTimer.TIMEOUT
+    c.loss_timer = _TIMEOUT
     if reordering_at < timeout_at:
         c.loss_at = reordering_at
-        c.loss_timer = LossTimer.REORDERING
+        c.loss_timer = _REORDERING
     elif may_probe(c):
         probe_at = now + probe_delay(c, now)
         if probe_at < timeout_at:
             c.loss_at = probe_at
-            c.loss_timer = LossTimer.PROBE
+            c.loss_timer = _PROBE
 
 
 def may_probe(c: Connection) -> bool:
@@ -267,7 +276,7 @@ def may_probe(c: Connection) -> bool:
     return (
         c.has_sack
         and c.probes < MAX_PROBES
-        and c.probe is not Probe.TAIL
+        and c.probe is not _TAIL
         and c.rtt.smoothed > 0
         and c.send_window > 0
     )

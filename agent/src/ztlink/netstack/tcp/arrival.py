@@ -22,18 +22,23 @@ _TIMESTAMP_AGE: Final = 24 * 86_400.0
 _MAX_DUPLICATES: Final = 4
 _QUICK_AFTER_HOLE: Final = 8
 """Acknowledgements that are not delayed after a hole: the sender measures its way out of it."""
+# As globals: a member of an enumeration takes longer to find.
+_SYN_SENT: Final = State.SYN_SENT
+_TIME_WAIT: Final = State.TIME_WAIT
+_SYN_RECEIVED: Final = State.SYN_RECEIVED
+_ESTABLISHED: Final = State.ESTABLISHED
 
 
 def receive(c: Connection, segment: Segment, now: float) -> bool:
     """Take a segment of this connection; False: it asks for a new one in its place."""
-    if c.state is State.SYN_SENT:
+    if c.state is _SYN_SENT:
         _receive_in_syn_sent(c, segment, now)
         return True
     flags = segment.flags
     options = read_options(segment.options)
     sequence = unwrap(segment.sequence, c.inbox.next)
     if flags & _RESET_OR_SYN:
-        may_replace = c.state is State.TIME_WAIT and _may_replace(c, segment, options, sequence)
+        may_replace = c.state is _TIME_WAIT and _may_replace(c, segment, options, sequence)
         if not may_replace:
             _take_reset_or_syn(c, segment, sequence, now)
         return not may_replace
@@ -42,7 +47,7 @@ def receive(c: Connection, segment: Segment, now: float) -> bool:
     if not flags & FLAG_ACK:
         return True
     number = unwrap(segment.acknowledgement, c.flight.una)
-    if c.state is State.SYN_RECEIVED and not _complete_handshake(c, segment, number, now):
+    if c.state is _SYN_RECEIVED and not _complete_handshake(c, segment, number, now):
         return True
     if number > c.flight.next or number < c.flight.una - c.max_send_window:
         c.challenge(now)  # RFC 5961 5
@@ -79,7 +84,7 @@ def _is_acceptable(
         c.owe_ack()
         if end <= inbox.next:
             inbox.duplicate = (sequence, end)
-        if c.state is State.TIME_WAIT:
+        if c.state is _TIME_WAIT:
             c.life_at = now + c.context.settings.time_wait
     elif sequence == inbox.next - 1:
         c.owe_ack()  # a keep-alive, or a probe of the window
@@ -106,7 +111,7 @@ def _take_reset_or_syn(c: Connection, segment: Segment, sequence: int, now: floa
             _take_reset(c)
         elif inbox.next < sequence < inbox.edge:
             c.challenge(now)
-    elif c.state is State.SYN_RECEIVED and sequence == c.peer_initial:
+    elif c.state is _SYN_RECEIVED and sequence == c.peer_initial:
         if segment.flags & FLAG_ACK and c.listener is None:
             _take_crossed_syn_ack(c, segment, now)
         else:
@@ -114,7 +119,7 @@ def _take_reset_or_syn(c: Connection, segment: Segment, sequence: int, now: floa
             c.wake()
     elif sequence == c.peer_initial and segment.flags & FLAG_ACK:
         c.owe_ack()  # a SYN-ACK again: our acknowledgement was lost
-    elif c.state is State.TIME_WAIT:
+    elif c.state is _TIME_WAIT:
         c.owe_ack()
     else:
         c.challenge(now)
@@ -138,9 +143,9 @@ def _may_replace(c: Connection, segment: Segment, options: Options, sequence: in
 
 
 def _take_reset(c: Connection) -> None:
-    if c.state is State.SYN_RECEIVED and c.listener is None:
+    if c.state is _SYN_RECEIVED and c.listener is None:
         c.end(Reason.REFUSED)
-    elif c.state is State.TIME_WAIT:
+    elif c.state is _TIME_WAIT:
         pass  # RFC 1337: a reset must not cut it short
     else:
         c.end(Reason.RESET)
@@ -247,7 +252,7 @@ def _note_timestamp(c: Connection, options: Options, sequence: int, now: float) 
 
 def _take_text(c: Connection, segment: Segment, sequence: int, now: float) -> None:
     """Take payload and FIN, in order or not."""
-    if c.state is State.TIME_WAIT or c.state < State.ESTABLISHED:
+    if c.state is _TIME_WAIT or c.state < _ESTABLISHED:
         return
     if c.peer_finish >= 0 and c.inbox.next > c.peer_finish:
         return  # nothing comes after a FIN
@@ -310,7 +315,7 @@ def _take_finish(c: Connection, now: float) -> None:
     if not c.is_closed_by_us:
         c.context.emit(PeerFinished(c.id))  # before the end of the connection, if that is here, too
     c.enter(Input.FIN)
-    if c.state is State.TIME_WAIT:
+    if c.state is _TIME_WAIT:
         c.life_at = now + c.context.settings.time_wait
 
 

@@ -69,6 +69,13 @@ class Phase(Enum):
     PROBE_RTT = auto()
 
 
+# As globals: a member of an enumeration takes longer to find.
+_STARTUP: Final = Phase.STARTUP
+_DRAIN: Final = Phase.DRAIN
+_PROBE_BW: Final = Phase.PROBE_BW
+_PROBE_RTT: Final = Phase.PROBE_RTT
+
+
 class Bbr:
     """A congestion control that sets a rate, and a window as its limit."""
 
@@ -107,7 +114,7 @@ class Bbr:
         self._mss = mss
         self._seed = seed
         """Decides where in the cycle of PROBE_BW to begin, so that flows do not march in step."""
-        self.phase = Phase.STARTUP
+        self.phase = _STARTUP
         self.window = initial_window(mss)
         self._gain = _STARTUP_GAIN
         self._filter: deque[tuple[int, float]] = deque()
@@ -155,9 +162,9 @@ class Bbr:
         self._update_bandwidth(sample)
         if is_new_round and not self._is_full and not sample.is_app_limited:
             self._check_full()
-        if self.phase is Phase.PROBE_BW:
+        if self.phase is _PROBE_BW:
             self._advance_cycle(sample)
-        elif self.phase is not Phase.PROBE_RTT:
+        elif self.phase is not _PROBE_RTT:
             self._leave_startup(sample)
         self._update_least(sample)
         self._set_rate(sample)
@@ -185,18 +192,18 @@ class Bbr:
         self._is_full = self._full_rounds >= _FULL_ROUNDS
 
     def _leave_startup(self, sample: Sample) -> None:
-        if self.phase is Phase.STARTUP and self._is_full:
-            self.phase = Phase.DRAIN
+        if self.phase is _STARTUP and self._is_full:
+            self.phase = _DRAIN
             self._gain = 1 / _STARTUP_GAIN
             self._cycle_round = self._round
-        if self.phase is Phase.DRAIN:
+        if self.phase is _DRAIN:
             is_over = self._round > self._cycle_round + _DRAIN_ROUNDS  # the queue is others'
             if is_over or sample.in_flight <= self._product(1.0):
                 self._begin_cycle(sample.now)
 
     def _begin_cycle(self, now: float) -> None:
         """Enter PROBE_BW, anywhere but where the rate is to fall."""
-        self.phase = Phase.PROBE_BW
+        self.phase = _PROBE_BW
         start = (self._seed * 5 + self._round) % (len(_CYCLE) - 1)
         self._cycle_index = start + 1 if start else 0
         self._cycle_at = now
@@ -227,12 +234,12 @@ class Bbr:
         if sample.rtt and (sample.rtt <= self._least or not self._least or is_old):
             self._least = sample.rtt
             self._least_at = now
-        if is_old and self.phase is not Phase.PROBE_RTT:
-            self.phase = Phase.PROBE_RTT
+        if is_old and self.phase is not _PROBE_RTT:
+            self.phase = _PROBE_RTT
             self._gain = 1.0
             self._prior_window = max(self._prior_window, self.window)
             self._probe_until = 0.0
-        if self.phase is not Phase.PROBE_RTT:
+        if self.phase is not _PROBE_RTT:
             return
         if not self._probe_until and sample.in_flight <= self._floor():
             self._probe_until = now + _PROBE_TIME
@@ -243,7 +250,7 @@ class Bbr:
             if self._is_full:
                 self._begin_cycle(now)
             else:
-                self.phase = Phase.STARTUP
+                self.phase = _STARTUP
                 self._gain = _STARTUP_GAIN
 
     def _floor(self) -> int:
@@ -275,7 +282,7 @@ class Bbr:
         elif self.window < target or sample.delivered < initial_window(self._mss):
             self.window += sample.acked
         self.window = max(self.window, self._floor())
-        if self.phase is Phase.PROBE_RTT:
+        if self.phase is _PROBE_RTT:
             self.window = min(self.window, self._floor())
         elif self._cap:
             self._grow_cap(sample, target)
@@ -313,7 +320,7 @@ class Bbr:
         self.window = _MIN_SEGMENTS * self._mss  # one alone is lost too often where much is lost
 
     def on_idle(self, now: float) -> None:
-        if self.phase is Phase.PROBE_BW:
+        if self.phase is _PROBE_BW:
             self._gain = 1.0
 
     def undo(self) -> None:

@@ -30,11 +30,16 @@ _QUANTA: Final = 16
 sends, up to five."""
 _BLOCKS: Final = 4
 _BLOCKS_BESIDE_TIMESTAMPS: Final = 3
+# As globals: a member of an enumeration takes longer to find.
+_SYN_RECEIVED: Final = State.SYN_RECEIVED
+_REORDERING: Final = LossTimer.REORDERING
+_ALIVE: Final = Probe.ALIVE
+_WINDOW: Final = Probe.WINDOW
 
 
 def next_segment(c: Connection, limit: int, now: float) -> Outgoing | None:
     """Return the next super-segment, of about `limit` bytes at most; None: nothing for now."""
-    if c.state <= State.SYN_RECEIVED:
+    if c.state <= _SYN_RECEIVED:
         return _handshake(c, now)
     flight = c.flight
     if c.probe is not None:
@@ -67,7 +72,7 @@ def has_more(c: Connection) -> bool:
 
 def _handshake(c: Connection, now: float) -> Outgoing | None:
     """Return SYN or SYN-ACK, or an acknowledgement beside it."""
-    is_answer = c.state is State.SYN_RECEIVED
+    is_answer = c.state is _SYN_RECEIVED
     if not c.is_syn_owed:
         if not (is_answer and c.acks_owed):
             return None
@@ -235,7 +240,7 @@ def _sent(c: Connection, outgoing: Outgoing, now: float) -> Outgoing:
     rate = c.control.rate
     if rate:
         c.send_at = max(c.send_at, now - _slack(c)) + outgoing.size / rate
-    if c.loss_timer is not LossTimer.REORDERING or c.loss_at == inf:
+    if c.loss_timer is not _REORDERING or c.loss_at == inf:
         arm(c, now, inf)
     return outgoing
 
@@ -245,12 +250,12 @@ def _probe(c: Connection, probe: Probe, now: float) -> Outgoing | None:
     c.probe = None
     flight, outbox = c.flight, c.outbox
     options = _options(c, now)
-    if probe is Probe.ALIVE:
+    if probe is _ALIVE:
         return _make(c, flight.next - 1, FLAG_ACK, options)
     segment_size = c.mss - len(options)
     unsent = outbox.end - flight.next
     window = flight.una + c.send_window - flight.next
-    if probe is Probe.WINDOW:
+    if probe is _WINDOW:
         if unsent <= 0 or flight.records:
             return None
         return _send_new(c, max(min(window, unsent, segment_size), 1), options, now)

@@ -12,13 +12,19 @@ from ztlink.netstack.tcp.state import Input, State
 
 _MIN_BUFFER: Final = 2048
 _MIN_GROWTH_TIME: Final = 0.001
+# As globals: a member of an enumeration takes longer to find.
+_CLOSED: Final = State.CLOSED
+_ESTABLISHED: Final = State.ESTABLISHED
+_FIN_WAIT_2: Final = State.FIN_WAIT_2
+_TIME_WAIT: Final = State.TIME_WAIT
+_SYN_SENT: Final = State.SYN_SENT
 
 
 def write(c: Connection, data: bytes | bytearray | memoryview, now: float) -> int:
     """Take bytes to send; return how many."""
     if c.is_finishing or c.is_closed_by_us:
         raise LocalProtocolError(f"write: connection {c.id} was shut down for sending")
-    if c.state is State.CLOSED:
+    if c.state is _CLOSED:
         raise LocalProtocolError(f"write: connection {c.id} is closed")
     memory = c.context.memory
     if not c.is_fixed_send and c.send_limit < 2 * c.control.window and not memory.is_tight:
@@ -52,7 +58,7 @@ def read(c: Connection, limit: int, now: float) -> bytes | memoryview:
         return b""
     data = inbox.read(limit)
     c.context.memory.used -= before - inbox.held
-    if c.state < State.ESTABLISHED or c.state > State.FIN_WAIT_2:
+    if c.state < _ESTABLISHED or c.state > _FIN_WAIT_2:
         return data
     if now >= c.growth_at and not c.is_fixed_receive:
         _grow(c, now)
@@ -79,10 +85,10 @@ def _grow(c: Connection, now: float) -> None:
 
 def shutdown(c: Connection, now: float) -> None:
     """Send FIN after what was written."""
-    if c.is_finishing or c.state is State.CLOSED:
+    if c.is_finishing or c.state is _CLOSED:
         return
     c.is_finishing = True
-    if c.state >= State.ESTABLISHED:
+    if c.state >= _ESTABLISHED:
         c.enter(Input.FINISH)
     c.wake()
 
@@ -92,16 +98,16 @@ def close(c: Connection, now: float) -> None:
     if c.is_closed_by_us:
         return
     c.is_closed_by_us = True
-    if c.state is State.CLOSED or c.state is State.TIME_WAIT:
+    if c.state is _CLOSED or c.state is _TIME_WAIT:
         c.let_go()
         return
-    if c.state is State.SYN_SENT or c.inbox.held or c.linger == 0:
+    if c.state is _SYN_SENT or c.inbox.held or c.linger == 0:
         c.reset(Reason.ABORTED)
         return
     shutdown(c, now)
     if c.linger > 0:
         c.life_at = now + c.linger
-    elif c.state is State.FIN_WAIT_2:
+    elif c.state is _FIN_WAIT_2:
         c.life_at = now + c.context.settings.finish_timeout
 
 
@@ -123,7 +129,7 @@ def set_options(c: Connection, options: ConnectionOptions, now: float) -> None:
         c.inbox.limit = max(options.receive_buffer, _MIN_BUFFER)
     if options.congestion_control is not None:
         c.control_kind = options.congestion_control
-        if c.state >= State.ESTABLISHED:
+        if c.state >= _ESTABLISHED:
             c.start_control(now)
     arm_if_idle(c, now)
 
@@ -131,14 +137,14 @@ def set_options(c: Connection, options: ConnectionOptions, now: float) -> None:
 def _set_keep_alive(c: Connection, idle: float, now: float) -> None:
     c.keep_alive = max(idle, 0.0)
     c.keep_alive_probes = 0
-    if c.state is State.TIME_WAIT or c.is_closed_by_us:
+    if c.state is _TIME_WAIT or c.is_closed_by_us:
         return
     c.life_at = max(c.received_at, now) + idle if idle > 0 else inf
 
 
 def arm_if_idle(c: Connection, now: float) -> None:
     """Wake it where an option may let it send."""
-    if c.has_something_to_send and c.state >= State.ESTABLISHED:
+    if c.has_something_to_send and c.state >= _ESTABLISHED:
         c.wake()
         if not c.flight.records:
             arm(c, now, inf)

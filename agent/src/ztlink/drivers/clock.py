@@ -14,7 +14,8 @@ _TIME_ERROR: Final = 5
 
 def read_clock() -> Now:
     """Read CLOCK_BOOTTIME, which counts suspend and never steps, and the wall clock."""
-    return Now(clock_gettime(CLOCK_BOOTTIME), time_ns() // 1_000_000)
+    # As Now(...) would, without a call of Python's in between: this is read for each packet.
+    return tuple.__new__(Now, (clock_gettime(CLOCK_BOOTTIME), time_ns() // 1_000_000))
 
 
 def is_synchronised() -> bool | None:

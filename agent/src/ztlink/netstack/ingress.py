@@ -236,16 +236,14 @@ class Ingress:
         raise RefusedError(Discard.NOT_OURS)
 
     def _hand_up(self, packet: Packet, frame: SuperFrame, now: Now) -> None:
-        if packet.protocol == PROTOCOL_OF[packet.source.version]:
-            self._icmp.receive(packet, now)
-            return
-        if packet.source.is_unspecified:
-            self._counters.discard(Discard.SPOOFED)
-            return
         receiver = self.receivers.get(packet.protocol)
-        if receiver is not None:
-            segment_size = frame.segment_size if frame.gso in _GSO_OF_TCP else 0
-            receiver(packet, segment_size, now)
+        if receiver is None and packet.protocol == PROTOCOL_OF[packet.source.version]:
+            self._icmp.receive(packet, now)
+        elif packet.source.is_unspecified:
+            self._counters.discard(Discard.SPOOFED)
+        elif receiver is not None:
+            is_joined = frame.gso and frame.gso in _GSO_OF_TCP
+            receiver(packet, frame.segment_size if is_joined else 0, now)
         elif packet.protocol != PROTOCOL_NONE:
             self._counters.discard(Discard.UNKNOWN_PROTOCOL)
             self._icmp.unknown_protocol(packet, now)

@@ -76,7 +76,7 @@ def write_frame(outgoing: Outgoing, mac: Mac, ethernet: bytes, hop_limit: int) -
     source, destination = int(local.ip), int(remote.ip)
     header_size = SIZE_TCP + len(outgoing.options)
     size = header_size + outgoing.size
-    pseudo = fold(source % MODULUS + destination % MODULUS + PROTOCOL_TCP + size)
+    pseudo = fold(source + destination + PROTOCOL_TCP + size)
     tcp = TCP_HEADER.pack(
         local.port,
         remote.port,

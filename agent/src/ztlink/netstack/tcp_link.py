@@ -9,6 +9,13 @@ from ztlink.batch import SuperFrame
 from ztlink.clock import Now
 from ztlink.errors import StackError
 from ztlink.ids import Endpoint, IpAddress, Mac
+from ztlink.inet.ip import (
+    OFFSET_IPV4_SOURCE,
+    OFFSET_IPV6_SOURCE,
+    SIZE_IPV4,
+    SIZE_IPV6,
+    VERSION_4,
+)
 from ztlink.netstack.counters import Counters, Discard
 from ztlink.netstack.egress import Egress
 from ztlink.netstack.events import ConnectionId, ListenerId, Reason, TcpEvent
@@ -16,8 +23,8 @@ from ztlink.netstack.neighbor import Parcel
 from ztlink.netstack.packet import Packet
 from ztlink.netstack.pmtu import PathMtus
 from ztlink.netstack.quoted import Quoted
-from ztlink.netstack.route import RouteTable
-from ztlink.netstack.segment import Outgoing
+from ztlink.netstack.route import MAX_WAYS, RouteTable, Way
+from ztlink.netstack.segment import SIZE_FLOW_V4, Outgoing
 from ztlink.netstack.settings import StackSettings
 from ztlink.netstack.tcp.layer import TcpLayer
 from ztlink.netstack.tcp_frames import quoted_segment, read_segment, write_frame
@@ -42,6 +49,9 @@ class TcpLink:
         self._egress = egress
         self._counters = counters
         self._hop_limit = settings.hop_limit
+        self._known: dict[bytes, Way] = {}
+        """Ways of flows, while we have the same addresses and routes."""
+        self._known_with = routes.own
         self.layer = TcpLayer(
             emit,
             lambda remote: mtus.get(remote.ip),
@@ -81,7 +91,11 @@ class TcpLink:
         if packet.is_to_group:
             self._counters.discard(Discard.NOT_OURS)
             return
-        addresses = packet.source.packed + packet.destination.packed
+        header = packet.quote
+        is_v4 = header[0] >> 4 == VERSION_4
+        addresses = bytes(
+            header[OFFSET_IPV4_SOURCE:SIZE_IPV4] if is_v4 else header[OFFSET_IPV6_SOURCE:SIZE_IPV6]
+        )
         segment = read_segment(
             addresses, packet.payload, segment_size=segment_size, is_verified=packet.is_verified
         )
@@ -107,14 +121,14 @@ class TcpLink:
         return [frame for frame in frames if frame is not None]
 
     def _frame(self, outgoing: Outgoing, now: Now) -> SuperFrame | None:
-        local, remote = outgoing.local, outgoing.remote
-        way = self._routes.way(remote.ip)
-        if way is None or not self._routes.is_own(local.ip):
+        remote = outgoing.remote
+        way = self._way(outgoing)
+        if way is None:
             self._counters.discard(Discard.NO_ROUTE)
             self._lost(outgoing, Reason.NETWORK_UNREACHABLE, now)
             return None
         mac = self._egress.mac_for(way, remote.ip, now)
-        ethernet = self._egress.header_for(remote.ip.version)
+        ethernet = self._egress.header_for(4 if len(outgoing.flow) == SIZE_FLOW_V4 else 6)
         frame = write_frame(outgoing, mac or _NO_MAC, ethernet, self._hop_limit)
         if mac is not None:
             return frame
@@ -122,6 +136,21 @@ class TcpLink:
         on_failure = partial(self._lost, outgoing, Reason.HOST_UNREACHABLE)
         self._egress.cache.wait(Parcel([frame], way.next_hop, on_failure))
         return None
+
+    def _way(self, outgoing: Outgoing) -> Way | None:
+        """Return how a flow is sent from an address that is ours; None where there is no way."""
+        routes = self._routes
+        if self._known_with is not routes.own:
+            self._known.clear()
+            self._known_with = routes.own
+        way = self._known.get(outgoing.flow)
+        if way is None and routes.is_own(outgoing.local.ip):
+            way = routes.way(outgoing.remote.ip)
+            if way is not None:
+                if len(self._known) >= MAX_WAYS:
+                    self._known.clear()
+                self._known[outgoing.flow] = way
+        return way
 
     def _lost(self, outgoing: Outgoing, reason: Reason, now: Now) -> None:
         self.layer.soft_error(outgoing.local, outgoing.remote, reason, outgoing.sequence, now)

@@ -15,10 +15,9 @@ from ztlink.wire.packet import (
     SHIFT_SUITE,
 )
 
-# As globals: a member of an enumeration takes longer to find.
-_SALSA_POLY: Final = CipherSuite.SALSA_POLY
-_GMAC_SIV: Final = CipherSuite.GMAC_SIV
-_MARK_GMAC_SIV: Final = CipherSuite.GMAC_SIV << SHIFT_SUITE
+_GMAC_SIV: Final = CipherSuite.GMAC_SIV << SHIFT_SUITE
+_SALSA_POLY: Final = CipherSuite.SALSA_POLY << SHIFT_SUITE
+_OF_POLY1305: Final = frozenset((CipherSuite.POLY_NONE << SHIFT_SUITE, _SALSA_POLY))
 
 
 def armor(batch: PacketBatch, cipher: PeerCipher, suite: CipherSuite) -> None:
@@ -26,16 +25,31 @@ def armor(batch: PacketBatch, cipher: PeerCipher, suite: CipherSuite) -> None:
 
     Headers hold id, addresses and the fragmented bit already. Suite 3 replaces the packet ids.
     """
-    buffer, starts, sizes = batch.buffer, batch.starts, batch.sizes
+    _armor(_packets(batch), cipher, suite)
+
+
+def armor_one(packet: bytearray | memoryview, cipher: PeerCipher, suite: CipherSuite) -> None:
+    """Seal one packet in place."""
+    _armor((memoryview(packet),), cipher, suite)
+
+
+def _packets(batch: PacketBatch) -> list[memoryview]:
+    buffer = batch.buffer
+    return [
+        buffer[start : start + size] for start, size in zip(batch.starts, batch.sizes, strict=True)
+    ]
+
+
+def _armor(packets: Sequence[memoryview], cipher: PeerCipher, suite: CipherSuite) -> None:
     flags = suite << SHIFT_SUITE
-    if suite is _SALSA_POLY:
+    if flags == _SALSA_POLY:
         flags |= FLAG_LEGACY_ENCRYPTED
-    for start in starts:
-        buffer[start + OFFSET_FLAGS] = buffer[start + OFFSET_FLAGS] & FLAG_FRAGMENTED | flags
-    if suite is _GMAC_SIV:
-        gmac_siv.seal(buffer, starts, sizes, cipher)
+    for packet in packets:
+        packet[OFFSET_FLAGS] = packet[OFFSET_FLAGS] & FLAG_FRAGMENTED | flags
+    if flags == _GMAC_SIV:
+        for packet in packets:
+            gmac_siv.seal(packet, cipher)
     else:
-        packets = [buffer[s : s + n] for s, n in zip(starts, sizes, strict=True)]
         salsa_poly.seal(packets, [cipher] * len(packets))
 
 
@@ -44,40 +58,28 @@ def dearmor(batch: PacketBatch, cipher: PeerCipher) -> bytearray:
 
     What is not authentic is undefined afterwards and must not be used.
     """
-    buffer = batch.buffer
-    if all(buffer[start + OFFSET_FLAGS] & MASK_SUITE == _MARK_GMAC_SIV for start in batch.starts):
-        return gmac_siv.unseal(buffer, batch.starts, batch.sizes, cipher)
-    verdicts = bytearray(len(batch))
-    by_suite: dict[int, list[int]] = {}
-    for index, start in enumerate(batch.starts):
-        suite = (buffer[start + OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE
-        by_suite.setdefault(suite, []).append(index)
-    for suite, indexes in by_suite.items():
-        starts = [batch.starts[i] for i in indexes]
-        sizes = [batch.sizes[i] for i in indexes]
-        opened: Sequence[int] = ()
-        if suite == _GMAC_SIV:
-            opened = gmac_siv.unseal(buffer, starts, sizes, cipher)
-        elif suite in (CipherSuite.POLY_NONE, _SALSA_POLY):
-            packets = [buffer[s : s + n] for s, n in zip(starts, sizes, strict=True)]
-            opened = salsa_poly.unseal(packets, [cipher] * len(packets))
-        for index, verdict in zip(indexes, opened, strict=False):
-            verdicts[index] = verdict
-    return verdicts
-
-
-def armor_one(packet: bytearray | memoryview, cipher: PeerCipher, suite: CipherSuite) -> None:
-    """Seal one packet in place."""
-    batch = PacketBatch(memoryview(packet))
-    batch.append(0, len(packet))
-    armor(batch, cipher, suite)
+    return _dearmor(_packets(batch), cipher)
 
 
 def dearmor_one(packet: bytearray | memoryview, cipher: PeerCipher) -> bool:
     """Open one packet in place; False where it is not authentic."""
-    batch = PacketBatch(memoryview(packet))
-    batch.append(0, len(packet))
-    return bool(dearmor(batch, cipher)[0])
+    return bool(_dearmor((memoryview(packet),), cipher)[0])
+
+
+def _dearmor(packets: Sequence[memoryview], cipher: PeerCipher) -> bytearray:
+    verdicts = bytearray(len(packets))
+    others = []
+    for index, packet in enumerate(packets):
+        suite = packet[OFFSET_FLAGS] & MASK_SUITE
+        if suite == _GMAC_SIV:
+            verdicts[index] = gmac_siv.unseal(packet, cipher)
+        elif suite in _OF_POLY1305:
+            others.append(index)
+    if others:
+        opened = salsa_poly.unseal([packets[index] for index in others], [cipher] * len(others))
+        for index, verdict in zip(others, opened, strict=True):
+            verdicts[index] = verdict
+    return verdicts
 
 
 def check_hellos(packets: Sequence[memoryview], ciphers: Sequence[PeerCipher]) -> list[bool]:

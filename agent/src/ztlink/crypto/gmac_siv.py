@@ -5,7 +5,6 @@ of all, made and mixed in by numpy, is slower whatever the batch.
 """
 
 import struct
-from collections.abc import Sequence
 from hmac import compare_digest
 from typing import Final
 
@@ -49,7 +48,8 @@ def _crypt(payload: memoryview, tag: bytes, cipher: PeerCipher) -> None:
     counter.update_into(payload, payload)
 
 
-def _seal_one(packet: memoryview, cipher: PeerCipher) -> None:
+def seal(packet: memoryview, cipher: PeerCipher) -> None:
+    """Encrypt a packet in place; its id is replaced, its flags are final already."""
     payload = packet[OFFSET_VERB:]
     iv = bytes(packet[:_IV])
     tag = cipher.encrypt.update(iv + _fold(packet, payload, iv, cipher))
@@ -58,27 +58,10 @@ def _seal_one(packet: memoryview, cipher: PeerCipher) -> None:
     packet[OFFSET_AUTH_TAG:OFFSET_VERB] = tag[_IV:]
 
 
-def _unseal_one(packet: memoryview, cipher: PeerCipher) -> bool:
+def unseal(packet: memoryview, cipher: PeerCipher) -> bool:
+    """Decrypt a packet in place and check it; one that fails must not be looked at."""
     payload = packet[OFFSET_VERB:]
     tag = b"".join((packet[:_IV], packet[OFFSET_AUTH_TAG:OFFSET_VERB]))
     _crypt(payload, tag, cipher)
     block = cipher.decrypt.update(tag)
     return compare_digest(_fold(packet, payload, block[:_IV], cipher), block[_IV:])
-
-
-def seal(
-    buffer: memoryview, starts: Sequence[int], sizes: Sequence[int], cipher: PeerCipher
-) -> None:
-    """Encrypt packets in place; packet ids are replaced, flags are final already."""
-    for start, size in zip(starts, sizes, strict=True):
-        _seal_one(buffer[start : start + size], cipher)
-
-
-def unseal(
-    buffer: memoryview, starts: Sequence[int], sizes: Sequence[int], cipher: PeerCipher
-) -> bytearray:
-    """Decrypt packets in place and check them; what fails must not be looked at."""
-    verdicts = bytearray(len(starts))
-    for index, start in enumerate(starts):
-        verdicts[index] = _unseal_one(buffer[start : start + sizes[index]], cipher)
-    return verdicts

@@ -1,5 +1,6 @@
 """Suites 0 and 1: Salsa20/12 and Poly1305 with a key made for each packet (wire.adoc#suites)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -34,7 +35,7 @@ def packet_key(packet: memoryview, cipher: PeerCipher) -> bytes:
     return mangled.to_bytes(21, "big") + key[21:]
 
 
-def _streams(packets: list[memoryview], ciphers: list[PeerCipher]) -> list[bytes]:
+def _streams(packets: Sequence[memoryview], ciphers: list[PeerCipher]) -> list[bytes]:
     keys = [packet_key(p, c) for p, c in zip(packets, ciphers, strict=True)]
     nonces = [bytes(p[:8]) for p in packets]
     sizes = [
@@ -49,7 +50,7 @@ def is_encrypted(packet: memoryview) -> bool:
     return (packet[OFFSET_FLAGS] & MASK_SUITE) >> SHIFT_SUITE == CipherSuite.SALSA_POLY
 
 
-def seal(packets: list[memoryview], ciphers: list[PeerCipher]) -> None:
+def seal(packets: Sequence[memoryview], ciphers: list[PeerCipher]) -> None:
     """Encrypt (suite 1) and tag packets in place; the flags byte is final already."""
     for packet, stream in zip(packets, _streams(packets, ciphers), strict=True):
         if is_encrypted(packet):
@@ -57,7 +58,7 @@ def seal(packets: list[memoryview], ciphers: list[PeerCipher]) -> None:
         packet[OFFSET_AUTH_TAG:OFFSET_VERB] = _tag(packet, stream)
 
 
-def unseal(packets: list[memoryview], ciphers: list[PeerCipher]) -> list[bool]:
+def unseal(packets: Sequence[memoryview], ciphers: list[PeerCipher]) -> list[bool]:
     """Check and decrypt packets in place; what is not authentic stays as it is."""
     verdicts = []
     for packet, stream in zip(packets, _streams(packets, ciphers), strict=True):

@@ -17,9 +17,13 @@ from ztlink.ids import ADDRESS_SIZE
 from ztlink.wire.packet import (
     FRAGMENT_HEADER,
     FRAGMENT_MARKER,
+    OFFSET_AUTH_TAG,
     OFFSET_DESTINATION,
     OFFSET_FLAGS,
     OFFSET_SOURCE,
+    OFFSET_VERB,
+    SHIFT_SUITE,
+    SIZE_AUTH_TAG,
     SIZE_FRAGMENT_HEADER,
     SIZE_HEADER,
 )
@@ -48,6 +52,12 @@ def header(plan: Plan) -> bytearray:
     return bytearray().join(
         (_NO_ID, addresses.to_bytes(2 * ADDRESS_SIZE, "big"), _NO_FLAGS_NO_TAG, plan.prefix)
     )
+
+
+def mark_trusted(packet: memoryview, plan: Plan) -> None:
+    """Say in a packet's header that nothing protects it but the path."""
+    packet[OFFSET_FLAGS] |= plan.suite << SHIFT_SUITE
+    packet[OFFSET_AUTH_TAG:OFFSET_VERB] = plan.trusted_path_id.to_bytes(SIZE_AUTH_TAG, "big")
 
 
 def cut_packet(packet: memoryview, room: memoryview, count: int) -> tuple[int, list[int]]:

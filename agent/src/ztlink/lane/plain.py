@@ -8,8 +8,8 @@ from ztlink.crypto.kdf import PeerCipher
 from ztlink.inet.coalesce import coalesce
 from ztlink.inet.segment import cut, sizes_of
 from ztlink.lane.gather import gather, run_length
-from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, pieces
-from ztlink.wire.packet import FLAG_FRAGMENTED, OFFSET_FLAGS, SHIFT_SUITE, SIZE_FRAGMENT_HEADER
+from ztlink.lane.layout import SIZE_BEFORE_VERB, cut_packet, header, mark_trusted, pieces
+from ztlink.wire.packet import FLAG_FRAGMENTED, OFFSET_FLAGS, SIZE_FRAGMENT_HEADER
 
 
 class PlainEngine:
@@ -52,7 +52,6 @@ class PlainEngine:
 
     def _seal(self, packet: bytearray, cipher: PeerCipher, plan: Plan) -> None:
         if plan.suite is CipherSuite.TRUSTED:
-            packet[OFFSET_FLAGS] |= plan.suite << SHIFT_SUITE
-            packet[19:27] = plan.trusted_path_id.to_bytes(8, "big")
+            mark_trusted(memoryview(packet), plan)
         else:
             armor_one(packet, cipher, plan.suite)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from ztlink.batch import CipherSuite, Gso, PacketBatch, Plan, SuperFrame, Transmit
-from ztlink.crypto.armor import armor, dearmor
+from ztlink.crypto.armor import armor, armor_one, dearmor
 from ztlink.crypto.kdf import PeerCipher
 from ztlink.inet.coalesce import coalesce
 from ztlink.inet.segment import complete, cut, sizes_of
@@ -16,14 +16,15 @@ from ztlink.lane.layout import (
     cut_packet,
     cut_packets_in_half,
     header,
+    mark_trusted,
     pieces,
     transmits_of,
 )
 from ztlink.wire.packet import (
     FLAG_FRAGMENTED,
     OFFSET_FLAGS,
-    SHIFT_SUITE,
     SIZE_FRAGMENT_HEADER,
+    SIZE_HEADER,
 )
 
 _WHOLE: Final = Gso.NONE
@@ -74,9 +75,10 @@ class PortableEngine:
         """Send a frame that is whole as a packet that is one datagram: nothing is to be cut."""
         packet[:8] = plan.packet_ids[:8]
         complete(frame, packet[SIZE_BEFORE_VERB + len(plan.prefix) :], payload_offset)
-        batch = PacketBatch(packet)
-        batch.append(0, len(packet))
-        self._seal(batch, cipher, plan)
+        if plan.suite is CipherSuite.TRUSTED:
+            mark_trusted(packet, plan)
+        else:
+            armor_one(packet, cipher, plan.suite)
         return [Transmit(packet, len(packet), plan.endpoint, plan.socket)]
 
     def inbound(self, batch: PacketBatch, cipher: PeerCipher) -> bytearray:
@@ -107,8 +109,7 @@ class PortableEngine:
             armor(batch, cipher, plan.suite)
             return
         for start in batch.starts:
-            batch.buffer[start + OFFSET_FLAGS] |= plan.suite << SHIFT_SUITE
-            batch.buffer[start + 19 : start + 27] = plan.trusted_path_id.to_bytes(8, "big")
+            mark_trusted(batch.buffer[start : start + SIZE_HEADER], plan)
 
     def _depart(self, batch: PacketBatch, counts: list[int], plan: Plan) -> list[Transmit]:
         """Form trains of the equal packets, and one of the last where it is shorter."""

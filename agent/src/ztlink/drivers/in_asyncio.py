@@ -1,6 +1,6 @@
 """Runs a pump inside an asyncio loop: no thread between the application and the core.
 
-The pump's epoll descriptor is one of the loop's, its deadline one of the loop's timers. A timer
+The pump's descriptors are the loop's, its deadline one of the loop's timers. A timer
 that fires too early does nothing but look when the next is due, so it is only set anew for an
 earlier one: deadlines move later with every packet.
 """
@@ -10,6 +10,7 @@ import logging
 
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
+from ztlink.drivers.loop_watch import LoopWatch
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +31,11 @@ class PumpInLoop:
     def start(self) -> None:
         """Have the loop run the pump."""
         self._pump.on_drained = self._drained
-        self._pump.open()
-        self._loop.add_reader(self._pump.fileno(), self._run)
+        self._pump.open(LoopWatch(self._loop, self._ready))
         self._arm()
 
     def stop(self) -> None:
         """Have the loop run it no longer, and end it."""
-        if not self._pump.finished.done():
-            self._loop.remove_reader(self._pump.fileno())
         self._disarm()
         self._pump.on_drained = None
         self._pump.stop()
@@ -55,22 +53,36 @@ class PumpInLoop:
         self._carrying = None
         self._pump.carry()
 
-    def _run(self) -> None:
-        self._soon = None
-        descriptor = self._pump.fileno()
+    def _ready(self, descriptor: int) -> None:
         self._is_running = True
         try:
-            self._pump.run_once()
+            self._pump.ready(descriptor)
         except BaseException as error:
-            self._loop.remove_reader(descriptor)
-            self._disarm()
+            self._failed(error)
             if not isinstance(error, Exception):
                 raise
-            logger.error("the pump failed", exc_info=error)
-            return
-        finally:
+        else:
             self._is_running = False
-        self._arm()
+            self._arm()
+
+    def _run(self) -> None:
+        self._soon = None
+        self._is_running = True
+        try:
+            self._pump.run_due()
+        except BaseException as error:
+            self._failed(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._is_running = False
+            self._arm()
+
+    def _failed(self, error: BaseException) -> None:
+        self._is_running = False
+        self._disarm()
+        if isinstance(error, Exception):
+            logger.error("the pump failed", exc_info=error)
 
     def _fire(self) -> None:
         self._timer = None

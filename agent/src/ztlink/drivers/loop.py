@@ -5,9 +5,9 @@ Everything else in the process reaches the core by `submit`, and hears of it by 
 tick: the pump sleeps until a descriptor is ready, a command comes or a timer is due.
 
 It runs in a thread of its own (`start`), or inside another loop, whose thread then is the one that
-owns it: `open` once, `run_once` whenever `fileno()` is readable or `next_deadline()` has come,
-`call` for commands that are done at once, `stop` in the end. `on_drained` is called when the
-deadline may have changed. `drivers.in_asyncio` does so for asyncio.
+owns it: `open` once, with what watches descriptors; `ready` for each that is ready, `run_due` when
+`next_deadline()` has come, `call` for commands that are done at once, `stop` in the end.
+`on_drained` is called when the deadline may have changed. `drivers.in_asyncio` does so for asyncio.
 
 A port is a TAP, which has a descriptor, or a stack, which is pulled: in either case nothing is
 taken from it while UDP would block, so what waits, waits in the host or in the connections.
@@ -19,11 +19,11 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
@@ -82,6 +82,22 @@ class _Outcome:
         return True
 
 
+class Watch(Protocol):
+    """Who tells when descriptors are ready: an epoll, or a loop around the pump."""
+
+    def register(self, descriptor: int, interest: int, /) -> None:
+        """Begin to watch; FileExistsError where that is being done, and it is told."""
+
+    def modify(self, descriptor: int, interest: int, /) -> None:
+        """Watch for something else."""
+
+    def unregister(self, descriptor: int, /) -> None:
+        """Watch no longer."""
+
+    def close(self) -> None:
+        """Watch nothing."""
+
+
 class Pump:
     """Runs a core."""
 
@@ -99,7 +115,8 @@ class Pump:
         self._validator = validator or Validator()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._epoll.register(self._wake, select.EPOLLIN)
+        self._watch: Watch = self._epoll
+        self._watch.register(self._wake, select.EPOLLIN)
         self._commands: deque[tuple[Future[Any], Callable[[Now], None]]] = deque()
         self._lock = threading.Lock()
         """Held by whoever adds a command or writes to the wake-up descriptor."""
@@ -124,20 +141,18 @@ class Pump:
 
     # -- inside another loop -----------------------------------------------------------------
 
-    def open(self) -> None:
+    def open(self, watch: Watch) -> None:
         """Begin, without a thread: tell the core of its sockets and drain it."""
+        self._watch = watch
+        self._watch.register(self._wake, select.EPOLLIN)
         try:
             self._begin()
         except BaseException as error:
             self._fail(error)
             raise
 
-    def fileno(self) -> int:
-        """Return the descriptor that is readable when `run_once` has something to do."""
-        return self._epoll.fileno()
-
     def next_deadline(self) -> float | None:
-        """Return the monotonic time at which `run_once` is due; the past where work is left."""
+        """Return the monotonic time at which `run_due` is due; the past where work is left."""
         if self._has_left and not self._unsent:
             return float("-inf")
         if not self._is_deadline_known:
@@ -145,13 +160,17 @@ class Pump:
             self._is_deadline_known = True
         return self._deadline
 
-    def run_once(self, timeout: float = 0) -> None:
-        """Do what there is to be done, after waiting for it no longer than `timeout` seconds.
+    def ready(self, descriptor: int) -> None:
+        """Do what there is to be done for a descriptor; an error ends the pump, and is raised."""
+        self._run_for(((descriptor, 0),))
 
-        An error ends the pump, and is raised.
-        """
+    def run_due(self) -> None:
+        """Do what is due, and what was left; an error ends the pump, and is raised."""
+        self._run_for(())
+
+    def _run_for(self, ready: Sequence[tuple[int, int]]) -> None:
         try:
-            self._wake_up(self._epoll.poll(timeout))
+            self._wake_up(ready)
         except BaseException as error:
             self._fail(error)
             raise
@@ -242,7 +261,7 @@ class Pump:
         def add(core: Core, now: Now) -> None:
             self._taps[network_id] = tap
             self._readers[tap.fileno()] = partial(self._read_tap, network_id, tap)
-            self._epoll.register(tap.fileno(), 0 if self._unsent else select.EPOLLIN)
+            self._watch.register(tap.fileno(), 0 if self._unsent else select.EPOLLIN)
 
         return self.submit(add)
 
@@ -293,6 +312,7 @@ class Pump:
             if self._is_closed:
                 return
             self._is_closed = True
+            self._watch.close()
             self._epoll.close()
             os.close(self._wake)
         self._validator.close()
@@ -307,7 +327,7 @@ class Pump:
             return -1
         return max(deadline - read_clock().mono, 0.0)
 
-    def _wake_up(self, ready: list[tuple[int, int]]) -> None:
+    def _wake_up(self, ready: Sequence[tuple[int, int]]) -> None:
         deadline = self.next_deadline()
         now = read_clock()
         if deadline is not None and deadline <= now.mono:
@@ -426,12 +446,12 @@ class Pump:
     def _pause_taps(self, *, is_paused: bool) -> None:
         for tap in self._taps.values():
             if not tap.is_gone:
-                self._epoll.modify(tap.fileno(), 0 if is_paused else select.EPOLLIN)
+                self._watch.modify(tap.fileno(), 0 if is_paused else select.EPOLLIN)
 
     def _await_room(self) -> None:
         """Be told when the socket has room that the first of the unsent is for; of no other."""
         for opened in self._udp.sockets.values():
-            self._epoll.modify(opened.fileno(), self._interest(opened))
+            self._watch.modify(opened.fileno(), self._interest(opened))
 
     def _interest(self, opened: UdpSocket) -> int:
         waits = self._unsent and self._unsent[0].socket in (opened.socket_id, ALL_SOCKETS)
@@ -446,11 +466,11 @@ class Pump:
         for descriptor, opened in bound.items():
             self._readers[descriptor] = partial(self._read_socket, opened)
             with contextlib.suppress(FileExistsError):
-                self._epoll.register(descriptor, self._interest(opened))
+                self._watch.register(descriptor, self._interest(opened))
         if self._unsent:  # what was for a socket that is closed now is gone
             self._send_unsent()
 
     def _forget(self, descriptor: int) -> None:
         self._readers.pop(descriptor, None)
         with contextlib.suppress(OSError):  # a closed descriptor has left by itself
-            self._epoll.unregister(descriptor)
+            self._watch.unregister(descriptor)

@@ -75,7 +75,8 @@ class StackPorts:
         has_more = False
         for network_id, port in tuple(self._ports.items()):
             stack = port.stack
-            port.tell()
+            if stack.has_event():
+                port.tell()
             if port.announce_groups(core, network_id, now):
                 has_room = take(now)
             if has_room and stack.has_output():

@@ -10,7 +10,6 @@ from ztlink.ids import (
     Address,
     Mac,
     MulticastGroup,
-    first_mac_byte,
     is_multicast,
     mac_member,
 )
@@ -70,7 +69,7 @@ class Outbound:
         elif destination == network.mac:
             kept = memoryview(bytearray(frame.buffer))
             network.deliveries.append(Delivery(network.network_id, _with_buffer(frame, kept)))
-        elif destination[0] == first_mac_byte(network.network_id):
+        elif destination[0] == network.mac[0]:  # a member's, as ours is
             target = mac_member(destination, network.network_id)
             self._unicast(network, frame, target, is_bridged=is_bridged, now=now)
         else:

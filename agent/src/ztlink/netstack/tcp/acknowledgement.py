@@ -292,5 +292,7 @@ def probe_delay(c: Connection, now: float) -> float:
             delay = min(delay, rtt.smoothed + max(4 * rtt.variation, rtt.smoothed / 4))
     elif in_flight <= mss:
         delay += _MAX_ACK_DELAY
-    is_short = _SHORT * rtt.smoothed < rtt.timeout
-    return max(delay * (1 << max(c.probes - is_short, 0)), _MIN_PROBE)
+    if c.probes:
+        is_short = _SHORT * rtt.smoothed < rtt.timeout
+        delay *= 1 << c.probes - is_short
+    return max(delay, _MIN_PROBE)

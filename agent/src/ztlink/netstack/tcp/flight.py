@@ -182,11 +182,12 @@ class Flight:
 
     def send(self, end: int, now: float) -> None:
         """Note that what follows `next` has been sent, up to `end`."""
-        record = Sent(self.next, end)
-        if not self.records:
+        records = self.records
+        if not records:
             self._first_sent_at = self.delivered_at = now
+        record = Sent(self.next, end)
         self._stamp(record, now)
-        self.records.append(record)
+        records.append(record)
         self.next = end
 
     def _stamp(self, record: Sent, now: float) -> None:

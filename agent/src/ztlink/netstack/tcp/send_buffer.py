@@ -32,8 +32,7 @@ class SendBuffer:
         if size < _SMALL and self._chunks and len(self._chunks[-1]) < _SMALL:
             self._chunks[-1] = memoryview(b"".join((self._chunks[-1], data)))
         else:
-            is_immutable = data.readonly and type(data.obj) is bytes
-            if size < _SMALL or not is_immutable:
+            if size < _SMALL or not (data.readonly and type(data.obj) is bytes):
                 data = memoryview(bytes(data))
             self._chunks.append(data)
             self._starts.append(self.end)

@@ -5,6 +5,9 @@ the median of some fresh runs, and those of all sides take turns. Nothing is ass
 is what it is, so compare within a row.
 
     python tests/bench/bench_user_space.py [--rounds 5] [--megabytes 64] [--engines portable,jit]
+                                           [--measures memory,streams,ping-pongs,http,start,paths]
+
+The CPU of a round trip says more than its milliseconds where others use the machine, too.
 
 ZEROTIER_ONE names the original for the nodes; without it they are ours. Rows of nodes and of long
 paths need root, for namespaces.
@@ -47,6 +50,9 @@ from tests.lab.ours import bytecode_directory
 
 SUITE: Final = "GMAC-SIV"
 CONNECTIONS: Final = 1000
+TURNS: Final = 500
+"""Round trips in a round."""
+MEASURES: Final = ("memory", "streams", "ping-pongs", "http", "start", "paths")
 NAN: Final = float("nan")
 _CALL: Final = """
 import atexit, sys, time
@@ -114,8 +120,11 @@ class Bench:
         self._node = node
         self._rounds = rounds
 
+    def _cpu_of_both(self) -> tuple[float, float]:
+        return usage()["cpu"], float(self._far.usage()["cpu"])
+
     def _cpu(self) -> float:
-        return usage()["cpu"] + float(self._far.usage()["cpu"])
+        return sum(self._cpu_of_both())
 
     async def memory(self) -> None:
         """Weigh idle connections, before anything else has taken memory."""
@@ -175,12 +184,19 @@ class Bench:
     async def ping_pongs(self, size: int) -> None:
         """Measure round trips, alone and beside a stream."""
         sides: dict[str, list[float]] = {"mine": [], "node": [], "relay": []}
+        spent: list[tuple[float, float]] = []
         for _ in range(self._rounds):
-            sides["mine"] += await ping_pong(self._over, 500)
-            sides["relay"] += await ping_pong(self._relayed, 500)
+            before = self._cpu_of_both()
+            sides["mine"] += await ping_pong(self._over, TURNS)
+            after = self._cpu_of_both()
+            spent.append((after[0] - before[0], after[1] - before[1]))
+            sides["relay"] += await ping_pong(self._relayed, TURNS)
             if self._node is not None:
-                sides["node"] += await asyncio.to_thread(self._node.ping_pong, 500)
+                sides["node"] += await asyncio.to_thread(self._node.ping_pong, TURNS)
         self._round_trips("idle", sides)
+        for end, name in enumerate(("ours", "theirs")):
+            cpu = median([one[end] for one in spent]) / TURNS
+            self._table.row(f"ping-pong idle, CPU of a round trip, {name}", "us", cpu * 1e6)
         sides = {"mine": [], "node": [], "relay": []}
         for _ in range(self._rounds):
             sides["mine"] += await ping_pong_beside(self._over, 2 * size, 100)
@@ -276,8 +292,10 @@ def long_paths(table: Table, rounds: int) -> None:
         table.row(f"50 ms round trip, {loss:.0%} loss", "Mbit/s", median(found))
 
 
-async def run(table: Table, node: NodePair | None, rounds: int, size: int) -> None:
-    """Bring up both ends and measure."""
+async def run(
+    table: Table, node: NodePair | None, rounds: int, size: int, wanted: frozenset[str]
+) -> None:
+    """Bring up both ends and measure what is wanted."""
     with tempfile.TemporaryDirectory() as directory, Overlay(Path(directory)) as overlay:
         make_homes(overlay, table.engine)
         network_id = overlay.make_network()
@@ -288,18 +306,21 @@ async def run(table: Table, node: NodePair | None, rounds: int, size: int) -> No
                     assert mine.view().engine == table.engine
                     over = Over(far, await mine.join(network_id))
                     bench = Bench(table, far, over, Relayed(far, relay), node, rounds)
-                    measures: list[Callable[[], Awaitable[None]]] = [
-                        bench.memory,
-                        lambda: bench.streams(size),
-                        lambda: bench.ping_pongs(size),
-                        bench.http,
-                    ]
-                    for measure in measures:
-                        await measure()
+                    measures: dict[str, Callable[[], Awaitable[None]]] = {
+                        "memory": bench.memory,
+                        "streams": lambda: bench.streams(size),
+                        "ping-pongs": lambda: bench.ping_pongs(size),
+                        "http": bench.http,
+                    }
+                    for name, measure in measures.items():
+                        if name in wanted:
+                            await measure()
                     bench.resident()
-                await first_byte(table, overlay, far, network_id, rounds)
-                await asyncio.to_thread(call, table, overlay, far, network_id, rounds)
-    await asyncio.to_thread(long_paths, table, rounds)
+                if "start" in wanted:
+                    await first_byte(table, overlay, far, network_id, rounds)
+                    await asyncio.to_thread(call, table, overlay, far, network_id, rounds)
+    if "paths" in wanted:
+        await asyncio.to_thread(long_paths, table, rounds)
 
 
 def main() -> None:
@@ -308,7 +329,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=64)
     parser.add_argument("--engines", default="portable,jit")
+    parser.add_argument("--measures", default=",".join(MEASURES))
     options = parser.parse_args()
+    wanted = frozenset(options.measures.split(","))
+    if unknown := wanted.difference(MEASURES):
+        parser.error(f"no such measures: {', '.join(sorted(unknown))}")
     engines = options.engines.split(",")
     if "jit" in engines and (obstacle := make_image()):
         print(f"no rows of engine jit: {obstacle}")
@@ -317,7 +342,7 @@ def main() -> None:
         for engine in engines:
             table = Table(engine, "-" if node is None else node.name)
             table.head()
-            asyncio.run(run(table, node, options.rounds, options.megabytes << 20))
+            asyncio.run(run(table, node, options.rounds, options.megabytes << 20, wanted))
 
 
 if __name__ == "__main__":

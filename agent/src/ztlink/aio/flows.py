@@ -59,6 +59,8 @@ class Flows:
         self.stack = stack
         self.tcp = stack.tcp
         self._carrier = carrier
+        self.flush = carrier.carry_soon
+        """Has what was done this turn of the loop carried at its end, in one go."""
         self._sockets: dict[tuple[str, int], Socket] = {}
         self._lingering: set[ConnectionId] = set()
         self.closed: str | None = None
@@ -68,10 +70,6 @@ class Flows:
     def now(self) -> Now:
         """The time, for verbs."""
         return read_clock()
-
-    def flush(self) -> None:
-        """Have what was done this turn of the loop carried at its end, in one go."""
-        self._carrier.carry_soon()
 
     def add(self, kind: str, number: int, socket: Socket) -> None:
         """Hand `socket` the events of an id from now on."""

@@ -48,7 +48,7 @@ MIN_BATCH: Final = 8
 
 def count(frame: SuperFrame) -> int:
     """Return how many frames a super-frame is cut into."""
-    after = 0 if frame.gso is _WHOLE else _header_end(frame)
+    after = _header_end(frame)
     if after == 0:
         return 1
     return max(1, -(-(len(frame.buffer) - after) // frame.segment_size))

@@ -13,6 +13,8 @@ from typing import Final
 from ztlink.ids import Endpoint
 
 _PORTS: Final = struct.Struct(">HH")
+_FLOW_V4: Final = struct.Struct(">IIHH")
+_FLOW_V6: Final = struct.Struct(">16s16sHH")
 SIZE_FLOW_V4: Final = 12
 
 
@@ -34,6 +36,14 @@ def endpoints_of(flow: bytes) -> tuple[Endpoint, Endpoint]:
         Endpoint(IPv6Address(flow[16:32]), local_port),
         Endpoint(IPv6Address(flow[:16]), remote_port),
     )
+
+
+def numbers_of(flow: bytes) -> tuple[int, int, int, int]:
+    """Return the addresses and the ports of a flow, as they lie in it."""
+    if len(flow) == SIZE_FLOW_V4:
+        return _FLOW_V4.unpack(flow)
+    remote, local, remote_port, local_port = _FLOW_V6.unpack(flow)
+    return int.from_bytes(remote, "big"), int.from_bytes(local, "big"), remote_port, local_port
 
 
 @dataclass(slots=True)

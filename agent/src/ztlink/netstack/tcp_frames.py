@@ -26,7 +26,7 @@ from ztlink.inet.tcp import OFFSET_CHECKSUM, SIZE_TCP, TCP_HEADER
 from ztlink.netstack.counters import Discard
 from ztlink.netstack.ipv4 import RefusedError
 from ztlink.netstack.quoted import Quoted
-from ztlink.netstack.segment import SIZE_FLOW_V4, Outgoing, Segment
+from ztlink.netstack.segment import SIZE_FLOW_V4, Outgoing, Segment, numbers_of
 
 _FLAGS: Final = 0xFF
 _WHOLE: Final = Gso.NONE
@@ -72,14 +72,13 @@ def write_frame(outgoing: Outgoing, mac: Mac, ethernet: bytes, hop_limit: int) -
 
     `ethernet` is what follows the destination MAC in the Ethernet header.
     """
-    local, remote = outgoing.local, outgoing.remote
-    source, destination = int(local.ip), int(remote.ip)
+    destination, source, remote_port, local_port = numbers_of(outgoing.flow)
     header_size = SIZE_TCP + len(outgoing.options)
     size = header_size + outgoing.size
     pseudo = fold(source + destination + PROTOCOL_TCP + size)
     tcp = TCP_HEADER.pack(
-        local.port,
-        remote.port,
+        local_port,
+        remote_port,
         outgoing.sequence,
         outgoing.acknowledgement,
         header_size // 4 << 12 | outgoing.flags,

@@ -207,7 +207,7 @@ class Egress:
             stats.drop(Drop.NO_ROUTE)
             return False
         path = route.path
-        frames = count(frame)
+        frames = count(frame) if frame.gso else 1
         one = len(frame.buffer) if frames == 1 else frame.header_size + frame.segment_size
         size = SIZE_BEFORE_VERB + len(prefix) + one - payload_offset
         if size > path.mtu and size > longest(path.mtu):

@@ -53,7 +53,7 @@ class Filter:
         A `flow` of None is read where rules look at it.
         """
         decision = self._outbound(network, frame, flow, recipient, no_tee=no_tee)
-        network.verdicts["tx", decision.accepted] += count(frame)
+        network.verdicts["tx", decision.accepted] += count(frame) if frame.gso else 1
         return decision
 
     def _outbound(
@@ -83,7 +83,7 @@ class Filter:
     def inbound(self, network: Network, sender: Address, frame: SuperFrame) -> Decision:
         """Judge a frame that a peer sent us."""
         decision = self._inbound(network, sender, frame)
-        network.verdicts["rx", decision.accepted] += count(frame)
+        network.verdicts["rx", decision.accepted] += count(frame) if frame.gso else 1
         return decision
 
     def _inbound(self, network: Network, sender: Address, frame: SuperFrame) -> Decision:

@@ -97,7 +97,7 @@ class Inbound:
         ethertype = buffer[first + 8 : first + SIZE_FRAME_HEADER]
         header = b"".join((network.mac, member_mac(peer.address, network.network_id), ethertype))
         join = self._underlay.coalesce
-        if len(batch) == 1 or self._filter.is_per_segment(network, peer.address):
+        if len(batch.starts) == 1 or self._filter.is_per_segment(network, peer.address):
             join = one_by_one
         for frame in join(batch, OFFSET_PAYLOAD + SIZE_FRAME_HEADER, header):
             self._judge(network, peer, frame, now)

@@ -285,12 +285,12 @@ def _store(c: Connection, segment: Segment, sequence: int, now: float) -> None:
         c.owe_ack()
         return
     before = inbox.next
-    had_islands = inbox.has_islands
+    had_islands = inbox.beyond
     memory.used += inbox.store(sequence, payload)
     advanced = inbox.next - before
     if advanced:
         c.tell_readable()
-    if had_islands or inbox.has_islands or not advanced:
+    if had_islands or inbox.beyond or not advanced:
         # RFC 5681 4.2: at once; without SACK, one for each segment is what a peer counts.
         count = 1 if c.has_sack or advanced else min(-(-size // piece), _MAX_DUPLICATES)
         c.acks_owed = max(c.acks_owed, min(c.acks_owed + count, _MAX_DUPLICATES))

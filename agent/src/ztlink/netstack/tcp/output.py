@@ -287,7 +287,7 @@ def _options(c: Connection, now: float) -> bytes:
     """Return the options of a segment that is no SYN."""
     inbox = c.inbox
     options = timestamp_option(c.timestamp(now), c.timestamp_recent) if c.has_timestamps else b""
-    if c.has_sack and (inbox.duplicate is not None or inbox.has_islands):
+    if c.has_sack and (inbox.beyond or inbox.duplicate is not None):
         blocks = inbox.blocks(_BLOCKS_BESIDE_TIMESTAMPS if options else _BLOCKS)
         options += sack_option([(start & MASK, end & MASK) for start, end in blocks])
     return options

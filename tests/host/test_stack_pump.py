@@ -21,6 +21,7 @@ from tests.unit.vl1.mesh import endpoint
 from ztlink.batch import Transmit
 from ztlink.clock import Now
 from ztlink.drivers.chance import random_bytes
+from ztlink.drivers.clock import read_clock
 from ztlink.drivers.in_asyncio import PumpInLoop
 from ztlink.drivers.udp import UdpDriver
 from ztlink.ids import Endpoint, MulticastGroup, NetworkId, SocketId
@@ -280,6 +281,17 @@ async def test_two_nodes_in_one_loop_reach_each_other(pair: tuple[InLoop, InLoop
     answered = await ours.wait_for(EchoAnswered)
     assert isinstance(answered, EchoAnswered)
     assert answered.remote == theirs.member.ip
+
+
+async def test_what_a_stack_has_to_send_is_carried_in_the_loops_next_turn(
+    pair: tuple[InLoop, InLoop],
+) -> None:
+    ours, theirs = pair
+    for _ in range(2):
+        ours.member.stack.ping(theirs.member.ip, 56, read_clock())
+        ours.in_loop.carry_soon()
+    for _ in range(2):
+        assert isinstance(await ours.wait_for(EchoAnswered), EchoAnswered)
 
 
 async def test_there_is_no_thread_beside_the_loop(pair: tuple[InLoop, InLoop]) -> None:

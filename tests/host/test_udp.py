@@ -28,6 +28,7 @@ from ztlink.drivers.tap import Tap
 from ztlink.drivers.udp import (
     BUFFER_WANTED,
     FILLING,
+    MAX_UNASKED,
     SO_RCVBUFFORCE,
     UDP_SEGMENT,
     UdpDriver,
@@ -229,6 +230,27 @@ def test_another_source_begins_another_train(
         (b"ab", sender.endpoint),
         (b"cd", other.endpoint),
     ]
+
+
+def test_after_one_that_came_alone_the_next_is_taken_for_all_there_is(
+    sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    sender.send(train(receiver.endpoint, b"ab"))
+    assert trains(receiver) == [(b"ab", 2)]
+    for letters in (b"cd", b"ef"):
+        sender.send(train(receiver.endpoint, letters))
+    assert [trains(receiver), trains(receiver)] == [[(b"cd", 2)], [(b"ef", 2)]]
+
+
+def test_what_comes_together_is_found_out_after_some_that_came_alone(
+    sender: UdpSocket, receiver: UdpSocket
+) -> None:
+    sender.send(train(receiver.endpoint, b"ab"))
+    assert trains(receiver) == [(b"ab", 2)]
+    for _ in range(MAX_UNASKED + 3):
+        sender.send(train(receiver.endpoint, b"cd"))
+    assert [trains(receiver) for _ in range(MAX_UNASKED - 1)] == [[(b"cd", 2)]] * (MAX_UNASKED - 1)
+    assert trains(receiver) == [(b"cd", 2), (b"cdcdcd", 2)]
 
 
 def test_a_train_of_the_kernel_is_left_as_it_is(sender: UdpSocket, receiver: UdpSocket) -> None:

@@ -78,6 +78,15 @@ def test_whatever_a_port_gives_is_sent_as_by_the_plain_engine(
     assert sent(engine, frame, suite, 1432) == sent(PlainEngine(), frame, suite, 1432)
 
 
+@FAST
+@given(packets(), st.booleans(), st.sampled_from(SUITES), st.integers(60, 500))
+def test_a_whole_frame_is_sent_as_by_the_plain_engine(
+    engine: Engine, packet: Packet, needs_checksum: bool, suite: CipherSuite, mtu: int
+) -> None:
+    frame = replace(packet.super_frame(400), gso=Gso.NONE, needs_checksum=needs_checksum)
+    assert sent(engine, frame, suite, mtu) == sent(PlainEngine(), frame, suite, mtu)
+
+
 def content(frames: list[SuperFrame]) -> list[tuple[bytes, SuperFrame]]:
     return [(bytes(frame.buffer), replace(frame, buffer=memoryview(b""))) for frame in frames]
 

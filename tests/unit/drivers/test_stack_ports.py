@@ -11,7 +11,7 @@ from ztlink.batch import SuperFrame
 from ztlink.clock import Now
 from ztlink.drivers.stack_port import MAX_FRAME_PAYLOAD, StackPort
 from ztlink.drivers.stack_ports import StackPorts
-from ztlink.ids import NetworkId, member_mac
+from ztlink.ids import Endpoint, NetworkId, member_mac
 from ztlink.netstack.events import EchoFailed, Event
 from ztlink.netstack.stack import Stack
 from ztlink.node.core import Core
@@ -92,6 +92,16 @@ def test_after_the_stack_has_gone_nobody_listens(added: Rig) -> None:
 def test_a_stack_is_pulled_while_there_is_room(added: Rig) -> None:
     added.stack.ping(NEIGHBOUR, 8, START)
     assert not added.turn()
+    assert not added.stack.has_output()
+
+
+def test_what_a_turn_is_too_short_for_has_another(added: Rig) -> None:
+    everybody = Endpoint(ip_address("ff02::1"), 9)
+    opened = added.stack.bind_udp(Endpoint(ip_address("::"), 9))
+    while added.stack.send_datagram(opened, bytes(1200), everybody, START):
+        pass
+    assert added.turn()
+    added.settle()
     assert not added.stack.has_output()
 
 

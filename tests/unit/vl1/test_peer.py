@@ -94,6 +94,18 @@ def test_the_same_endpoint_is_the_same_path(mesh: Mesh) -> None:
     assert candidate(mesh, NEAR) is candidate(mesh, NEAR)
 
 
+def test_a_path_that_is_gone_is_found_no_more(mesh: Mesh) -> None:
+    path = confirmed(mesh, NEAR)
+    assert peer(mesh).path_at(SOCKET, NEAR) is path
+    peer(mesh).remove_paths_of(frozenset())
+    assert peer(mesh).path_at(SOCKET, NEAR) is None
+
+
+def test_each_path_is_found_by_its_own_key(mesh: Mesh) -> None:
+    near, far = confirmed(mesh, NEAR), confirmed(mesh, FAR)
+    assert [peer(mesh).path_at(SOCKET, where) for where in (NEAR, FAR, PUBLIC)] == [near, far, None]
+
+
 def test_a_path_in_use_is_the_last_resort_too(mesh: Mesh) -> None:
     assert peer(mesh).last_resort() is None
     path = confirmed(mesh, NEAR)

@@ -98,6 +98,12 @@ def test_a_rule_decides_in_both_directions() -> None:
     assert judge.inbound(plain()) is DROPPED
 
 
+def test_a_frame_that_nobody_has_read_is_read_for_the_rules() -> None:
+    judge = Judge(IS_IPV4, DROP, ACCEPT)
+    decision = judge.filter.outbound(judge.network, plain(), None, PEER.address, no_tee=False)
+    assert decision is DROPPED
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(7, ACCEPTED), (8, DROPPED)])
 def test_the_tag_that_the_peer_has_shown_is_compared_with_ours(value: int, verdict: object) -> None:
     judge = Judge(SAME_TAG, ACCEPT, tags=(tag(OWN, 7),))

@@ -46,7 +46,7 @@ def read_segment(
     if not SIZE_TCP <= header <= size:
         raise RefusedError(Discard.MALFORMED)
     if not is_verified:
-        total = ones_sum(payload) + ones_sum(addresses) + PROTOCOL_TCP + size
+        total = ones_sum(payload) + int.from_bytes(addresses, "big") + PROTOCOL_TCP + size
         if fold(total) != MODULUS:
             raise RefusedError(Discard.BAD_CHECKSUM)
     return Segment(

@@ -183,6 +183,8 @@ class Connection:
     is_ready: bool = False
     """In the queue of those that may send."""
     # Timers.
+    called_at: float = inf
+    """When the layer is going to call `handle_timer`; it may be early."""
     loss_at: float = inf
     loss_timer: LossTimer = LossTimer.TIMEOUT
     timeout_from: float = field(init=False)

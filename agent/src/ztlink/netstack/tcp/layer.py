@@ -145,6 +145,7 @@ class TcpLayer:
         mono = now.mono
         while (owner := self._timers.pop_due(mono)) is not None:
             c = self._connections[owner]
+            c.called_at = inf
             timers.handle_timer(c, mono)
             self._settle(c, mono)
 
@@ -387,7 +388,8 @@ class TcpLayer:
 
     def _schedule(self, c: Connection, mono: float) -> None:
         deadline = c.deadline(mono)
-        if deadline < inf:
+        if deadline < c.called_at:
+            c.called_at = deadline
             self._timers.schedule(c.id, deadline)
 
     def _sweep(self) -> None:
@@ -405,6 +407,7 @@ class TcpLayer:
                 del self._flows[c.flow]
             waiting.pop(connection, None)
             self._timers.forget(connection)
+            c.called_at = inf
             if c.listener is not None:
                 c.listener.forget(connection)
             if c.is_gone:

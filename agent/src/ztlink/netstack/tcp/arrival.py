@@ -279,7 +279,8 @@ def _store(c: Connection, segment: Segment, sequence: int, now: float) -> None:
     memory = c.context.memory
     size = len(payload)
     piece = segment.segment_size or size
-    c.largest = max(c.largest, piece)
+    if piece > c.largest:
+        c.largest = piece
     if memory.used > memory.limit and (sequence > inbox.next or inbox.held > inbox.limit // 2):
         memory.used -= inbox.drop_islands()
         c.owe_ack()

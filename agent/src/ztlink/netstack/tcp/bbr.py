@@ -155,20 +155,24 @@ class Bbr:
         if sample.rtt:
             self._latest = sample.rtt
             self._round_rtt = min(self._round_rtt or sample.rtt, sample.rtt)
-        arrived = sample.acked + sample.lost
-        self._loss_rate += (sample.lost - self._loss_rate * arrived) / max(
-            _LOSS_SEGMENTS * self._mss, arrived
-        )
+        if sample.lost or self._loss_rate:
+            self._update_loss_rate(sample)
         self._update_bandwidth(sample)
         if is_new_round and not self._is_full and not sample.is_app_limited:
             self._check_full()
         if self.phase is _PROBE_BW:
             self._advance_cycle(sample)
-        elif self.phase is not _PROBE_RTT:
+        elif self._is_full and self.phase is not _PROBE_RTT:
             self._leave_startup(sample)
         self._update_least(sample)
         self._set_rate(sample)
         self._set_window(sample)
+
+    def _update_loss_rate(self, sample: Sample) -> None:
+        arrived = sample.acked + sample.lost
+        self._loss_rate += (sample.lost - self._loss_rate * arrived) / max(
+            _LOSS_SEGMENTS * self._mss, arrived
+        )
 
     def _update_bandwidth(self, sample: Sample) -> None:
         rate = sample.rate
@@ -192,7 +196,8 @@ class Bbr:
         self._is_full = self._full_rounds >= _FULL_ROUNDS
 
     def _leave_startup(self, sample: Sample) -> None:
-        if self.phase is _STARTUP and self._is_full:
+        """Go on to where the rate is kept, now that it has ceased to grow."""
+        if self.phase is _STARTUP:
             self.phase = _DRAIN
             self._gain = 1 / _STARTUP_GAIN
             self._cycle_round = self._round
@@ -281,9 +286,10 @@ class Bbr:
             self.window = min(self.window + sample.acked, target)
         elif self.window < target or sample.delivered < initial_window(self._mss):
             self.window += sample.acked
-        self.window = max(self.window, self._floor())
+        floor = self._floor()
+        self.window = max(self.window, floor)
         if self.phase is _PROBE_RTT:
-            self.window = min(self.window, self._floor())
+            self.window = min(self.window, floor)
         elif self._cap:
             self._grow_cap(sample, target)
 

@@ -235,6 +235,10 @@ class Flight:
 
     def acknowledge(self, upto: int, sample: Sample) -> None:
         """Take a cumulative acknowledgement beyond `una`."""
+        is_regular = not (self.sacked or self.lost or self.repeated or self.duplicates)
+        if is_regular and upto == self.next:
+            self._acknowledge_all(sample)
+            return
         count = 0
         before = self.delivered
         for record in self.records:
@@ -260,6 +264,15 @@ class Flight:
         sample.acked += self.delivered - before
         if not (self.sacked or self.lost) and self.repeated and not self._has_repeated():
             self.repeated = 0
+
+    def _acknowledge_all(self, sample: Sample) -> None:
+        """Take an acknowledgement of all that was sent, in order and once: the last tells all."""
+        size = self.next - self.una
+        self.delivered += size
+        sample.acked += size
+        self._arrived(self.records[-1], self.next, sample)
+        self.records.clear()
+        self.una = self.next
 
     def count_duplicate(self) -> int:
         """Take a duplicate acknowledgement of a peer without SACK; return how many it makes."""

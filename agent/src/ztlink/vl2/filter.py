@@ -52,7 +52,9 @@ class Filter:
 
         A `flow` of None is read where rules look at it.
         """
-        decision = self._outbound(network, frame, flow, recipient, no_tee=no_tee)
+        decision = ACCEPTED
+        if network.rules.base.constant is not _ACCEPT:
+            decision = self._outbound(network, frame, flow, recipient, no_tee=no_tee)
         network.verdicts["tx", decision.accepted] += count(frame) if frame.gso else 1
         return decision
 
@@ -66,8 +68,6 @@ class Filter:
         no_tee: bool,
     ) -> Decision:
         rules = network.rules
-        if rules.base.constant is _ACCEPT:
-            return ACCEPTED
         remote = NOBODY if recipient is None else network.remote_party(recipient)
         context = FrameContext(
             frame.buffer,
@@ -82,14 +82,14 @@ class Filter:
 
     def inbound(self, network: Network, sender: Address, frame: SuperFrame) -> Decision:
         """Judge a frame that a peer sent us."""
-        decision = self._inbound(network, sender, frame)
+        decision = ACCEPTED
+        if network.rules.base.constant is not _ACCEPT:
+            decision = self._inbound(network, sender, frame)
         network.verdicts["rx", decision.accepted] += count(frame) if frame.gso else 1
         return decision
 
     def _inbound(self, network: Network, sender: Address, frame: SuperFrame) -> Decision:
         rules = network.rules
-        if rules.base.constant is _ACCEPT:
-            return ACCEPTED
         context = FrameContext(
             frame.buffer,
             parse(frame),

@@ -17,6 +17,7 @@ from ztlink.ids import Endpoint
 from ztlink.netstack.events import ConnectionId, ConnectionReset, TcpEvent
 from ztlink.netstack.segment import Segment
 from ztlink.netstack.tcp.layer import TcpLayer
+from ztlink.netstack.tcp.output import has_more, next_segment
 from ztlink.netstack.tcp.settings import CongestionControl, ConnectionOptions, TcpSettings
 from ztlink.netstack.tcp.state import State
 
@@ -71,8 +72,11 @@ class Conversation(RuleBasedStateMachine):
 
     def pull(self, side: int, limit: int = 1 << 20) -> None:
         """Put what a side sends on its way."""
-        for outgoing in self.ends[side].layer.transmits(limit, self.now):
+        layer = self.ends[side].layer
+        for outgoing in layer.transmits(limit, self.now):
             self.ends[1 - side].arriving.extend(cut(outgoing))
+        for connection in layer.connections.values():
+            assert has_more(connection) or next_segment(connection, 1 << 20, self.mono) is None
 
     def settle(self) -> None:
         """Let everything arrive that is on the way."""

@@ -101,7 +101,9 @@ class JitEngine:
         return transmits + transmits_of(view, end, 1, last, last_datagrams, plan)
 
     def gather(self, buffer: memoryview, stride: int, start: int, me: bytes) -> Gathered:
-        """Find and join packets."""
+        """Find and join packets; one alone is sooner looked at than told to a kernel."""
+        if len(buffer) - start <= stride:
+            return self._portable.gather(buffer, stride, start, me)
         count = self._kernels.gather(
             _address_of(_byte(buffer)),
             len(buffer),
@@ -143,7 +145,9 @@ class JitEngine:
                 verdicts[index] = dearmor(batch.part(index, index + 1), cipher)[0]
 
     def run_length(self, batch: PacketBatch, verdicts: bytearray, first: int) -> int:
-        """Count frames of a kind."""
+        """Count frames of a kind; see `gather`."""
+        if len(batch.starts) == 1:
+            return self._portable.run_length(batch, verdicts, first)
         return self._kernels.run_length(
             _address_of(_byte(batch.buffer)),
             len(batch.buffer),

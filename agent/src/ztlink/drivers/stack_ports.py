@@ -66,7 +66,7 @@ class StackPorts:
             port.tell()
 
     def turn(self, core: Core, now: Now, *, has_room: bool, take: Callable[[Now], bool]) -> bool:
-        """Give each stack its turn; False where none has anything left to tell or to send.
+        """Give each stack its turn; False where none has anything left to tell or to send now.
 
         `take` drains the core, which is drained when this is called; it returns whether more may
         be sent, as `has_room` says for now. Where the network is slower than a stack, what waits
@@ -79,12 +79,12 @@ class StackPorts:
                 port.tell()
             if port.announce_groups(core, network_id, now):
                 has_room = take(now)
-            if has_room and stack.has_output():
-                for frame in stack.transmits(QUANTUM, now):
-                    core.receive_frames(network_id, frame, now)
-                    has_room = take(now)
-                has_more = has_more or (has_room and stack.has_output())
-            has_more = has_more or stack.has_event()
+            frames = stack.transmits(QUANTUM, now) if has_room and stack.has_output() else ()
+            for frame in frames:
+                core.receive_frames(network_id, frame, now)
+                has_room = take(now)
+            if stack.has_event() or (frames and has_room and stack.has_output()):
+                has_more = True
         return has_more
 
     def handle_timer(self, now: Now) -> None:

@@ -151,6 +151,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
                     raise
                 self._fail(error, "a protocol failed on what it received")
                 return
+            if not (tcp.has_unread(self._connection) or self._peer_finished or self._is_over):
+                break  # most often; else what comes next is more, or the end
         self._flows.flush()  # the window may have opened
 
     def _feed(self, data: bytes | memoryview) -> None:

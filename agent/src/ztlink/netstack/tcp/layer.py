@@ -308,6 +308,11 @@ class TcpLayer:
         """Return the bytes that `read` could give."""
         return self._get(connection).inbox.held
 
+    def has_unread(self, connection: ConnectionId) -> bool:
+        """Tell whether `read` would give something; also of one that is gone: it would not."""
+        c = self._connections.get(connection)
+        return c is not None and c.inbox.held > 0
+
     def unsent(self, connection: ConnectionId) -> int:
         """Return the bytes taken from the application that were never sent."""
         return self._get(connection).unsent

@@ -128,7 +128,11 @@ class Peer:
     def path_at(self, socket: SocketId, endpoint: Endpoint) -> Path | None:
         """Return the path with this key; asked for what came: endpoints are slow to hash."""
         heard = self._heard
-        if heard is None or heard.socket != socket or heard.endpoint != endpoint:
+        if (
+            heard is None
+            or heard.socket != socket
+            or not (heard.endpoint is endpoint or heard.endpoint == endpoint)
+        ):
             heard = self._heard = self.paths.get((socket, endpoint))
         return heard
 

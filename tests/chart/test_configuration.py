@@ -12,7 +12,7 @@ from tests.chart.conftest import CASES, CHART, Json, Render
 pytestmark = pytest.mark.chart
 
 config_file = pytest.importorskip("ztlink.config.file")
-bootstrap_file = pytest.importorskip("ztlink.bootstrap_file")
+cluster_files = pytest.importorskip("ztlink.cluster_files")
 yaml_file = pytest.importorskip("ztlink.yaml_file")
 
 NOT_IN_PODS = {"cluster": {"cniDirectory"}}
@@ -120,6 +120,6 @@ def test_a_controller_takes_its_file(case: str, render: Render, tmp_path: Path) 
 @pytest.mark.parametrize("case", EMBEDDED)
 def test_the_bootstrap_takes_its_file(case: str, render: Render, tmp_path: Path) -> None:
     file = written(render(case), "bootstrap", "bootstrap.yaml", tmp_path)
-    settings = bootstrap_file.read_bootstrap(file)
+    settings = cluster_files.read_bootstrap(file)
     assert settings.namespace == "zerotier"
     assert settings.endpoints

@@ -177,11 +177,13 @@ def test_a_network_that_is_named_no_more_while_nobody_runs_loses_its_device(
     one.wait_ready()
 
 
-def test_an_agent_that_is_told_to_remove_leaves_nothing(pair: tuple[Agent, Agent]) -> None:
+def test_an_agent_leaves_nothing_once_its_health_says_so(pair: tuple[Agent, Agent]) -> None:
     one, _ = pair
     one.wait_ready()
     name = one.device()
-    one.change_and_wait(onStop="remove")
+    assert one.health()["onStop"] == "keep"
+    one.change(onStop="remove")
+    wait_until(lambda: one.health()["onStop"] == "remove", timeout=20, what="it follows")
     assert one.process is not None
     assert one.process.stop() == 0
     assert name not in [link["ifname"] for link in one.links()]

@@ -17,7 +17,7 @@ from tests.image.containers import Container, Image
 from tests.kube.authority import Authority
 from tests.kube.stand_in import StandIn
 from tests.lab.lab import Host, Lab
-from ztlink.bootstrap_file import SERVICE_ACCOUNT
+from ztlink.cluster_files import SERVICE_ACCOUNT
 
 pytestmark = [pytest.mark.image, pytest.mark.netadmin]
 

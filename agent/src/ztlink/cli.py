@@ -25,7 +25,7 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cli_world": ("world",),
     "cli_authorize": ("authorize",),
     "cli_cleanup": ("cleanup",),
-    "cli_cluster": ("bootstrap",),
+    "cli_cluster": ("bootstrap", "retire"),
     "cli_firewall": ("firewall",),
     "cli_mesh": ("mesh-status",),
     "cli_user": ("call", "connect", "expose", "listen", "ping"),

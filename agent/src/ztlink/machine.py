@@ -108,6 +108,8 @@ class Machine:
 
     async def stop(self) -> None:
         """Take away what was made, or leave it for the next process."""
+        # Told again: a change of the file may have been cut short.
+        await self._with_ports(lambda ports: ports.keep(self._keeps))
         if self._routes is not None:
             await self._routes.close(keep=self._keeps)
         await self._dns.close(keep=self._keeps)

@@ -178,6 +178,26 @@ class BootstrapSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RetireSettings:
+    """Which agents `ztlink retire` has take everything away when they end."""
+
+    namespace: str
+    config_map_name: str
+    """Holds their file, `config.yaml`."""
+    daemon_set_name: str
+    labels: Mapping[str, str]
+    """Of their pods."""
+    health_port: int | None = None
+    """Where they are asked; None where they serve no health, or to their own machine only."""
+    health_ip: IpAddress | None = None
+    """None for each node's own address."""
+    patience: float = 60.0
+    """Seconds that are given to them."""
+    image: str = ""
+    """For the command that is told where one does not follow."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterAccess:
     """How a pod reaches the API of its cluster."""
 

@@ -25,7 +25,7 @@ from ztlink.api.link_views import health_json, manifest_json, row_json, status_j
 from ztlink.api.observe import Observation
 from ztlink.ids import format_address
 from ztlink.node.events import NetworkStatus
-from ztlink.settings import Settings
+from ztlink.settings import OnStop, Settings
 from ztlink.wire.netconf import Dns, Route
 
 
@@ -65,6 +65,10 @@ def test_health_tells_each_network_with_its_device() -> None:
 
 def test_health_tells_the_machine_of_the_cluster() -> None:
     assert health(JOINED, replace(REQUIRED, node_name="worker-1"))["node"] == "worker-1"
+
+
+def test_health_tells_what_the_node_does_when_it_ends() -> None:
+    assert health(JOINED, replace(REQUIRED, on_stop=OnStop.KEEP))["onStop"] == "keep"
 
 
 def test_health_is_degraded_but_ready_where_an_optional_network_is_away() -> None:

@@ -35,6 +35,7 @@ def health_json(seen: Observation | None, judged: Judgement, settings: Settings)
         "version": VERSION,
         "online": seen.node.online,
         "engine": seen.node.engine,
+        "onStop": settings.on_stop.value,
         "world": {
             "id": f"{seen.node.planet_id:016x}",
             "timestamp": seen.node.planet_timestamp,

@@ -1,4 +1,4 @@
-"""A small client of the Kubernetes API: get, create, replace, with the account of our pod.
+"""A small client of the Kubernetes API: get, find, create, replace, patch, with our pod's account.
 
 Refusals that may pass (a connection that breaks, 429, 5xx) are tried again until the patience ends.
 A request that changes something may have been done although its answer was lost, so a caller takes
@@ -6,9 +6,10 @@ A request that changes something may have been done although its answer was lost
 """
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 import aiohttp
 
@@ -22,6 +23,8 @@ PATIENCE: Final = 60.0
 """Seconds for which a request is tried again."""
 FIRST_PAUSE: Final = 0.2
 REQUEST_TIMEOUT: Final = 10.0
+PAGE: Final = 500
+"""Objects that are asked for at once."""
 
 
 class KubeError(ZtError):
@@ -74,6 +77,23 @@ class KubeClient:
         """Replace an object; ConflictError where its resourceVersion is not the newest."""
         return _present(await self._call("PUT", path, body), "PUT", path)
 
+    async def find(self, path: str, labels: Mapping[str, str]) -> list[Json]:
+        """Return the objects of a collection that have these labels."""
+        query = {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}
+        query["limit"] = str(PAGE)
+        found: list[Json] = []
+        while True:
+            page = await self._call("GET", f"{path}?{urlencode(query)}", None)
+            content = _present(page, "GET", path)
+            found += content["items"]
+            query["continue"] = content["metadata"].get("continue", "")
+            if not query["continue"]:
+                return found
+
+    async def patch(self, path: str, change: Json) -> Json | None:
+        """Change those fields of an object that `change` has; None where there is no object."""
+        return await self._call("PATCH", path, change)
+
     async def _call(self, method: str, path: str, body: Json | None) -> Json | None:
         def ask() -> Awaitable[Json | None]:
             return self._ask(method, path, body)
@@ -87,6 +107,8 @@ class KubeClient:
     async def _ask(self, method: str, path: str, body: Json | None) -> Json | None:
         assert self._session is not None
         headers = {"Authorization": f"Bearer {_read(self._access)}", "Accept": "application/json"}
+        if method == "PATCH":
+            headers["Content-Type"] = "application/merge-patch+json"
         url = f"{self._access.url}{path}"
         try:
             async with self._session.request(method, url, json=body, headers=headers) as answer:
@@ -110,7 +132,7 @@ class KubeClient:
             raise KubeError(f"{what}: the answer is not JSON (status {answer.status})") from error
         if not isinstance(content, dict):
             raise KubeError(f"{what}: the answer is no object (status {answer.status})")
-        if answer.status == 404 and what.startswith("GET "):
+        if answer.status == 404 and what.startswith(("GET ", "PATCH ")):
             return None
         if answer.status >= 300:
             raise _refusal(answer.status, what, str(content.get("message", "")))

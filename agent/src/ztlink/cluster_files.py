@@ -1,4 +1,4 @@
-"""The YAML of `ztlink bootstrap --config FILE`, and how a pod reaches its cluster's API."""
+"""The YAML of `ztlink bootstrap` and `ztlink retire`, and how a pod reaches its cluster's API."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from ztlink.errors import ConfigError
 from ztlink.ids import Endpoint
-from ztlink.settings import BootstrapSettings, ClusterAccess
+from ztlink.settings import BootstrapSettings, ClusterAccess, RetireSettings
 from ztlink.wire.world import MAX_ENDPOINTS
 from ztlink.yaml_file import Model, read_yaml
 
@@ -34,6 +34,13 @@ def parse_endpoint(text: str) -> Endpoint:
         return Endpoint(ip_address(ip), int(port))
     except ValueError as error:
         raise ValueError(f"should be IP/PORT such as 192.0.2.5/9993: {error}") from error
+
+
+def _ip_or_nothing(value: str) -> str:
+    try:
+        return value and str(ip_address(value))
+    except ValueError:
+        raise ValueError("should be an IP address such as 192.0.2.1, or empty") from None
 
 
 def _endpoint(value: str) -> str:
@@ -70,6 +77,43 @@ def read_bootstrap(file: Path) -> BootstrapSettings:
     )
 
 
+class HealthEntry(Model):
+    """Where agents serve health: in the words of their own file."""
+
+    enabled: bool = True
+    port: Annotated[int, Field(ge=1, le=65535)]
+    address: Annotated[str, AfterValidator(_ip_or_nothing)] = ""
+
+
+class RetireFile(Model):
+    """All that such a file may say."""
+
+    namespace: Name
+    config_map_name: Name
+    daemon_set_name: Name
+    labels: Annotated[dict[str, str], Field(min_length=1)]
+    http: HealthEntry
+    timeout_seconds: Annotated[int, Field(ge=1)] = 60
+    image: str = ""
+
+
+def read_retire(file: Path) -> RetireSettings:
+    """Return what a file says; ConfigError names all that is wrong in it."""
+    read = read_yaml(file, RetireFile)
+    ip = ip_address(read.http.address) if read.http.address else None
+    is_asked = read.http.enabled and not (ip is not None and ip.is_loopback)
+    return RetireSettings(
+        read.namespace,
+        read.config_map_name,
+        read.daemon_set_name,
+        read.labels,
+        health_port=read.http.port if is_asked else None,
+        health_ip=None if ip is None or ip.is_unspecified else ip,
+        patience=float(read.timeout_seconds),
+        image=read.image,
+    )
+
+
 def cluster_access(
     environment: Mapping[str, str] = os.environ, account: Path = SERVICE_ACCOUNT
 ) -> ClusterAccess:
@@ -77,7 +121,7 @@ def cluster_access(
     host, port = (environment.get(f"KUBERNETES_SERVICE_{key}") for key in ("HOST", "PORT"))
     if not host or not port:
         raise ConfigError(
-            "KUBERNETES_SERVICE_HOST and _PORT are not set: 'ztlink bootstrap' runs in a pod"
+            "KUBERNETES_SERVICE_HOST and _PORT are not set: this command runs in a cluster's pod"
         )
     bracketed = f"[{host}]" if ":" in host else host
     token = account / "token"

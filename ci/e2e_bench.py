@@ -215,7 +215,7 @@ class Bench:
             ("get", "pods", *everywhere),
             ("get", "events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp"),
         ]
-        for component in ("controller", "agent", "bootstrap"):
+        for component in ("controller", "agent", "bootstrap", "uninstall"):
             label = f"--selector=app.kubernetes.io/component={component}"
             commands.append(("logs", label, "--tail=15", "--prefix", "--all-containers"))
         said = []

@@ -6,28 +6,24 @@ A step that does not find what it wants raises; they are taken in the order of `
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from ci import deploy, e2e_routes, e2e_transfer
+from ci import deploy, e2e_removal, e2e_routes, e2e_transfer
 from ci.cluster.cluster import Cluster, wait_for
 from ci.cluster.errors import ClusterError, expect
-from ci.deploy import CHART_NAME
 from ci.e2e_bench import (
     HEALTH_PORT,
     PAGE_BYTES,
     PAGE_PORT,
     PATIENCE,
-    STATE,
     Bench,
     pages,
 )
 from ci.e2e_report import containers, pairs, read_samples, read_status
 
 NET_ADMIN: Final = 1 << 12
-STATE_NAMES: Final = frozenset({"identity.secret", "identity.public"})
 
 
 def bring_up(cluster: Cluster, image: Path) -> str:
@@ -198,31 +194,6 @@ def helm_test(bench: Bench) -> str:
     return "passed"
 
 
-def helm_uninstall(bench: Bench) -> str:
-    """Uninstall and look at what is left on each node: its state, and nothing in its network."""
-    begin = time.monotonic()
-    bench.helm_run(
-        "uninstall", bench.wish.release, "--wait", "--cascade=foreground", "--timeout=180s"
-    )
-    wait_for("the end of the agents", lambda: not bench.pods("agent"), PATIENCE)
-    seconds = time.monotonic() - begin
-    told = [f"pods gone after {seconds:.1f} s"]
-    left = []
-    for node in bench.cluster.nodes:
-        rest = sorted(bench.node_state(node) - bench.before[node])
-        left += [f"{node}: {what}" for what in rest]
-        files = bench.state_files(node)
-        names = {file.rpartition("/")[2] for file in files}
-        expect(names >= STATE_NAMES, f"{node}: the identity is gone; there is {files}")
-        kept = Counter(file.partition("/")[0] for file in files)
-        state = ", ".join(f"{STATE}/{name} ({count} files)" for name, count in kept.items())
-        told.append(f"{node}: {', '.join(rest) or 'network clean'}; kept: {state}")
-    expect(not left, f"left behind: {'; '.join(left)}")
-    objects = bench.kubectl("get", "secrets,configmaps", "--output=name").split()
-    mine = [name for name in objects if CHART_NAME in name]
-    return "\n".join([*told, f"kept in the cluster: {', '.join(mine)}"])
-
-
 STEPS: Final[tuple[tuple[str, Callable[[Bench], str], bool], ...]] = (
     ("pods", serve_pages, False),
     ("helm install", install, False),
@@ -239,9 +210,8 @@ STEPS: Final[tuple[tuple[str, Callable[[Bench], str], bool], ...]] = (
     ("declared route", e2e_routes.reach_site, False),
     ("route changed", e2e_routes.change_route, False),
     ("helm test", helm_test, False),
-    ("onStop: keep", e2e_transfer.keep_on_stop, False),
     ("helm upgrade", e2e_transfer.helm_upgrade, False),
-    ("onStop: remove", e2e_transfer.remove_on_stop, False),
-    ("helm uninstall", helm_uninstall, True),
+    ("node left out", e2e_removal.leave_out, True),
+    ("helm uninstall", e2e_removal.helm_uninstall, True),
 )
 """Names, what they do, and whether the release is gone afterwards."""

@@ -10,7 +10,7 @@ from ci.cluster.errors import ClusterError, expect
 from ci.deploy import CHART
 from ci.e2e_bench import Bench
 from ci.e2e_report import Agent
-from ci.e2e_routes import STREAM_PORT, change, samples_of
+from ci.e2e_routes import STREAM_PORT, samples_of
 
 GAP: Final = "zerotier_link_handover_gap_seconds"
 LIMIT: Final = 60.0  # seconds that both ends may take to end
@@ -101,11 +101,6 @@ def _last_word(process: subprocess.Popen[str]) -> dict[str, Any]:
     return found
 
 
-def keep_on_stop(bench: Bench) -> str:
-    """Have devices stay when agents end."""
-    return f"in force after {change(bench, {'onStop': 'keep'}):.1f} s; no pod replaced"
-
-
 def helm_upgrade(bench: Bench) -> str:
     """Upgrade to other pods, one by one: members stay who they are, a connection stays open."""
     before = {agent.node: agent for agent in bench.agents}
@@ -132,8 +127,3 @@ def helm_upgrade(bench: Bench) -> str:
         f"TCP {last.node} to {first.node}: {count / 1e6:.1f} MB in {seconds:.0f} s, all there; "
         f"longest pause {pause:.1f} s; devices without a process for {without} s"
     )
-
-
-def remove_on_stop(bench: Bench) -> str:
-    """Have agents take everything away when they end, as a removal wants it."""
-    return f"in force after {change(bench, {'onStop': 'remove'}):.1f} s; no pod replaced"

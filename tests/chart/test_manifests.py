@@ -85,9 +85,20 @@ def test_agents_mount_no_secret_but_a_networks_id(case: str, render: Render) -> 
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_bootstrap_alone_speaks_to_the_clusters_api(case: str, render: Render) -> None:
+def test_the_jobs_of_hooks_alone_speak_to_the_clusters_api(case: str, render: Render) -> None:
     tokens = {name for name, spec in pods(render(case)) if spec["automountServiceAccountToken"]}
-    assert tokens <= {"bootstrap"}
+    assert tokens <= {"bootstrap", "uninstall"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_right_in_the_cluster_stands(case: str, render: Render) -> None:
+    kinds = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    standing = [
+        one["metadata"]["name"]
+        for one in render(case)
+        if one["kind"] in kinds and "helm.sh/hook" not in one["metadata"].get("annotations", {})
+    ]
+    assert standing == []
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -143,7 +154,7 @@ def test_agents_start_anew_when_what_they_read_once_changes(
     "change",
     [
         ["--set", "logLevel=DEBUG"],
-        ["--set", "agent.onStop=keep"],
+        ["--set", "agent.onStop=remove"],
         ["--set-string", "networks[0].id=8056c2e21c000002"],
         ["--set", "networks[0].required=false"],
         ["--set", "agent.http.expose=all"],

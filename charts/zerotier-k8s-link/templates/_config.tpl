@@ -76,3 +76,14 @@ endpoints:
 labels:
   {{- include "zerotier-k8s-link.podLabels" (dict "root" . "component" "bootstrap") | nindent 2 }}
 {{- end }}
+
+{{- define "zerotier-k8s-link.retireConfig" -}}
+namespace: {{ .Release.Namespace }}
+configMapName: {{ include "zerotier-k8s-link.fullname" . }}
+daemonSetName: {{ include "zerotier-k8s-link.fullname" . }}
+labels:
+  {{- include "zerotier-k8s-link.selectorLabels" (dict "root" . "component" "agent") | nindent 2 }}
+http: {{ pick .Values.agent.http "enabled" "port" "address" | toJson }}
+timeoutSeconds: {{ .Values.uninstall.timeoutSeconds }}
+image: {{ include "zerotier-k8s-link.image" . }}
+{{- end }}

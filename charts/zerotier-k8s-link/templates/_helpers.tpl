@@ -20,6 +20,10 @@
 {{ include "zerotier-k8s-link.fullname" . }}-bootstrap
 {{- end }}
 
+{{- define "zerotier-k8s-link.uninstallName" -}}
+{{ include "zerotier-k8s-link.fullname" . }}-uninstall
+{{- end }}
+
 {{/* Objects that the bootstrap Job makes, and that outlive the release. */}}
 {{- define "zerotier-k8s-link.identitySecretName" -}}
 {{ include "zerotier-k8s-link.fullname" . }}-identity

@@ -85,7 +85,7 @@ def helm_uninstall(bench: Bench) -> str:
 
 def _objects(bench: Bench) -> list[str]:
     """Return what is left in the cluster; no account and no right may be."""
-    mine = []
+    mine: list[str] = []
     for kinds in ("secrets,configmaps", "serviceaccounts,roles,rolebindings,jobs,networkpolicies"):
         names = bench.kubectl("get", kinds, "--output=name").split()
         mine = [*mine, *(name for name in names if CHART_NAME in name)]

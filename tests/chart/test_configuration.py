@@ -1,13 +1,12 @@
 """The program takes the configuration files that the chart writes for it."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.chart.conftest import CASES, CHART, Json, Render
+from tests.chart.conftest import CASES, Json, Render
 
 pytestmark = pytest.mark.chart
 
@@ -15,8 +14,6 @@ config_file = pytest.importorskip("ztlink.config.file")
 cluster_files = pytest.importorskip("ztlink.cluster_files")
 yaml_file = pytest.importorskip("ztlink.yaml_file")
 
-NOT_IN_PODS = {"cluster": {"cniDirectory"}}
-"""What the chart leaves out: it may hold credentials of others."""
 EMBEDDED = [case for case in CASES if case.startswith("embedded")]
 
 
@@ -70,34 +67,6 @@ def test_config_check_is_content_with_all_that_may_be_said(render: Render, tmp_p
     command = [sys.executable, "-m", "ztlink", "config", "check", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("section", "model"),
-    [
-        ("routing", "RoutingEntry"),
-        ("cluster", "ClusterEntry"),
-        ("metrics", "MetricsEntry"),
-        ("dns", "DnsEntry"),
-        ("http", "HttpEntry"),
-    ],
-)
-def test_the_chart_knows_the_keys_of_a_section(section: str, model: str) -> None:
-    values = json.loads((CHART / "values.schema.json").read_text())
-    known = values["properties"]["agent"]["properties"][section]
-    known = values["$defs"][known["$ref"].rpartition("/")[2]] if "$ref" in known else known
-    assert known["properties"].keys() == keys_of(model) - NOT_IN_PODS.get(section, set())
-
-
-def test_the_chart_knows_the_keys_of_a_route() -> None:
-    values = json.loads((CHART / "values.schema.json").read_text())
-    assert values["$defs"]["route"]["properties"].keys() == keys_of("RouteEntry")
-
-
-def keys_of(model: str) -> set[str]:
-    """Return the keys that the program takes in such a section."""
-    schema = config_file.NodeFile.model_json_schema(by_alias=True)
-    return set(schema["$defs"][model]["properties"])
 
 
 @pytest.mark.parametrize("network_id", ["0123456701234567", "1129724850000001", "8056e21000000001"])

@@ -71,7 +71,16 @@ PortsField = Annotated[
         }
     ),
 ]
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[
+    str,
+    AfterValidator(_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_NAME.pattern}$"}),
+]
+Suffix = Annotated[
+    str,
+    AfterValidator(_suffix),
+    WithJsonSchema({"type": "string", "pattern": f"^({_SUFFIX.pattern})?$"}),
+]
 
 
 class Limits(Model):
@@ -139,7 +148,7 @@ class FirewallEntry(Model):
     masquerade: Literal["none", "outsideDeclared", "all"] = "none"
     clamp_mss: bool = True
     http_from: list[NetworkField] | None = None
-    table_suffix: Annotated[str, AfterValidator(_suffix)] = ""
+    table_suffix: Suffix = ""
 
     def beside(
         self, http: HttpSettings | None, routing: RoutingSettings | None

@@ -85,6 +85,12 @@ Via = Annotated[
 Ip = Annotated[
     str, BeforeValidator(_ip), WithJsonSchema({"type": "string", "pattern": "^[0-9a-fA-F.:]+$"})
 ]
+Mtu = Annotated[
+    int,
+    Field(le=65_535),
+    WithJsonSchema({"type": "integer", "minimum": min(_LEAST_MTU.values()), "maximum": 65_535}),
+]
+"""At least what the target's family needs, see `RouteEntry`."""
 
 
 class RoutingEntry(Model):
@@ -124,7 +130,7 @@ class RouteEntry(Model):
     metric: Annotated[int, Field(ge=1, le=_MAX)] = DEFAULT_METRIC
     table: Table | None = None
     source: Ip | None = None
-    mtu: Annotated[int, Field(le=65_535)] | None = None
+    mtu: Mtu | None = None
     nodes: list[Annotated[str, Field(min_length=1)]] = Field(default_factory=list)
     allow_overlap: bool = False
 

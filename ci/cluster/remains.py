@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from ci.cluster.processes import processes_of
 
 NOTE: Final = "bench.json"
 PATIENCE: Final = 15.0
+AT_ONCE: Final = 16
+"""Files that are removed side by side."""
 
 
 @dataclass(slots=True)
@@ -77,8 +80,25 @@ def remove(directory: Path, note: Note) -> list[str]:
     left += [f"directory {path}" for path in loan.give_back(note.name)]
     left += [f"mount {mount}" for mount in mounts_below(directory)]
     if not left:
-        shutil.rmtree(directory, ignore_errors=True)
+        remove_tree(directory)
     return left
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory, its files side by side: nodes have unpacked ten thousands of them.
+
+    A disk that is mounted with `discard` waits for its device at each, a minute for all of them
+    one after the other where others use it, too.
+    """
+    files = [Path(folder, name) for folder, _, names in os.walk(directory) for name in names]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(_unlink, files))
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _unlink(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink()
 
 
 def mounts_below(directory: Path, table: Path = Path("/proc/self/mounts")) -> list[str]:

@@ -38,7 +38,7 @@ def leave_out(bench: Bench) -> str:
 
 def clean(bench: Bench, node: str) -> str:
     """Take everything of ours off a node without an agent; return what the command says."""
-    words = ("debug", f"node/{node}", "--profile=netadmin", f"--image={IMAGE}")
+    words = ("debug", f"node/{node}", "--profile=sysadmin", f"--image={IMAGE}")
     said = bench.kubectl(*words, "--", "ztlink", "cleanup")
     named = re.search(r"node-debugger-\S+", said)
     if named is None:
@@ -60,7 +60,9 @@ def helm_uninstall(bench: Bench) -> str:
     """Uninstall and look at what is left on each node: its state, and nothing in its network."""
     begin = time.monotonic()
     cascade = ("--wait", "--cascade=foreground", "--timeout=200s")
-    said = bench.helm_run("uninstall", bench.wish.release, *cascade)
+    words = [bench.helm, "uninstall", bench.wish.release, "--namespace", bench.wish.namespace]
+    # What a Job says, Helm writes beside what it says itself.
+    said = bench.command(["sh", "-c", 'exec "$@" 2>&1', "sh", *words, *cascade])
     wait_for("the end of the agents", lambda: not bench.pods("agent"), PATIENCE)
     seconds = time.monotonic() - begin
     followed = next((line for line in said.splitlines() if line.startswith(FOLLOWED)), "")

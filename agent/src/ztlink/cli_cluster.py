@@ -79,7 +79,7 @@ def _complaint(outcome: "Retired", settings: "RetireSettings") -> str:
         "When the release is gone, and a node is back, this takes them away:"
     )
     command = (
-        f"kubectl -n {settings.namespace} debug node/NODE --profile=netadmin"
+        f"kubectl -n {settings.namespace} debug node/NODE --profile=sysadmin"
         f" --image={settings.image or 'IMAGE'} -- ztlink cleanup"
     )
     return "\n".join([*lines, f"  {command}"])

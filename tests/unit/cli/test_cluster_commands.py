@@ -82,6 +82,6 @@ def test_the_command_that_helps_a_node_is_told_in_full(
     said = comes_out(Outcome((), missing=2))
     assert "have no pod: 2\n" in said.stderr
     assert said.stderr.endswith(
-        "  kubectl -n zerotier debug node/NODE --profile=netadmin --image=localhost/link:dev"
+        "  kubectl -n zerotier debug node/NODE --profile=sysadmin --image=localhost/link:dev"
         " -- ztlink cleanup\n"
     )

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from ci.cluster.errors import ClusterError, expect
@@ -28,20 +29,45 @@ while chunk := connection.recv(1 << 16):
     count += len(chunk)
 print(json.dumps({"bytes": count, "digest": digest.hexdigest(), "pause": pause}))
 """
-# Paced: what counts is when data arrive, not how many. It ends when its input does.
+# Paced: what counts is when data arrive, not how many. It ends when its input does. Beside that it
+# tells how far TCP's timer went, and how long it was kept waiting for a processor.
 SEND: Final = """\
-import hashlib, json, os, select, socket, sys
+import hashlib, json, os, select, socket, sys, time
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
 connection.settimeout(120)
-digest, count = hashlib.sha256(), 0
+digest, count, timer, late, before = hashlib.sha256(), 0, 0, 0.0, time.monotonic()
 while not select.select([sys.stdin], [], [], 0.02)[0]:
+    late = max(late, time.monotonic() - before - 0.02)
     chunk = os.urandom(1 << 14)
     connection.sendall(chunk)
     digest.update(chunk)
     count += len(chunk)
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 12)
+    timer = max(timer, int.from_bytes(info[8:12], sys.byteorder))  # microseconds
+    before = time.monotonic()
 connection.close()
-print(json.dumps({"bytes": count, "digest": digest.hexdigest()}))
+told = {"bytes": count, "digest": digest.hexdigest(), "timer": timer / 1e6, "late": late}
+print(json.dumps(told))
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """What came out of it: all bytes arrived."""
+
+    count: int
+    pause: float
+    """The longest time without data at the receiver, in seconds."""
+    timer: float
+    """How far the sender's retransmission timer went: it doubles while nothing gets through."""
+    late: float
+    """How long the sender was kept waiting for a processor: that part is the machine's."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count / 1e6:.1f} MB, all there; longest pause {self.pause:.1f} s, "
+            f"retransmission timer up to {self.timer:.1f} s, sender late by {self.late:.1f} s"
+        )
 
 
 class Transfer:
@@ -58,13 +84,13 @@ class Transfer:
             self.end()
             raise
 
-    def finish(self) -> tuple[int, float]:
-        """Close it and compare both ends; return the bytes, and the longest pause in seconds."""
+    def finish(self) -> Transferred:
+        """Close it and compare both ends."""
         assert self._sender is not None
         sent, received = _last_word(self._sender), _last_word(self.receiver)
         same = all(sent[key] == received[key] for key in ("bytes", "digest"))
         expect(same, f"sent {sent['bytes']} bytes, received {received['bytes']}, or others")
-        return int(received["bytes"]), float(received["pause"])
+        return Transferred(sent["bytes"], received["pause"], sent["timer"], sent["late"])
 
     def end(self) -> None:
         """End both sides, however far they are."""
@@ -113,7 +139,7 @@ def helm_upgrade(bench: Bench) -> str:
         bench.wait_rolled_out(f"daemonset/{bench.wish.fullname}")
         bench.wait_agents()
         bench.ping_all(bench.agents)
-        count, pause = transfer.finish()
+        transferred = transfer.finish()
     finally:
         transfer.end()
     seconds = time.monotonic() - begin
@@ -124,6 +150,6 @@ def helm_upgrade(bench: Bench) -> str:
     without = ", ".join(f"{gap:.1f}" for gap in gaps)
     return (
         f"all pods replaced, addresses kept, all pairs\n"
-        f"TCP {last.node} to {first.node}: {count / 1e6:.1f} MB in {seconds:.0f} s, all there; "
-        f"longest pause {pause:.1f} s; devices without a process for {without} s"
+        f"TCP {last.node} to {first.node} in {seconds:.0f} s: {transferred}; "
+        f"devices without a process for {without} s"
     )

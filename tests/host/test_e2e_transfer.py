@@ -42,10 +42,17 @@ def transfer(bench: Bench) -> Iterator[Transfer]:
 
 def test_all_that_was_sent_is_received(transfer: Transfer) -> None:
     time.sleep(0.3)
-    count, pause = transfer.finish()
-    assert count > 0
-    assert count % (1 << 14) == 0
-    assert 0 < pause < 10
+    done = transfer.finish()
+    assert done.count > 0
+    assert done.count % (1 << 14) == 0
+    assert 0 < done.pause < 10
+
+
+def test_it_is_told_what_the_sender_waited_for(transfer: Transfer) -> None:
+    time.sleep(0.3)
+    done = transfer.finish()
+    assert 0.1 < done.timer < 1  # nothing was lost: it is the least that TCP has
+    assert 0 <= done.late < 10
 
 
 def test_a_connection_that_breaks_is_told(transfer: Transfer) -> None:

@@ -79,9 +79,12 @@ def reach_site(bench: Bench) -> str:
         expect(page.rstrip(".") == SITE, f"{agent.node} got another page: {page[:20]!r}")
         expect(len(page) == PAGE_BYTES, f"{agent.node} got {len(page)} bytes of {PAGE_BYTES}")
     names = " and ".join(agent.node for agent in _others(bench, gateway))
+    unknown = _unknown_ranges(bench, gateway.node)
+    expect("services" in unknown, f"nobody has told of services, and yet not: {unknown}")
     return (
         f"{FIRST}.0/24 behind {gateway.node} via {gateway.ip}: ping from {names} {seconds:.1f} s "
-        f"after `helm upgrade` began, {PAGE_BYTES >> 20} MiB each; no pod replaced"
+        f"after `helm upgrade` began, {PAGE_BYTES >> 20} MiB each; no pod replaced\n"
+        f"ranges that {gateway.node} says it does not know: {', '.join(unknown)}"
     )
 
 
@@ -166,6 +169,14 @@ def samples_of(bench: Bench, node: str) -> dict[str, float]:
     """Return the metrics of a node's agent."""
     url = f"http://{bench.cluster.address(node)}:{HEALTH_PORT}/zerotier/metrics"
     return read_samples(bench.fetch(node, url))
+
+
+def _unknown_ranges(bench: Bench, node: str) -> list[str]:
+    """Return the ranges of the cluster that an agent cannot compare routes with."""
+    url = f"http://{bench.cluster.address(node)}:{HEALTH_PORT}/zerotier/health"
+    conditions = json.loads(bench.fetch(node, url))["conditions"]
+    ranges = [one for one in conditions if one["kind"] == "clusterRanges"]
+    return [one["subject"] for one in ranges if one["status"] == "unknown"]
 
 
 def _answers(bench: Bench, node: str, address: str) -> bool:

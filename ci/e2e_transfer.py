@@ -34,17 +34,24 @@ print(json.dumps({"bytes": count, "digest": digest.hexdigest(), "pause": pause})
 SEND: Final = """\
 import hashlib, json, os, select, socket, sys, time
 connection = socket.create_connection((sys.argv[1], int(sys.argv[2])), 20)
-connection.settimeout(120)
+connection.setblocking(False)
 digest, count, timer, late, before = hashlib.sha256(), 0, 0, 0.0, time.monotonic()
+rest = b""
 while not select.select([sys.stdin], [], [], 0.02)[0]:
     late = max(late, time.monotonic() - before - 0.02)
-    chunk = os.urandom(1 << 14)
-    connection.sendall(chunk)
-    digest.update(chunk)
-    count += len(chunk)
+    if not rest:
+        rest = os.urandom(1 << 14)
+        digest.update(rest)
+        count += len(rest)
+    try:
+        rest = rest[connection.send(rest):]
+    except BlockingIOError:
+        pass
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 12)
     timer = max(timer, int.from_bytes(info[8:12], sys.byteorder))  # microseconds
     before = time.monotonic()
+connection.settimeout(120)
+connection.sendall(rest)
 connection.close()
 told = {"bytes": count, "digest": digest.hexdigest(), "timer": timer / 1e6, "late": late}
 print(json.dumps(told))

@@ -125,6 +125,9 @@ class Agent:
             joined = self._join(pump)
             services = self._services(pump, underlay, identity)
             await services.start(joined)
+            # Devices first: what was kept for us carries nothing yet.
+            await self._take_waiting(underlay, services)
+            await services.serve()
             # What was loaded stays: the collector, off until now, need never look through it.
             gc.freeze()
             gc.enable()
@@ -219,11 +222,17 @@ class Agent:
 
     async def _follow_events(self, underlay: Underlay, services: "Services") -> None:
         while True:
-            event = await self._events.get()
-            if isinstance(event, NodeOnline):
-                underlay.told_online(event.online)
-            self._keep(event)
-            await services.take(event)
+            await self._take(await self._events.get(), underlay, services)
+
+    async def _take_waiting(self, underlay: Underlay, services: "Services") -> None:
+        while not self._events.empty():
+            await self._take(self._events.get_nowait(), underlay, services)
+
+    async def _take(self, event: Event, underlay: Underlay, services: "Services") -> None:
+        if isinstance(event, NodeOnline):
+            underlay.told_online(event.online)
+        self._keep(event)
+        await services.take(event)
 
     def _keep(self, event: Event) -> None:
         """Keep what must outlive the process."""

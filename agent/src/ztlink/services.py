@@ -1,7 +1,7 @@
 """What a node does for its users: its machine, the controller, the HTTP servers.
 
-The agent imports this when the pump runs already: HTTP alone takes a fifth of a second to import,
-and the roots need not wait for it.
+The agent imports this when the pump runs already: the roots need not wait for it. HTTP alone takes
+a fifth of a second to import, and is what devices need not wait for.
 """
 
 import asyncio
@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from ztlink.api.app import LocalApi
-from ztlink.api.home import ApiHome
 from ztlink.api.observe import News, Observer
 from ztlink.controller.adopt import DIRECTORY as ORIGINALS
 from ztlink.controller.adopt import adopt
@@ -51,6 +49,7 @@ from ztlink.settings import HttpSettings, OnStop, Settings
 from ztlink.wire.identity import SecretIdentity
 
 if TYPE_CHECKING:
+    from ztlink.api.app import LocalApi
     from ztlink.api.health import HealthServer
     from ztlink.api.link_metrics import Metrics
 
@@ -99,9 +98,7 @@ class Services:
             is_followed=reloads is not None,
         )
         self._controller = self._open_controller(identity) if settings.has_controller else None
-        self._api = LocalApi(
-            pump, self._api_home(), settings, read_clock, self._machine.ports, self._controller
-        )
+        self._api: LocalApi | None = None
         self._handover = Handover(store)
         if reloads is not None:
             self._machine.reporters["config"] = reloads
@@ -110,14 +107,15 @@ class Services:
         self._health: HealthServer | None = None
 
     async def start(self, joined: Collection[NetworkId]) -> None:
-        """Serve, and clear away what was kept for networks that are `joined` no more.
-
-        HostError where a port is taken.
-        """
+        """Be ready for devices; clear away what was kept for networks that are `joined` no more."""
         await self._machine.start()
+        await self._machine.sweep(joined)
+
+    async def serve(self) -> None:
+        """Serve over HTTP; HostError where a port is taken."""
+        self._api = self._make_api()
         await self._api.start(self._settings.port)
         await self._serve_health(self._settings.http)
-        await self._machine.sweep(joined)
 
     async def use_networks(self, settings: Settings) -> None:
         """Follow what is said of networks, before any is joined."""
@@ -133,13 +131,15 @@ class Services:
 
     async def use_conf(self, conf: LocalConf) -> None:
         """Follow what local.conf says now."""
+        assert self._api is not None
         await self._api.allow_from(conf.management)
 
     async def stop(self) -> None:
         """Serve no more, and take the devices away."""
         if self._health is not None:
             await self._health.stop()
-        await self._api.stop()
+        if self._api is not None:
+            await self._api.stop()
         await self._machine.stop()
         self._handover.ended(is_kept=self._settings.on_stop is OnStop.KEEP)
 
@@ -192,8 +192,11 @@ class Services:
             self._say(f"networks taken over from ZeroTierOne's controller: {count}")
         return store
 
-    def _api_home(self) -> ApiHome:
-        return ApiHome(
+    def _make_api(self) -> "LocalApi":
+        from ztlink.api.app import LocalApi
+        from ztlink.api.home import ApiHome
+
+        home = ApiHome(
             token=self._store.auth_token(random_bytes),
             metrics_token=self._store.metrics_token(random_bytes),
             policies=self._policies,
@@ -202,6 +205,8 @@ class Services:
             read_conf=lambda: self._store.read(LOCAL_CONF),
             write_conf=lambda text: self._store.write(LOCAL_CONF, text),
         )
+        ports = self._machine.ports
+        return LocalApi(self._pump, home, self._settings, read_clock, ports, self._controller)
 
     async def _serve_health(self, where: HttpSettings | None) -> None:
         if where is None:

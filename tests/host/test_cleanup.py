@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -49,6 +50,8 @@ def nft(commands: str) -> None:
 @pytest.fixture
 def before() -> str:
     """A machine with a network card, routes and rules of its own, as it was before."""
+    # Else a device's own address is listed as tentative first, and as settled a second later.
+    Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
     ip("link", "add", "eth0", "type", "bridge")
     ip("link", "set", "eth0", "addrgenmode", "none")  # an address that comes late is none of ours
     ip("link", "set", "eth0", "up")

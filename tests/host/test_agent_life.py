@@ -158,6 +158,17 @@ def test_an_agent_that_keeps_leaves_device_addresses_and_routes(pair: tuple[Agen
     assert before == after
 
 
+def test_a_device_is_taken_over_before_http_is_served(pair: tuple[Agent, Agent]) -> None:
+    one, _ = pair
+    one.wait_ready()
+    assert one.process is not None
+    assert one.process.stop() == 0
+    one.start()
+    one.wait_ready()
+    adopted, serving = one.log.index("adopted=True"), one.log.index("is running")
+    assert adopted < serving
+
+
 def test_a_network_that_is_named_no_more_while_nobody_runs_loses_its_device(
     pair: tuple[Agent, Agent],
 ) -> None:

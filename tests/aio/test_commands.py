@@ -1,6 +1,5 @@
 """The commands in user space, each as a process of its own."""
 
-import os
 import subprocess
 import sys
 import time
@@ -183,14 +182,3 @@ def test_what_listens_says_who_holds_the_home(party: Party) -> None:
     assert done.returncode == 78
     assert f"process {holder.process.pid}".encode() in done.stderr
     assert b"--home" in done.stderr
-
-
-def test_a_request_is_dialled_within_a_moment(party: Party) -> None:
-    script = (
-        "import sys; from ztlink.cli_user import call; import ztlink.cli_call; "
-        "print(*[name for name in ('pyroute2', 'prometheus_client') if name in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, check=True, env=dict(os.environ)
-    )
-    assert done.stdout == b"\n"

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.aio.conftest import Pair
 from tests.lab.pages import CHUNKS, MEGABYTE, Pages, md5
-from ztlink.aio.http import Site
+from ztlink.aio.site import Site
 
 LARGE = bytes(range(256)) * (8 * MEGABYTE // 256)
 

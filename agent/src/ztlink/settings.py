@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ztlink.host.desired import Policy
-from ztlink.host.firewall.wanted import FirewallSettings
-from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import Endpoint, IpAddress, NetworkId
 from ztlink.wire.verbs import PROTOCOL_VERSION
+
+if TYPE_CHECKING:
+    # A node that leaves its machine alone starts without them.
+    from ztlink.host.firewall.wanted import FirewallSettings
+    from ztlink.host.routes.wanted import RoutingSettings
 
 DEFAULT_PORT: Final = 9993
 DEFAULT_HTTP_PORT: Final = 9994
@@ -150,12 +153,12 @@ class Settings:
     on_stop: OnStop = OnStop.REMOVE
     node_name: str = ""
     """The machine's, as its cluster knows it."""
-    routing: RoutingSettings | None = None
+    routing: "RoutingSettings | None" = None
     """None where nothing is said of routes: then none but those of networks are seen to."""
     declared: tuple[DeclaredNetwork, ...] = ()
     allow_loopback: bool = False
     """Loopback addresses may be paths: for tests and demonstrations on one machine."""
-    firewall: FirewallSettings | None = None
+    firewall: "FirewallSettings | None" = None
     """None for none, and for leaving the machine's rules alone."""
     auto_authorize: bool = False
     """Let in whoever asks for a declared network, unless somebody has shut it out."""

@@ -24,6 +24,22 @@ LATER: Final = frozenset(
     }
 )
 """What a node loads when its pump runs, or never."""
+NEVER_FOR_A_CALL: Final = frozenset(
+    {
+        "Crypto",
+        "aiohttp",
+        "encodings.idna",
+        "prometheus_client",
+        "pydantic",
+        "pyroute2",
+        "yaml",
+        "ztlink.api",
+        "ztlink.controller",
+        "ztlink.host.firewall",
+        "ztlink.host.routes",
+        "ztlink.services",
+    }
+)
 OF_A_NODE: Final = LATER | {
     "asyncio",
     "cryptography",
@@ -61,3 +77,11 @@ def test_a_command_loads_no_other() -> None:
 def test_a_node_is_loaded_without_what_it_needs_when_it_runs() -> None:
     modules = loaded("import sys, ztlink.agent; print(*sys.modules, file=sys.stderr)")
     assert ("ztlink.drivers.loop" in modules, modules & LATER) == (True, set())
+
+
+def test_a_request_is_made_by_little_more_than_a_node() -> None:
+    modules = loaded(
+        "import sys, ztlink.cli_user, ztlink.cli_call, ztlink.aio.node; "
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    assert ("h11" in modules, modules & NEVER_FOR_A_CALL) == (True, set())

@@ -69,10 +69,13 @@ class HeldNetwork:
             }
         return await loop.create_connection(protocol_factory, sock=connected, **options)
 
-    async def open_connection(self, host: str, port: int) -> Stream:
-        """Connect and return reader and writer."""
+    async def open_connection(self, host: str, port: int, **options: Any) -> Stream:
+        """Connect and return reader and writer; as `Network.open_connection`."""
         loop = asyncio.get_running_loop()
-        return Stream(*await asyncio.open_unix_connection(sock=await self._open(loop, host, port)))
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport, _ = await self.create_connection(lambda: protocol, host, port, **options)
+        return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
     async def _open(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
         try:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import httpx
     from aiohttp import web
 
-    from ztlink.aio.http import Connector, Site
+    from ztlink.aio.http import Connector
+    from ztlink.aio.site import Site
 
 DEFAULT_LIMIT: Final = 2**16
 """Bytes that a StreamReader holds before it has its transport paused, as asyncio's."""
@@ -362,7 +363,7 @@ class Network:
         **options: Any,
     ) -> "Site":
         """Return a site that serves an aiohttp application on this network."""
-        from ztlink.aio.http import Site
+        from ztlink.aio.site import Site
 
         return Site(self, runner, host, port, **options)
 

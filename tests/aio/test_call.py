@@ -251,12 +251,13 @@ async def test_any_certificate_serves_where_it_is_said(tmp_path: Path, output: P
 
 
 async def test_a_request_by_tls_goes_through_the_holder_of_a_home(
-    tmp_path: Path, output: Path
+    tmp_path_factory: pytest.TempPathFactory, output: Path
 ) -> None:
     origin = Origin(HELLO)
-    proxy = await socks.serve(origin.dial, path=str(socket_path(tmp_path, NETWORK)))
-    async with origin.serving(contexts(tmp_path, "db.example")[0]):
-        held = HeldNetwork(tmp_path, NETWORK)
+    home = tmp_path_factory.mktemp("home")  # a short name: a Unix socket is in it
+    proxy = await socks.serve(origin.dial, path=str(socket_path(home, NETWORK)))
+    async with origin.serving(contexts(home, "db.example")[0]):
+        held = HeldNetwork(home, NETWORK)
         await perform(held, Request("https://db.example/", output=output, is_lax=True))
     proxy.close()
     await proxy.wait_closed()

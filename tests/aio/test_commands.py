@@ -176,6 +176,19 @@ def test_what_goes_out_goes_through_the_process_that_holds_the_home(
     assert (done.stdout, done.stderr, done.returncode) == (b"hello", b"", 0)
 
 
+def test_datagrams_go_through_the_process_that_holds_the_home(party: Party) -> None:
+    with (
+        party.running(4, "listen", "7000", "--udp") as other,
+        party.running(5, "listen", "7000"),
+        party.running(5, "connect", other.ip, "7000", "--udp") as calling,
+    ):
+        calling.say(b"ping\n")
+        assert other.process.stdout is not None
+        assert other.process.stdout.readline() == b"ping\n"
+        other.say(b"pong\n")
+        assert (calling.hear(), calling.process.wait(PATIENCE)) == (b"pong\n", 0)
+
+
 def test_what_listens_says_who_holds_the_home(party: Party) -> None:
     with party.running(5, "listen", "7000") as holder:
         done = party.run(5, "listen", "7001")

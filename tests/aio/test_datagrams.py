@@ -1,32 +1,11 @@
 """UDP and echo between two nodes in user space."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.aio.conftest import Pair
-from ztlink.aio.datagram import DatagramTransport
-
-
-class Echo(asyncio.DatagramProtocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, DatagramTransport)
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self._transport.sendto(data, addr)
-
-
-class Inbox(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self.received: asyncio.Queue[bytes | Exception] = asyncio.Queue()
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.received.put_nowait(data)
-
-    def error_received(self, exc: Exception) -> None:
-        self.received.put_nowait(exc)
+from tests.aio.handlers import Echo, Inbox
 
 
 @pytest.mark.parametrize("size", [0, 1, 1400, 2773, 9000, 60_000])
@@ -46,6 +25,16 @@ async def test_a_socket_that_is_not_connected_talks_to_anybody(pair: Pair) -> No
     await pair.other.create_datagram_endpoint(Echo, local_addr=("0.0.0.0", 7))
     transport, inbox = await pair.one.create_datagram_endpoint(Inbox)
     transport.sendto(b"hello", (pair.host, 7))
+    assert await asyncio.wait_for(inbox.received.get(), 5.0) == b"hello"
+    transport.close()
+
+
+@pytest.mark.parametrize("version", [4, 6])
+async def test_a_socket_on_all_addresses_takes_both_families(pair: Pair, version: int) -> None:
+    await pair.other.create_datagram_endpoint(Echo, local_addr=("::", 7))
+    host = pair.host if version == 4 else pair.host6
+    transport, inbox = await pair.one.create_datagram_endpoint(Inbox, remote_addr=(host, 7))
+    transport.sendto(b"hello")
     assert await asyncio.wait_for(inbox.received.get(), 5.0) == b"hello"
     transport.close()
 

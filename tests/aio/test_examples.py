@@ -10,8 +10,8 @@ import pytest
 
 import ztlink
 from tests.aio.conftest import Pair
+from tests.aio.handlers import Echo
 from tests.aio.overlay import Overlay
-from tests.aio.test_datagrams import Echo
 from ztlink.aio.node import Node
 
 PAGE: Final = Path(__file__).parents[2] / "agent/docs/python.adoc"

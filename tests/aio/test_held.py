@@ -11,16 +11,22 @@ from ztlink.aio.errors import NameNotFound
 from ztlink.aio.held import HeldNetwork, HolderGone, socket_path
 from ztlink.errors import ConfigError
 from ztlink.ids import NetworkId
-from ztlink.proxy import socks
+from ztlink.proxy import socks, socks_wire
 
 NETWORK = NetworkId(0x8056C2E21C000001)
 
 
 @pytest.fixture
-async def held(target: Target, tmp_path: Path) -> AsyncIterator[HeldNetwork]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a short name: a Unix socket is in it."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+async def held(target: Target, home: Path) -> AsyncIterator[HeldNetwork]:
     """The network, as another process sees it."""
-    proxy = await socks.serve(target.dial, path=str(socket_path(tmp_path, NETWORK)))
-    yield HeldNetwork(tmp_path, NETWORK)
+    proxy = await socks.serve(target.dial, path=str(socket_path(home, NETWORK)))
+    yield HeldNetwork(home, NETWORK)
     proxy.close()
     await proxy.wait_closed()
 
@@ -56,8 +62,8 @@ async def test_a_name_that_is_too_long_is_none(held: HeldNetwork) -> None:
         await held.open_connection(".".join(["a" * 60] * 5), 80)
 
 
-async def test_a_holder_that_has_gone_is_told(held: HeldNetwork, tmp_path: Path) -> None:
-    socket_path(tmp_path, NETWORK).unlink()
+async def test_a_holder_that_has_gone_is_told(held: HeldNetwork, home: Path) -> None:
+    socket_path(home, NETWORK).unlink()
     with pytest.raises(HolderGone, match="try again"):
         await held.open_connection("10.0.0.5", 80)
 
@@ -69,9 +75,9 @@ def test_a_network_that_the_holder_does_not_serve_is_told(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("head", [b"\x04\x00\x00\x01", b"\x05\x00\x00\x03"])
 def test_a_reply_that_is_none_is_refused(head: bytes) -> None:
-    with pytest.raises(socks.SocksError, match="is none"):
-        socks.reply_rest(head)
+    with pytest.raises(socks_wire.SocksError, match="is none"):
+        socks_wire.reply_rest(head)
 
 
 def test_a_reply_that_no_rfc_names_is_an_error_all_the_same() -> None:
-    assert "reply 77" in str(socks.error_for(77, "10.0.0.5", 80))
+    assert "reply 77" in str(socks_wire.error_for(77, "10.0.0.5", 80))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.aio.target import LOOPBACK, Target
 from ztlink.proxy import socks
 from ztlink.proxy.forward import port_of
-from ztlink.proxy.socks import Credentials, Reply, reply_for
+from ztlink.proxy.socks import Credentials
+from ztlink.proxy.socks_wire import Reply, reply_for
 
 GREETING = b"\x05\x01\x00"
 CONNECT_IPV4 = b"\x05\x01\x00\x01\x0a\x00\x00\x05\x00\x50"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ztlink.aio.network import Network
 
 CHUNK: Final = 64 * 1024
+MAX_DATAGRAM: Final = 16 * 1024
+"""Bytes of input that go in one datagram, as nc's."""
 INPUT: Final = 0
 OUTPUT: Final = 1
 
@@ -27,7 +29,9 @@ class Input:
     A thread reads it, which does not keep the process from ending; one chunk is read ahead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = CHUNK) -> None:
+        """Make it; a chunk has `size` bytes at most."""
+        self._size = size
         self._loop = asyncio.get_running_loop()
         self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
         self._is_wanted = threading.Semaphore(1)
@@ -36,7 +40,7 @@ class Input:
     def _run(self) -> None:
         while self._is_wanted.acquire():
             try:
-                chunk = os.read(INPUT, CHUNK)
+                chunk = os.read(INPUT, self._size)
             except OSError:
                 chunk = b""
             with contextlib.suppress(RuntimeError):  # the loop has ended
@@ -106,14 +110,20 @@ async def one_connection(network: "Network", port: int) -> Stream:
         server.close()
 
 
-class _Datagrams(asyncio.DatagramProtocol):
+class DatagramPipe(asyncio.DatagramProtocol):
+    """Holds what has come, and knows who spoke last."""
+
     def __init__(self) -> None:
         self.received: asyncio.Queue[bytes] = asyncio.Queue(1024)
         self.peer: Any = None
+        self.has_heard = asyncio.Event()
         self.has_peer = asyncio.Event()
+        self.has_room = asyncio.Event()
+        self.has_room.set()
 
     def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ANN401 - asyncio's
         self.peer = addr
+        self.has_heard.set()
         self.has_peer.set()
         with contextlib.suppress(asyncio.QueueFull):
             self.received.put_nowait(data)
@@ -121,34 +131,56 @@ class _Datagrams(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         click.echo(f"ztlink: {exc}", err=True)
 
+    def pause_writing(self) -> None:
+        self.has_room.clear()
 
-async def carry_datagrams(
-    network: "Network", *, remote: tuple[str, int] | None = None, port: int = 0
+    def resume_writing(self) -> None:
+        self.has_room.set()
+
+
+async def exchange_datagrams(
+    transport: asyncio.DatagramTransport, pipe: DatagramPipe, *, quiet_time: float | None = None
 ) -> int:
-    """Send each chunk of input as a datagram, and write out what comes, until input has ended."""
-    local = ("0.0.0.0", port) if port else None  # noqa: S104 - of the overlay
-    transport, protocol = await network.create_datagram_endpoint(
-        _Datagrams, local_addr=local, remote_addr=remote
-    )
-    sending = asyncio.get_running_loop().create_task(
-        _send_datagrams(transport, protocol, is_connected=remote is not None)
-    )
+    """Send each chunk of input as a datagram, and write out what comes.
+
+    It ends when input has ended and nothing has come for `quiet_time` seconds since, if at all.
+    """
+    loop = asyncio.get_running_loop()
+    working = {
+        loop.create_task(_send_datagrams(transport, pipe, quiet_time)),
+        loop.create_task(_write_datagrams(pipe)),
+    }
     try:
-        while True:
-            await write_out(await protocol.received.get())
+        ended, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
     finally:
-        sending.cancel()
+        for task in working:
+            task.cancel()
         transport.close()
+    return 0
 
 
 async def _send_datagrams(
-    transport: asyncio.DatagramTransport, protocol: _Datagrams, *, is_connected: bool
+    transport: asyncio.DatagramTransport, pipe: DatagramPipe, quiet_time: float | None
 ) -> None:
-    source = Input()
+    source = Input(MAX_DATAGRAM)
+    is_connected = transport.get_extra_info("peername") is not None
     if not is_connected:
-        await protocol.has_peer.wait()
+        await pipe.has_peer.wait()
     while data := await source.read():
-        transport.sendto(data, None if is_connected else protocol.peer)
+        transport.sendto(data, None if is_connected else pipe.peer)
+        await pipe.has_room.wait()
+    with contextlib.suppress(TimeoutError):
+        while True:
+            pipe.has_heard.clear()
+            async with asyncio.timeout(quiet_time):
+                await pipe.has_heard.wait()
+
+
+async def _write_datagrams(pipe: DatagramPipe) -> None:
+    while True:
+        await write_out(await pipe.received.get())
 
 
 async def expose_port(network: "Network", port: int, host: str, target_port: int) -> int:

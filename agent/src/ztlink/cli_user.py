@@ -24,6 +24,8 @@ Command = Callable[..., Any]
 DEFAULT_HOME: Final = "~/.ztlink"
 JOIN_TIMEOUT: Final = 60.0
 MAX_PORT: Final = 65_535
+QUIET_TIME: Final = 5.0
+"""Seconds without an answer after which datagrams that came from a pipe have got all of theirs."""
 
 
 class OverlayError(ZtError):
@@ -156,14 +158,15 @@ def ping(host: str, count: int, interval: float, size: int, **options: Unpack[Op
 @_options
 def connect(host: str, port: int, udp: bool, **options: Unpack[Options]) -> None:
     """Connect standard input and output to PORT of HOST over a network, as nc does."""
-    from ztlink.cli_pipe import carry, carry_datagrams
+    from ztlink.cli_pipe import DatagramPipe, carry, exchange_datagrams
 
     async def work() -> int:
-        if udp:
-            async with _joined(options) as network:
-                return await carry_datagrams(network, remote=(host, port))
-        async with _outgoing(options) as network_or_held:
-            return await carry(await network_or_held.open_connection(host, port))
+        async with _outgoing(options) as network:
+            if udp:
+                remote = (host, port)
+                opened = await network.create_datagram_endpoint(DatagramPipe, remote_addr=remote)
+                return await exchange_datagrams(*opened, quiet_time=QUIET_TIME)
+            return await carry(await network.open_connection(host, port))
 
     _run(work())
 
@@ -174,13 +177,15 @@ def connect(host: str, port: int, udp: bool, **options: Unpack[Options]) -> None
 @_options
 def listen(port: int, udp: bool, **options: Unpack[Options]) -> None:
     """Take one connection to PORT of this node over a network, as nc -l does."""
-    from ztlink.cli_pipe import carry, carry_datagrams, one_connection
+    from ztlink.cli_pipe import DatagramPipe, carry, exchange_datagrams, one_connection
 
     async def work() -> int:
         async with _joined(options) as network:
             _say(f"listening on {', '.join(str(one.ip) for one in network.addresses)} port {port}")
             if udp:
-                return await carry_datagrams(network, port=port)
+                local = ("::", port)
+                opened = await network.create_datagram_endpoint(DatagramPipe, local_addr=local)
+                return await exchange_datagrams(*opened)
             return await carry(await one_connection(network, port))
 
     _run(work())

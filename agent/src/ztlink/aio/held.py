@@ -14,10 +14,12 @@ from typing import Any, Final
 
 from ztlink.aio import tls
 from ztlink.aio.errors import NameNotFound
+from ztlink.aio.held_datagrams import HeldDatagrams
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import NetworkId, format_network_id
-from ztlink.proxy import socks
+from ztlink.proxy import socks_wire
 from ztlink.proxy.relay import Stream
+from ztlink.proxy.socks_wire import Command
 
 MAX_PATH: Final = 107
 """Bytes of a Unix socket's name."""
@@ -60,7 +62,7 @@ class HeldNetwork:
     ) -> tuple[asyncio.Transport, Any]:
         """Connect by TCP; as `Network.create_connection`."""
         loop = asyncio.get_running_loop()
-        connected = await self._open(loop, host, port)
+        connected = await self._open(loop, Command.CONNECT, host, port)
         options: dict[str, Any] = {}
         if ssl:
             options = {
@@ -77,9 +79,25 @@ class HeldNetwork:
         transport, _ = await self.create_connection(lambda: protocol, host, port, **options)
         return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
 
-    async def _open(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], asyncio.DatagramProtocol],
+        *,
+        remote_addr: tuple[str, int],
+    ) -> tuple[asyncio.DatagramTransport, Any]:
+        """Open a UDP socket that is connected; as `Network.create_datagram_endpoint`."""
+        loop = asyncio.get_running_loop()
+        connected = await self._open(loop, Command.EXCHANGE, *remote_addr)
+        protocol = protocol_factory()
+        transport = HeldDatagrams(protocol, remote_addr)
+        await loop.create_connection(lambda: transport, sock=connected)
+        return transport, protocol
+
+    async def _open(
+        self, loop: asyncio.AbstractEventLoop, command: Command, host: str, port: int
+    ) -> socket.socket:
         try:
-            request = socks.encode_connect(host, port)
+            request = socks_wire.encode_request(command, host, port)
         except ValueError as error:
             raise NameNotFound(f"{host!r} can be no name: {error}") from error
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -91,12 +109,12 @@ class HeldNetwork:
                 raise HolderGone(
                     error.errno, f"nobody answers on {self._path}: try again"
                 ) from error
-            await loop.sock_sendall(opened, socks.GREETING + request)
-            await _answer(loop, opened, socks.CHOICE_SIZE)
-            head = await _answer(loop, opened, socks.REPLY_HEAD_SIZE)
-            await _answer(loop, opened, socks.reply_rest(head))
-            if head[1] != socks.Reply.SUCCEEDED:
-                raise socks.error_for(head[1], host, port)
+            await loop.sock_sendall(opened, socks_wire.GREETING + request)
+            await _answer(loop, opened, socks_wire.CHOICE_SIZE)
+            head = await _answer(loop, opened, socks_wire.REPLY_HEAD_SIZE)
+            await _answer(loop, opened, socks_wire.reply_rest(head))
+            if head[1] != socks_wire.Reply.SUCCEEDED:
+                raise socks_wire.error_for(head[1], host, port)
         except BaseException:
             opened.close()
             raise

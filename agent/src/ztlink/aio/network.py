@@ -323,18 +323,16 @@ class Network:
         local_addr: tuple[str, int] | None = None,
         remote_addr: tuple[str, int] | None = None,
     ) -> tuple[DatagramTransport, Any]:
-        """Open a UDP socket; as `loop.create_datagram_endpoint`."""
+        """Open a UDP socket; as `loop.create_datagram_endpoint`. `::` takes IPv4, too."""
         self._check_open()
         remote = None
         if remote_addr is not None:
             remote = Endpoint((await self.resolve(remote_addr[0]))[0], remote_addr[1])
-        local = Endpoint(EVERYWHERE[1], 0)
+        local = Endpoint(EVERYWHERE[remote is None or remote.ip.version == 6], 0)
         if local_addr is not None:
             local = Endpoint(ip_address(local_addr[0]), local_addr[1])
-        elif remote is not None:
-            local = Endpoint(EVERYWHERE[remote.ip.version == 6], 0)
         stack = self._stack
-        socket = stack.bind_udp(local, is_dual=local_addr is None and remote is None)
+        socket = stack.bind_udp(local, is_dual=remote is None and local.ip == EVERYWHERE[1])
         if remote is not None:
             stack.connect_udp(socket, remote)
         protocol = protocol_factory()
@@ -383,9 +381,12 @@ class Network:
         path: str | None = None,
         credentials: socks.Credentials | None = None,
     ) -> asyncio.Server:
-        """Serve SOCKS5 on the machine's loopback, or on a Unix socket, into this network."""
+        """Serve SOCKS5 on the machine's loopback, or on a Unix socket, into this network.
+
+        By TCP and, but for a Unix socket, by UDP.
+        """
         server = await socks.serve(
-            self.dial, host=host, port=port, path=path, credentials=credentials
+            self.dial, self, host=host, port=port, path=path, credentials=credentials
         )
         self._servers.append(server)
         return server

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ci.demo_userspace import free_port
+from tests.lab.ours import compiled_once
 from tests.unit.vl1.mesh import identity
 from ztlink.aio.node import Node
 from ztlink.client import Client, NodeUnreachableError
@@ -68,7 +69,7 @@ class Overlay:
                     *("--port", str(self._port)),
                 ],
                 stderr=log,
-                env={"ZTLINK_ENGINE": "portable", **os.environ},
+                env={"ZTLINK_ENGINE": "portable", **os.environ, **compiled_once()},
             )
         deadline = time.monotonic() + PATIENCE
         while True:

@@ -1,5 +1,6 @@
 """The commands in user space, each as a process of its own."""
 
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.aio.overlay import PATIENCE, ZTLINK, Overlay
+from tests.lab.ours import compiled_once
 
 
 class Party:
@@ -33,6 +35,7 @@ class Party:
             capture_output=True,
             timeout=PATIENCE,
             check=False,
+            env=os.environ | compiled_once(),
         )
 
     @contextmanager
@@ -42,6 +45,7 @@ class Party:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | compiled_once(),
         )
         try:
             yield Running(process, is_telling=name != "connect")

@@ -239,6 +239,24 @@ class Pausing(asyncio.Protocol):
         self.is_lost.set()
 
 
+class Buffered(asyncio.BufferedProtocol):
+    """Takes what comes into a small buffer of its own."""
+
+    def __init__(self) -> None:
+        self.whole: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._buffer = bytearray(1000)
+        self._received = b""
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += self._buffer[:nbytes]
+
+    def eof_received(self) -> None:
+        self.whole.set_result(self._received)
+
+
 async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Speak first, and end."""
     writer.write(b"hello")
@@ -255,6 +273,18 @@ async def test_a_protocol_that_pauses_is_handed_nothing(pair: Pair) -> None:
     await asyncio.sleep(0.1)
     assert protocol.received == b"hello"
     transport.abort()
+
+
+async def test_a_protocol_with_a_buffer_of_its_own_has_it_filled(pair: Pair) -> None:
+    content = bytes(range(256)) * 4096
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(content)
+        writer.close()
+
+    server = await pair.other.start_server(say)
+    _, protocol = await pair.one.create_connection(Buffered, pair.host, server.port)
+    assert await asyncio.wait_for(protocol.whole, 10) == content
 
 
 async def test_what_came_before_both_sides_ended_is_read_after_it(pair: Pair) -> None:

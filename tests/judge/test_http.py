@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 
 from tests.aio.certificate import contexts
-from tests.aio.live import fetch_page, named_live
 from tests.judge.command import Command, needs, run
 from tests.judge.field import VERSIONS, Field, Served
 from tests.judge.http2 import LARGE, Http2Server
@@ -248,16 +247,6 @@ async def test_the_command_calls(
     await run(*field.ztlink("call", theirs.url("/large"), "-o", str(got)))
     told = await run(*field.ztlink("call", theirs.url("/digest"), "-d", f"@{large}"))
     assert (md5(got.read_bytes()), json.loads(told)["md5"]) == (digest, digest)
-
-
-async def test_a_live_network_as_an_operator_names_it_is_reached(
-    field: Field, theirs: Served, tmp_path: Path
-) -> None:
-    """By a node that nobody has seen before; so test_live asks a network of the operator's."""
-    named = {"ZTLINK_E2E_NETWORK": field.network.id, "ZTLINK_E2E_URL": theirs.url()}
-    live = named_live(named)
-    assert live is not None
-    assert await fetch_page(live, tmp_path, field.planet) == 200
 
 
 # -- HTTP/2 --------------------------------------------------------------------------------------

@@ -28,11 +28,12 @@ class ZtlinkNode(LabNode):
 
         A home is new here, and would have its kernels compiled beside what is tested.
         """
-        return {
-            "PYTHONDONTWRITEBYTECODE": "",
-            "PYTHONPYCACHEPREFIX": bytecode_directory(),
-            "ZTLINK_ENGINE": os.environ.get("ZTLINK_ENGINE", "portable"),
-        }
+        return {**compiled_once(), "ZTLINK_ENGINE": os.environ.get("ZTLINK_ENGINE", "portable")}
+
+
+def compiled_once() -> dict[str, str]:
+    """Return the environment of processes whose modules are compiled by the first of them."""
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode_directory()}
 
 
 @cache

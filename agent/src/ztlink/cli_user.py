@@ -129,6 +129,16 @@ def _run(work: Coroutine[Any, Any, int]) -> None:
     sys.exit(status)
 
 
+def parse_target(text: str, port: int) -> tuple[str, int]:
+    """Return host and port of `HOST`, `HOST:PORT` or `[IPV6]:PORT`."""
+    host, colon, number = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        return text.strip("[]"), port
+    if not number.isdecimal() or not 1 <= int(number) <= MAX_PORT or not host:
+        raise click.BadParameter(f"{text!r} is not HOST, HOST:PORT or [IPV6]:PORT")
+    return host.strip("[]"), int(number)
+
+
 # -- commands ----------------------------------------------------------------------------------
 
 
@@ -200,20 +210,28 @@ def listen(port: int, udp: bool, **options: Unpack[Options]) -> None:
     metavar="PORT",
     help="Port on the network; LOCALPORT where it is not named.",
 )
-@click.option("--to", metavar="HOST", default="127.0.0.1", show_default=True, help="Target's host.")
+@click.option(
+    "--to",
+    metavar="HOST[:PORT]",
+    default="127.0.0.1",
+    show_default=True,
+    help="Another target, which this machine reaches; LOCALPORT where it has no port.",
+)
 @_options
 def expose(local_port: int, listen_port: int | None, to: str, **options: Unpack[Options]) -> None:
     """Let members of a network reach LOCALPORT of this machine, until interrupted."""
     from ztlink.cli_pipe import expose_port
+
+    target = parse_target(to, local_port)
 
     async def work() -> int:
         async with _joined(options) as network:
             port = listen_port or local_port
             _say(
                 f"{', '.join(str(one.ip) for one in network.addresses)} port {port} leads to "
-                f"{to} port {local_port}"
+                f"{target[0]} port {target[1]}"
             )
-            return await expose_port(network, port, to, local_port)
+            return await expose_port(network, port, *target)
 
     _run(work())
 

@@ -113,6 +113,9 @@ mesh-status: $(STAMP) ## who sees whom, how, and what is wrong
 untested: $(STAMP) ## name the modules that no test imports
 	$(PYTHON) ci/check_tests.py
 
+mutants: $(STAMP) ## change TCP's arithmetic here and there, name what no test notices (a quarter of an hour)
+	$(PYTHON) ci/mutants.py
+
 bench: $(STAMP) ## packets per second of each stage; compared, not asserted
 	@set -e; for script in tests/bench/bench_*.py; do \
 	    [ -e "$$script" ] || { echo "no benchmark in tests/bench" >&2; exit 1; }; \
@@ -142,4 +145,4 @@ clean: ## remove what the other targets made
 	find agent/src tests ci -name __pycache__ -type d -exec rm -rf {} +
 
 .PHONY: help demo test soak check lint types test-core test-machine test-pythons test-chart test-image image chart chart-readme
-.PHONY: e2e tools deploy authorize-nodes mesh-status untested bench format venv lock clean
+.PHONY: e2e tools deploy authorize-nodes mesh-status untested mutants bench format venv lock clean

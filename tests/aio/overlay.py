@@ -22,7 +22,7 @@ from ztlink.ids import Endpoint, format_address
 from ztlink.wire.world import Root, WorldType
 
 ZTLINK: Final = (sys.executable, "-m", "ztlink")
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 CONTROLLER: Final = 0
 """The number of its identity among the thousand that are known to be valid."""
 
@@ -48,7 +48,11 @@ class Overlay:
         root = Root(secret.public, (where,))
         world = make_world(WorldType.PLANET, 77, time.time_ns() // 1_000_000, (root,), secret)
         self.planet.write_bytes(world.to_bytes())
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(

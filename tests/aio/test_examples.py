@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 import ztlink
+import ztlink.sync
 from tests.aio.conftest import Pair
 from tests.aio.handlers import Echo
 from tests.aio.overlay import Overlay
@@ -89,3 +90,18 @@ async def test_a_script_without_asyncio_is_answered(
         bind=("127.0.0.1",),
     )
     assert await asyncio.to_thread(ask) == b"HELLO"
+
+
+async def test_a_script_is_answered_by_udp(
+    pair: Pair, overlay: Overlay, example: dict[str, Any]
+) -> None:
+    await pair.other.create_datagram_endpoint(Echo, local_addr=("::", 7))
+
+    def ask() -> bytes:
+        options: dict[str, Any] = {"planet": overlay.planet, "allow_loopback": True}
+        with ztlink.sync.Node(overlay.make_home(6), bind=("127.0.0.1",), **options) as node:
+            network = node.join(pair.other.id)
+            answer: bytes = example["ask_by_udp_in_a_script"](network, pair.host, 7)
+            return answer
+
+    assert await asyncio.to_thread(ask) == b"what time is it?"

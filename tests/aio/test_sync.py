@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
+import socks as pysocks
 
 import ztlink.sync
 from tests.aio.conftest import Pair
-from tests.aio.handlers import keep_silent
+from tests.aio.handlers import Echo, keep_silent
 from tests.aio.overlay import Overlay
 
 T = TypeVar("T")
@@ -94,6 +95,60 @@ async def test_a_port_of_the_machine_leads_to_the_network(pair: Pair, overlay: O
             connection.sendall(b"hello")
             connection.shutdown(socket.SHUT_WR)
             return connection.makefile("rb").read()
+
+    assert await blocking(overlay, pair.other.id, ask) == b"HELLO"
+
+
+async def test_a_datagram_is_answered(pair: Pair, overlay: Overlay) -> None:
+    await pair.other.create_datagram_endpoint(Echo, local_addr=("::", 7))
+
+    def ask(network: ztlink.sync.Network) -> list[tuple[bytes, str]]:
+        answers = []
+        with network.datagram_socket() as opened:
+            opened.settimeout(5)
+            for host in (pair.host, pair.host6):
+                assert opened.sendto(b"hello", (host, 7)) == 5
+                data, address = opened.recvfrom(4)
+                answers.append((data, address[0]))
+        return answers
+
+    answers = await blocking(overlay, pair.other.id, ask)
+    assert answers == [(b"hell", pair.host), (b"hell", pair.host6)]
+
+
+async def test_a_datagram_that_nobody_answers_times_out(pair: Pair, overlay: Overlay) -> None:
+    def ask(network: ztlink.sync.Network) -> None:
+        with network.datagram_socket(7001) as opened:
+            assert opened.getsockname()[1] == 7001
+            opened.settimeout(0.05)
+            with pytest.raises(TimeoutError):
+                opened.recvfrom(100)
+
+    await blocking(overlay, pair.other.id, ask)
+
+
+async def test_a_port_without_a_socket_is_told_to_who_waits(pair: Pair, overlay: Overlay) -> None:
+    def ask(network: ztlink.sync.Network) -> None:
+        with network.datagram_socket() as opened:
+            opened.settimeout(5)
+            opened.sendto(b"hello", (pair.host, 9))
+            with pytest.raises(ConnectionRefusedError):
+                opened.recvfrom(100)
+
+    await blocking(overlay, pair.other.id, ask)
+
+
+async def test_a_socks_client_is_served(pair: Pair, overlay: Overlay) -> None:
+    server = await pair.other.start_server(shout)
+
+    def ask(network: ztlink.sync.Network) -> bytes:
+        with network.proxy() as port, pysocks.socksocket() as client:
+            client.set_proxy(pysocks.SOCKS5, "127.0.0.1", port)
+            client.settimeout(5)
+            client.connect((pair.host, server.port))
+            client.sendall(b"hello")
+            client.shutdown(socket.SHUT_WR)
+            return client.makefile("rb").read()
 
     assert await blocking(overlay, pair.other.id, ask) == b"HELLO"
 

@@ -119,6 +119,71 @@ class Listener:
         self.close()
 
 
+class _Inbox(asyncio.DatagramProtocol):
+    """Holds what has come, as much as there is room for."""
+
+    def __init__(self) -> None:
+        self.received: asyncio.Queue[tuple[bytes, Any] | Exception] = asyncio.Queue(BACKLOG)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:  # noqa: ANN401 - asyncio's
+        with contextlib.suppress(asyncio.QueueFull):
+            self.received.put_nowait((data, addr))
+
+    def error_received(self, exc: Exception) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self.received.put_nowait(exc)
+
+
+class DatagramSocket:
+    """A UDP socket on a network, by the names and in the ways of a kernel's."""
+
+    def __init__(self, thread: _Thread, network: AsyncNetwork, port: int) -> None:
+        self._thread = thread
+        self._network = network
+        self._timeout: float | None = None
+        self._transport, self._inbox = thread.run(
+            network.create_datagram_endpoint(_Inbox, local_addr=("::", port))
+        )
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Have `recvfrom` wait no longer than so many seconds."""
+        self._timeout = timeout
+
+    def getsockname(self) -> Any:  # noqa: ANN401 - as sockets tell it
+        """Return the address, `::` for all of both families, and the port."""
+        return self._transport.get_extra_info("sockname")
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> int:
+        """Send a datagram to a host, by name or address; OSError where there is no way to it."""
+        self._thread.run(self._send(data, address))
+        return len(data)
+
+    async def _send(self, data: bytes, address: tuple[str, int]) -> None:
+        ip = (await self._network.resolve(address[0]))[0]
+        self._transport.sendto(data, (str(ip), address[1]))
+
+    def recvfrom(self, size: int) -> tuple[bytes, Any]:
+        """Return the next datagram, cut to `size`, and who sent it; TimeoutError after a while.
+
+        What went wrong with one that was sent is raised in its turn.
+        """
+        coming = asyncio.wait_for(self._inbox.received.get(), self._timeout)
+        came = self._thread.run(coming)
+        if isinstance(came, Exception):
+            raise came
+        return came[0][:size], came[1]
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._thread.loop.call_soon_threadsafe(self._transport.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
 class Network:
     """A network, for code that waits."""
 
@@ -160,6 +225,10 @@ class Network:
     def listen(self, port: int = 0) -> Listener:
         """Take connections to a port; 0 for a free one."""
         return Listener(self._thread, self, port)
+
+    def datagram_socket(self, port: int = 0) -> DatagramSocket:
+        """Open a UDP socket on a port of all our addresses; 0 for a free one."""
+        return DatagramSocket(self._thread, self.asynchronous, port)
 
     def ping(self, host: str, *, size: int = 56, timeout: float = 5.0) -> Pong:
         """Send an echo request and return what came back; OSError where nothing did."""

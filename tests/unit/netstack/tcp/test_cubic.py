@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.netstack.tcp.samples import MSS, sample
+from ztlink.netstack.tcp.congestion import UNLIMITED
 from ztlink.netstack.tcp.cubic import Cubic
 
 
@@ -27,6 +28,23 @@ def test_slow_start_grows_by_what_is_acknowledged() -> None:
     control = Cubic(MSS)
     control.on_ack(sample(acked=3 * MSS))
     assert control.window == 13 * MSS
+
+
+def test_slow_start_goes_on_while_the_round_trip_does_not_grow() -> None:
+    control = Cubic(MSS)
+    for number in range(20):
+        control.on_ack(sample(prior_delivered=number, delivered=number + 1))
+    assert (control.window, control.threshold) == (30 * MSS, UNLIMITED)
+
+
+def test_slow_start_ends_where_the_round_trip_has_grown() -> None:
+    control = Cubic(MSS)
+    for number in range(100):
+        rtt = 0.1 if number < 8 else 0.2
+        start = number // 8 * 8
+        control.on_ack(sample(rtt=rtt, prior_delivered=start, delivered=start + 8))
+    assert control.window < 100 * MSS
+    assert control.threshold <= control.window
 
 
 def test_a_loss_leaves_seven_tenths() -> None:

@@ -52,6 +52,23 @@ def test_a_rise_of_four_milliseconds_is_something() -> None:
     assert rounds.run(0.0142)[-1] == MSS // 4
 
 
+def test_a_rise_between_is_an_eighth_of_the_round_trip() -> None:
+    below, above = Rounds(), Rounds()
+    below.run(0.1)
+    above.run(0.1)
+    assert sum(below.run(0.112)) == 8 * MSS
+    assert above.run(0.113)[-1] == MSS // 4
+
+
+def test_the_least_round_trip_of_a_round_counts() -> None:
+    rounds = Rounds()
+    rounds.run(0.1)
+    end = rounds.delivered + 8 * MSS
+    for rtt in (0.1, 0.2, 0.2, 0.2):
+        told = sample(rtt=rtt, prior_delivered=rounds.delivered, delivered=end)
+        assert rounds.hystart.increase(told) == MSS
+
+
 def test_a_rise_of_sixteen_milliseconds_is_enough() -> None:
     rounds = Rounds()
     rounds.run(0.5)

@@ -30,9 +30,9 @@ CONTROLLER: Final = 0
 class Overlay:
     """The process, its world, and homes for nodes in it."""
 
-    def __init__(self, directory: Path, ip: str = "127.0.0.1") -> None:
+    def __init__(self, directory: Path, ip: str | None = None) -> None:
         self.directory = directory
-        self.ip = ip
+        self.ip = ip or own_loopback()
         """Of this machine, for the root and for nodes."""
         self.planet = directory / "planet"
         self.home = directory / "controller"
@@ -141,6 +141,16 @@ class Overlay:
             **options,
         }
         return Node(self.make_home(number), planet=self.planet, **options)
+
+
+def own_loopback() -> str:
+    """Return an address of the loopback that is this process's, as good as always.
+
+    Tests that run at the same time have nodes of the same identities, which would take each other's
+    datagrams.
+    """
+    high, low = divmod(os.getpid(), 250)
+    return f"127.{1 + high % 250}.{low}.1"
 
 
 def ip_of(network: Any, version: int = 4) -> str:

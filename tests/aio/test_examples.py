@@ -41,7 +41,7 @@ async def test_a_page_is_served_and_fetched(
         overlay.make_home(6),
         planet=overlay.planet,
         allow_loopback=True,
-        bind=("127.0.0.1",),
+        bind=(overlay.ip,),
     )
     monkeypatch.setattr(ztlink, "Node", node, raising=False)
     example = examples()
@@ -87,7 +87,7 @@ async def test_a_script_without_asyncio_is_answered(
         home=overlay.make_home(6),
         planet=overlay.planet,
         allow_loopback=True,
-        bind=("127.0.0.1",),
+        bind=(overlay.ip,),
     )
     assert await asyncio.to_thread(ask) == b"HELLO"
 
@@ -99,7 +99,7 @@ async def test_a_script_is_answered_by_udp(
 
     def ask() -> bytes:
         options: dict[str, Any] = {"planet": overlay.planet, "allow_loopback": True}
-        with ztlink.sync.Node(overlay.make_home(6), bind=("127.0.0.1",), **options) as node:
+        with ztlink.sync.Node(overlay.make_home(6), bind=(overlay.ip,), **options) as node:
             network = node.join(pair.other.id)
             answer: bytes = example["ask_by_udp_in_a_script"](network, pair.host, 7)
             return answer

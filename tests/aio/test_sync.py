@@ -29,7 +29,7 @@ async def blocking(
     options = {"planet": overlay.planet, "allow_loopback": True, "engine": "portable"}
 
     def run() -> T:
-        with ztlink.sync.Node(overlay.make_home(8), bind=("127.0.0.1",), **options) as node:
+        with ztlink.sync.Node(overlay.make_home(8), bind=(overlay.ip,), **options) as node:
             return work(node.join(network_id))
 
     return await asyncio.to_thread(run)

@@ -65,11 +65,11 @@ class Far(Process):
         network_id: str,
         engine: str,
         *,
-        ip: str = "127.0.0.1",
+        ip: str | None = None,
         entry: Sequence[str] = (),
     ) -> None:
         home = str(overlay.make_home(2))
-        arguments = (home, str(overlay.planet), network_id, engine, ip)
+        arguments = (home, str(overlay.planet), network_id, engine, ip or overlay.ip)
         super().__init__("tests.bench.user_space_server", *arguments, entry=entry)
         self.ip: str = self.told["ip"]
         self.ports: dict[str, dict[str, int]] = self.told["ports"]

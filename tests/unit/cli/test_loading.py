@@ -56,6 +56,17 @@ main()
 """
 
 
+THREADS: Final = """
+import atexit, os, sys
+def count():
+    import numpy
+    print(len(os.listdir("/proc/self/task")), file=sys.stderr)
+atexit.register(count)
+from ztlink.__main__ import main
+main()
+"""
+
+
 def loaded(code: str, *arguments: str) -> set[str]:
     """Run code in a fresh interpreter and return the modules that it names."""
     done = subprocess.run(  # noqa: S603 - ourselves
@@ -85,3 +96,7 @@ def test_a_request_is_made_by_little_more_than_a_node() -> None:
         "print(*sys.modules, file=sys.stderr)"
     )
     assert ("h11" in modules, modules & NEVER_FOR_A_CALL) == (True, set())
+
+
+def test_numpy_starts_no_threads_for_a_command() -> None:
+    assert loaded(THREADS, "join", "--help") == {"1"}

@@ -1,8 +1,11 @@
-"""User space at both ends, beside nodes with TAP devices and a relay of asyncio's, in one run.
+"""User space at both ends, beside nodes with TAP devices, a relay of asyncio's and bare TCP.
 
-Two programs of this machine, each a node in user space, on a root of their own. Every figure is
-the median of some fresh runs, and those of all sides take turns. Nothing is asserted: the machine
-is what it is, so compare within a row.
+All in one run.
+
+Two programs of this machine, each a node in user space, on a root of their own; for the relay and
+the kernel's own TCP the same two over the loopback. Every figure is the median of some fresh runs,
+and those of all sides take turns. Nothing is asserted: the machine is what it is, so compare within
+a row.
 
     python tests/bench/bench_user_space.py [--rounds 5] [--megabytes 64] [--engines portable,jit]
                                            [--measures memory,streams,ping-pongs,http,start,paths]
@@ -22,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,9 +36,9 @@ from tests.aio.overlay import Overlay
 from tests.bench import user_space_long
 from tests.bench.user_space_ends import (
     Far,
+    Loopback,
     Over,
     Process,
-    Relayed,
     Way,
     download,
     ping_pong,
@@ -53,6 +56,8 @@ CONNECTIONS: Final = 1000
 TURNS: Final = 500
 """Round trips in a round."""
 MEASURES: Final = ("memory", "streams", "ping-pongs", "http", "start", "paths")
+SIDES: Final = ("mine", "node", "relay", "kernel")
+"""The columns' order."""
 NAN: Final = float("nan")
 _CALL: Final = """
 import atexit, sys, time
@@ -80,14 +85,20 @@ class Table:
     def head(self) -> None:
         """Print the names of the columns."""
         print(f"{'':<46}{'engine':>9} {'suite':<9}{'user space':>11} {'unit':<8}", end="")
-        print(f"{self.node:>13}{'ratio':>7}{'relay':>10}{'ratio':>7}")
+        print(f"{self.node:>13}{'ratio':>7}{'relay':>10}{'ratio':>7}{'kernel':>10}{'ratio':>7}")
 
     def row(
-        self, name: str, unit: str, value: float, node: float = NAN, relay: float = NAN
+        self,
+        name: str,
+        unit: str,
+        value: float,
+        node: float = NAN,
+        relay: float = NAN,
+        kernel: float = NAN,
     ) -> None:
         """Print a figure, and what it is times that of others."""
         print(f"{name:<46}{self.engine:>9} {SUITE:<9}{value:>11.2f} {unit:<8}", end="")
-        for other, width in ((node, 13), (relay, 10)):
+        for other, width in ((node, 13), (relay, 10), (kernel, 10)):
             if math.isnan(other):
                 print(f"{'-':>{width}}{'-':>7}", end="")
             else:
@@ -111,12 +122,13 @@ class Bench:
     """All rows of one engine."""
 
     def __init__(
-        self, table: Table, far: Far, over: Way, relayed: Way, node: NodePair | None, rounds: int
+        self, table: Table, far: Far, ways: Mapping[str, Way], node: NodePair | None, rounds: int
     ) -> None:
+        """Make it for `ways` to the far end: over the network (`mine`) and those beside it."""
         self._table = table
         self._far = far
-        self._over = over
-        self._relayed = relayed
+        self._ways = ways
+        self._over = ways["mine"]
         self._node = node
         self._rounds = rounds
 
@@ -143,38 +155,42 @@ class Bench:
     async def streams(self, size: int) -> None:
         """Measure one stream each way, and eight."""
         for name, work in (("down", download), ("up", upload)):
-            mine: list[float] = []
+            rates: dict[str, list[float]] = {side: [] for side in self._ways}
             spent: list[float] = []
             node: list[tuple[float, float]] = []
-            relay: list[float] = []
             for _ in range(self._rounds):
-                before = self._cpu()
-                mine.append(size * 8e-6 / await work(self._over, size))
-                spent.append((self._cpu() - before) / (size / 1e9))
+                for side, way in self._ways.items():
+                    before = self._cpu()
+                    rates[side].append(size * 8e-6 / await work(way, size))
+                    if way is self._over:
+                        spent.append((self._cpu() - before) / (size / 1e9))
                 node += self._node_stream(is_down=name == "down", count=1)
-                relay.append(size * 8e-6 / await work(self._relayed, size))
-            theirs = median([one[0] for one in node])
-            self._table.row(f"1 stream {name}", "Mbit/s", median(mine), theirs, median(relay))
+            theirs, mine = median([one[0] for one in node]), rates["mine"]
+            self._beside(f"1 stream {name}", "Mbit/s", rates, theirs)
             self._table.row(f"1 stream {name}, worst run / median", "", min(mine) / median(mine))
             cpu = median([one[1] for one in node])
             self._table.row(f"1 stream {name}, CPU of both ends", "s/GB", median(spent), cpu)
         await self._eight(size)
 
     async def _eight(self, size: int) -> None:
-        sums: list[float] = []
+        sums: dict[str, list[float]] = {side: [] for side in self._ways}
         fairness: list[float] = []
         node: list[tuple[float, float]] = []
-        relay: list[float] = []
         for _ in range(self._rounds):
-            for way, rates in ((self._over, sums), (self._relayed, relay)):
+            for side, way in self._ways.items():
                 times = await asyncio.gather(*(download(way, size // 8) for _ in range(8)))
-                rates.append(size * 8e-6 / max(times))
+                sums[side].append(size * 8e-6 / max(times))
                 if way is self._over:
                     fairness.append(min(times) / max(times))
             node += self._node_stream(is_down=True, count=8)
-        theirs = median([one[0] for one in node])
-        self._table.row("8 streams down, sum", "Mbit/s", median(sums), theirs, median(relay))
+        self._beside("8 streams down, sum", "Mbit/s", sums, median([one[0] for one in node]))
         self._table.row("8 streams down, slowest / fastest", "", median(fairness))
+
+    def _beside(
+        self, name: str, unit: str, sides: Mapping[str, list[float]], node: float = NAN
+    ) -> None:
+        medians = {side: median(found) for side, found in sides.items()}
+        self._table.row(name, unit, medians["mine"], node, medians["relay"], medians["kernel"])
 
     def _node_stream(self, *, is_down: bool, count: int) -> list[tuple[float, float]]:
         if self._node is None:
@@ -183,42 +199,43 @@ class Bench:
 
     async def ping_pongs(self, size: int) -> None:
         """Measure round trips, alone and beside a stream."""
-        sides: dict[str, list[float]] = {"mine": [], "node": [], "relay": []}
+        sides: dict[str, list[float]] = {side: [] for side in (*self._ways, "node")}
         spent: list[tuple[float, float]] = []
         for _ in range(self._rounds):
             before = self._cpu_of_both()
             sides["mine"] += await ping_pong(self._over, TURNS)
             after = self._cpu_of_both()
             spent.append((after[0] - before[0], after[1] - before[1]))
-            sides["relay"] += await ping_pong(self._relayed, TURNS)
+            for side in ("relay", "kernel"):
+                sides[side] += await ping_pong(self._ways[side], TURNS)
             if self._node is not None:
                 sides["node"] += await asyncio.to_thread(self._node.ping_pong, TURNS)
         self._round_trips("idle", sides)
         for end, name in enumerate(("ours", "theirs")):
             cpu = median([one[end] for one in spent]) / TURNS
             self._table.row(f"ping-pong idle, CPU of a round trip, {name}", "us", cpu * 1e6)
-        sides = {"mine": [], "node": [], "relay": []}
+        sides = {side: [] for side in (*self._ways, "node")}
         for _ in range(self._rounds):
-            sides["mine"] += await ping_pong_beside(self._over, 2 * size, 100)
-            sides["relay"] += await ping_pong_beside(self._relayed, 50 * size, 100)
+            for side, way in self._ways.items():
+                bulk = 2 * size if way is self._over else 50 * size
+                sides[side] += await ping_pong_beside(way, bulk, 100)
         if self._node is not None:
             sides["node"] += await asyncio.to_thread(self._node.ping_pong_beside, 500)
         self._round_trips("during bulk", sides)
 
     def _round_trips(self, when: str, sides: dict[str, list[float]]) -> None:
         for share in (50, 99):
-            values = (percentile(sides[name], share) for name in ("mine", "node", "relay"))
+            values = (percentile(sides[name], share) for name in SIDES)
             self._table.row(f"ping-pong {when}, p{share}", "ms", *values)
 
     async def http(self) -> None:
         """Measure requests, each over a new connection, and over those that are kept."""
         for name, keep, count in (("new connections", False, 600), ("keep-alive", True, 3000)):
-            rates: dict[str, list[float]] = {"mine": [], "relay": []}
+            rates: dict[str, list[float]] = {side: [] for side in self._ways}
             for _ in range(self._rounds):
-                rates["mine"].append(await requests(self._over, count, keep=keep))
-                rates["relay"].append(await requests(self._relayed, count, keep=keep))
-            mine, relay = median(rates["mine"]), median(rates["relay"])
-            self._table.row(f"aiohttp requests, 50 at once, {name}", "1/s", mine, NAN, relay)
+                for side, way in self._ways.items():
+                    rates[side].append(await requests(way, count, keep=keep))
+            self._beside(f"aiohttp requests, 50 at once, {name}", "1/s", rates)
 
     def resident(self) -> None:
         """Tell what is resident after all loads."""
@@ -303,8 +320,13 @@ async def run(
             with Process("tests.bench.user_space_relay", *kernel) as relay:
                 async with overlay.node(HOMES[0], engine=table.engine) as mine:
                     assert mine.view().engine == table.engine
-                    over = Over(far, await mine.join(network_id))
-                    bench = Bench(table, far, over, Relayed(far, relay), node, rounds)
+                    ports = far.ports["kernel"]
+                    ways: dict[str, Way] = {
+                        "mine": Over(far, await mine.join(network_id)),
+                        "relay": Loopback({key: relay.told[str(ports[key])] for key in ports}),
+                        "kernel": Loopback(ports),
+                    }
+                    bench = Bench(table, far, ways, node, rounds)
                     measures: dict[str, Callable[[], Awaitable[None]]] = {
                         "memory": bench.memory,
                         "streams": lambda: bench.streams(size),

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -109,11 +109,11 @@ class Over:
         return self._network.connector(limit=PARALLEL, force_close=not keep)
 
 
-class Relayed:
-    """Over the loopback and the relay."""
+class Loopback:
+    """Over the kernel's loopback: to the far end itself, or to a relay before it."""
 
-    def __init__(self, far: Far, relay: Process) -> None:
-        self._ports = {name: relay.told[str(port)] for name, port in far.ports["kernel"].items()}
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self._ports = ports
         self.url = f"http://127.0.0.1:{self._ports['http']}/"
 
     async def open(self, what: str) -> Stream:

@@ -103,3 +103,23 @@ def test_what_a_library_says_of_every_message_is_left_out(written: Written, name
     said = written.getvalue()
     assert "all that there is" not in said
     assert "something is amiss" in said
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_what_others_wrote_begins_no_line_and_steers_no_terminal(
+    written: Written, form: LogFormat
+) -> None:
+    logs.configure(LogSettings(format=form))
+    logger.info("network=%s reason=%s", "8056", "\x1b[2J\n2026-11-27 INFO all is well\u202e\x7f\x9b")
+    text = written.getvalue()
+    assert text.count("\n") == 1
+    assert text.replace("\n", "").replace("\x7f", "").isprintable()
+
+
+def test_an_exceptions_words_steer_no_terminal(written: Written) -> None:
+    logs.configure(LogSettings())
+    try:
+        raise RuntimeError("\x1b[2J")
+    except RuntimeError:
+        logger.exception("it failed")
+    assert "RuntimeError: \\x1b[2J\n" in written.getvalue()

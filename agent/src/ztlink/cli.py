@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from ztlink.errors import ConfigError, ZtError
+from ztlink.printable import printable_lines
 
 EXIT_REFUSED: Final = 1
 EXIT_CONFIG: Final = 78
@@ -53,11 +54,11 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            click.echo(f"ztlink: {error}", err=True)
+            click.echo(f"ztlink: {printable_lines(str(error))}", err=True)
             sys.exit(EXIT_CONFIG)
         except ZtError as error:
             sentence = error.strerror if isinstance(error, OSError) else None
-            click.echo(f"ztlink: {sentence or error}", err=True)
+            click.echo(f"ztlink: {printable_lines(sentence or str(error))}", err=True)
             sys.exit(EXIT_REFUSED)
 
 

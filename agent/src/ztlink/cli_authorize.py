@@ -15,6 +15,7 @@ from ztlink.cli_options import (
     home_option,
     json_option,
     network_id_argument,
+    say,
     show,
     table,
 )
@@ -114,7 +115,7 @@ def authorize(
         else:
             _here(work, Client(home))
     for line in silent:
-        click.echo(line, err=True)
+        say(line, err=True)
     sys.exit(1 if silent else 0)
 
 

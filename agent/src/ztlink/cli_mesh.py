@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ztlink.cli_options import json_option, show, table
+from ztlink.cli_options import json_option, say, show, table
 
 if TYPE_CHECKING:
     from ztlink.mesh import Finding, NodeReport
@@ -46,7 +46,8 @@ def _print(nodes: "Sequence[NodeReport]", found: "Sequence[Finding]") -> None:
         click.echo(f"\n{count} not seen yet: nodes meet at the first packet between them")
     click.echo()
     for one in found:
-        click.echo(f"{one.subject}: {one.message}\n    {one.remedy}")
+        say(f"{one.subject}: {one.message}")
+        say(f"    {one.remedy}")
     if not found:
         click.echo(f"all {len(nodes)} nodes are well")
 

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import click
 
-from ztlink.cli_options import home_option, json_option, network_id_argument, show, table
+from ztlink.cli_options import home_option, json_option, network_id_argument, say, show, table
 from ztlink.client import Client, RefusedError
 from ztlink.host.dns.entries import coredns_stub, usable
+from ztlink.printable import printable
 
 POLL_INTERVAL: Final = 0.1
 SERVICE_HOST: Final = "KUBERNETES_SERVICE_HOST"
@@ -34,7 +35,7 @@ def join(network_id: str, home: Path, as_json: bool, wait: bool, timeout: float)
     if as_json:
         show(network)
     else:
-        click.echo(f"200 join OK: {network['status']} {_addresses(network)}")
+        say(f"200 join OK: {network['status']} {_addresses(network)}")
 
 
 def _wait(client: Client, network_id: str, timeout: float) -> Json:
@@ -59,9 +60,9 @@ def _progress(told: str, text: str) -> str:
     if text == told:
         return told
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+        click.echo(f"\r\x1b[K{printable(text)}", err=True, nl=False)
     elif text:
-        click.echo(text, err=True)
+        say(text, err=True)
     return text
 
 
@@ -94,7 +95,7 @@ def status(home: Path, as_json: bool) -> None:
         show(node)
         return
     online = "ONLINE" if node["online"] else "OFFLINE"
-    click.echo(f"200 info {node['address']} {node['version']} {online}")
+    say(f"200 info {node['address']} {node['version']} {online}")
     for network in client.get("/network"):
         _show_name_servers(network)
 
@@ -107,9 +108,9 @@ def _show_name_servers(network: Json) -> None:
     found = usable(told["domain"], servers)
     shown = ",".join(map(str, servers))
     if found is None:
-        click.echo(f"200 dns {network['nwid']} - {shown} (of no domain: nobody asks them)")
+        say(f"200 dns {network['nwid']} - {shown} (of no domain: nobody asks them)")
         return
-    click.echo(f"200 dns {network['nwid']} {found.domain} {shown}")
+    say(f"200 dns {network['nwid']} {found.domain} {shown}")
     if SERVICE_HOST in os.environ:
         click.echo(coredns_stub(found), nl=False)
 
@@ -152,7 +153,7 @@ def networks(home: Path, as_json: bool) -> None:
     table(head, [_network_row(network) for network in found])
     for network in found:
         if network["status"] != "OK":
-            click.echo(f"{network['nwid']}: {network['statusReason']}")
+            say(f"{network['nwid']}: {network['statusReason']}")
 
 
 def _network_row(network: Json) -> tuple[str, ...]:

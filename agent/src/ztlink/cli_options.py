@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from ztlink.ids import format_address, format_network_id, parse_address, parse_network_id
+from ztlink.printable import printable, printable_lines
 
 DEFAULT_HOME: Final = "/var/lib/zerotier-one"
 
@@ -52,9 +53,15 @@ def show(value: object) -> None:
     click.echo(json.dumps(value, indent=1, sort_keys=True))
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Print a sentence for a person; what others wrote of it can do nothing but be read."""
+    click.echo(printable_lines(text), err=err)
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table for a person."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
+    """Print a table for a person; what others wrote of it can do nothing but be read."""
+    shown = [[printable(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())

@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 from ztlink import cli_records
-from ztlink.cli_options import home_option, network_id_argument
+from ztlink.cli_options import home_option, network_id_argument, say
 from ztlink.config.environment import named_networks
 from ztlink.errors import ConfigError, ZtError
 from ztlink.ids import IpAddress, NetworkId, parse_network_id
@@ -197,7 +197,7 @@ def _check_controller(settings: Settings) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def _log(text: str) -> None:

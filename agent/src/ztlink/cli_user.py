@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
 import click
 
-from ztlink.cli_options import network_id_argument
+from ztlink.cli_options import network_id_argument, say
 from ztlink.errors import ZtError
 from ztlink.ids import parse_network_id
 
@@ -111,7 +111,7 @@ async def _outgoing(options: Options) -> "AsyncIterator[Network | HeldNetwork]":
 
 
 def _say(text: str) -> None:
-    click.echo(f"ztlink: {text}", err=True)
+    say(f"ztlink: {text}", err=True)
 
 
 def _run(work: Coroutine[Any, Any, int]) -> None:

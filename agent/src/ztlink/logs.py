@@ -10,6 +10,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, Final
 
+from ztlink.printable import printable, printable_lines
 from ztlink.settings import LogFormat, LogSettings
 
 TALKATIVE: Final = ("asyncio", "pyroute2")
@@ -26,9 +27,19 @@ def configure(settings: LogSettings) -> None:
     if settings.format is LogFormat.JSON:
         handler.setFormatter(_json_formatter())
     else:
-        handler.setFormatter(logging.Formatter(PLAIN))
+        handler.setFormatter(_PlainFormatter(PLAIN))
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
     handler.addFilter(_is_wanted)
+
+
+class _PlainFormatter(logging.Formatter):
+    """Lines for people, in which what others wrote can do nothing but be read."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        return printable_lines(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - the library's
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:

@@ -173,6 +173,12 @@ def test_members_are_listed(controller: Node, rig: Rig) -> None:
     assert row == [ADDRESS, "a", "yes", "-", "10.147.0.9"]
 
 
+def test_a_members_name_cannot_steer_a_terminal(controller: Node, rig: Rig) -> None:
+    rig.set_member(1, name="a\x1b[2J\r\x9b")
+    row = controller.run("member", "list", ID).output.splitlines()[1].split()
+    assert row[1] == r"a\x1b[2J\r\x9b"
+
+
 def test_members_for_programs_are_the_apis(controller: Node, rig: Rig) -> None:
     rig.set_member(1)
     listed = json.loads(controller.run("member", "list", ID, "--json").output)

@@ -198,6 +198,21 @@ def test_a_network_that_is_not_ok_says_why(node: Node) -> None:
     assert node.run("networks").output.splitlines()[-1] == f"{ID}: not authorised"
 
 
+def test_a_networks_name_cannot_steer_a_terminal(node: Node) -> None:
+    joined = network_view(RECORDED)
+    assert joined.config is not None
+    config = replace(joined.config, name=b"a\x1b[2J\nb\xe2\x80\xae")
+    node.core.networks[NETWORK] = replace(joined, network_id=NETWORK, config=config)
+    head, row = node.run("networks").output.splitlines()
+    assert row.split()[1] == r"a\x1b[2J\nb\u202e"
+    assert head.index("<mac>") == row.index(RECORDED["mac"])
+
+
+def test_why_a_network_is_not_ok_cannot_steer_a_terminal(node: Node) -> None:
+    node.core.networks[NETWORK] = view(NetworkStatus.AUTHENTICATION_REQUIRED, "ask\x1b]0;x\x07")
+    assert node.run("networks").output.splitlines()[-1] == rf"{ID}: ask\x1b]0;x\x07"
+
+
 def test_networks_for_programs_are_the_apis(node: Node) -> None:
     node.core.networks[NETWORK] = view(NetworkStatus.OK, "joined")
     assert [n["id"] for n in json.loads(node.run("networks", "--json").output)] == [ID]

@@ -29,6 +29,7 @@ class ReloadBook:
     It reports as managers of routes or of a firewall do, and has nothing to list.
     """
 
+    states: Final = ()
     tally: None = None
 
     def __init__(self, unix: float) -> None:

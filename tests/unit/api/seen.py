@@ -88,6 +88,7 @@ class Keeper:
     found: tuple[Condition, ...] = ()
     kept: tuple[Kept, ...] = ()
     tally: Tally | None = None
+    states: tuple[str, ...] = ("installed", "waiting")
 
     def conditions(self) -> tuple[Condition, ...]:
         return self.found
@@ -98,7 +99,7 @@ class Keeper:
 
 def reported(observation: Observation, keeper: Keeper, name: str = "routes") -> Observation:
     """A node with what a manager reports."""
-    report = Report(name, keeper.conditions(), keeper.rows(), keeper.tally)
+    report = Report(name, keeper.conditions(), keeper.rows(), keeper.tally, keeper.states)
     return replace(observation, reports=(report,))
 
 

@@ -17,10 +17,16 @@ from tests.unit.api.seen import (
     seen,
     served,
 )
-from ztlink.api.link_families import PREFIX
+from ztlink.api.link_families import PREFIX, report_families
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
-from ztlink.api.observe import Members, News, Observation
+from ztlink.api.observe import Members, News, Observation, Report, Reporter
 from ztlink.conditions import Condition, Status
+from ztlink.host.dns.manager import DnsManager
+from ztlink.host.firewall.manager import FirewallManager
+from ztlink.host.firewall.rows import MEANINGS
+from ztlink.host.routes.manager import RouteManager
+from ztlink.host.routes.resolve import RouteState
+from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.host.tally import DropTally, Tally
 from ztlink.ids import NetworkId, format_address
 from ztlink.node.events import NetworkStatus
@@ -194,6 +200,36 @@ def test_the_process_is_measured_too() -> None:
 # -- what others manage ----------------------------------------------------------------------------
 
 FIREWALL = Keeper(tally=DropTally(6, 5, 2, 0.25, 3, (("input", 7),)))
+
+
+def test_states_that_nothing_has_are_0() -> None:
+    assert value(reported(JOINED, Keeper()), "routes", state="installed") == 0
+    assert value(reported(JOINED, Keeper()), "routes", state="waiting") == 0
+
+
+def test_managers_tell_all_their_series_before_anything_happens() -> None:
+    managers: dict[str, Reporter] = {
+        "routes": RouteManager(RoutingSettings()),
+        "firewall": FirewallManager(),
+        "dns": DnsManager(()),
+    }
+    reports = [
+        Report(name, (), tuple(one.rows()), one.tally, tuple(one.states))
+        for name, one in managers.items()
+    ]
+    found = {
+        (sample.name.removeprefix(f"{PREFIX}_"), *sample.labels.values()): sample.value
+        for family in report_families(reports)
+        for sample in family.samples
+    }
+    wanted: set[tuple[str, ...]] = {("routes", state) for state in RouteState}
+    wanted |= {("dns", "applied"), ("dns", "failed")}
+    wanted |= {("firewall_drops_total", chain) for chain in MEANINGS}
+    for name in managers:
+        wanted |= {("reconcile_total", name, of) for of in ("unchanged", "changed", "failed")}
+        wanted |= {(f"reconcile_duration_seconds_{of}", name) for of in ("count", "sum")}
+        wanted |= {(f"{name}_drift_total",)}
+    assert found == dict.fromkeys(wanted, 0)
 
 
 def test_what_is_managed_is_counted_by_its_state() -> None:

@@ -37,6 +37,12 @@ ANY_IPV4: Final = ip_address(0)
 """Includes the loopback; that of IPv6 does not include 127.0.0.1."""
 MAX_BODY: Final = 1024
 """Nothing here takes a body."""
+_COUNTED: Final = (
+    *((f"/zerotier/{name}", 200) for name in ("health", "metrics", "manifest", "status", "")),
+    *((f"/zerotier/health/{name}", 200) for name in ("live", "ready", "startup")),
+    *((f"/zerotier/health/{name}", 503) for name in ("ready", "startup")),
+)
+"""Answers that are counted from 0 on: of what was never there, no rate tells that it began."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -59,7 +65,7 @@ class HealthServer:
         self._judgement: Judgement | None = None
         """Of `_seen`: many who ask share one look, and what is made of it."""
         self._text: bytes | None = None
-        self._answers: Counter[tuple[str, int]] = Counter()
+        self._answers: Counter[tuple[str, int]] = Counter(dict.fromkeys(_COUNTED, 0))
         self._runner: web.AppRunner | None = None
         self._listeners: list[asyncio.Server] = []
         self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)

@@ -239,11 +239,11 @@ def report_families(reports: Iterable[Report]) -> Iterator[Metric]:
                 results.add_metric((report.name, result), count)
             took.add_metric((report.name,), sum(passes.values()), tally.seconds)
             yield from _counted(report.name, report.tally)
-        states = Counter(str(row.state) for row in report.rows if isinstance(row, HasState))
-        if states:
+        if report.states:
+            found = Counter(str(row.state) for row in report.rows if isinstance(row, HasState))
             family = _gauge(report.name, "What is managed, by how it is.", "state")
-            for state, count in states.items():
-                family.add_metric((state,), count)
+            for state in report.states:
+                family.add_metric((str(state),), found[state])
             yield family
     yield from (results, took)
 

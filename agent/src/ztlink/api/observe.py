@@ -43,7 +43,7 @@ class HasState(Protocol):
 
     @property
     def state(self) -> str:
-        """Name it: one of a few words, which become a label."""
+        """Name it: one of the manager's `states`, which become a label."""
 
 
 class Reporter(Protocol):
@@ -54,6 +54,10 @@ class Reporter(Protocol):
 
     def rows(self) -> Sequence[Row]:
         """List what is managed."""
+
+    @property
+    def states(self) -> Sequence[str]:
+        """Name all states that a row may have; nothing where rows have none."""
 
     @property
     def tally(self) -> Tally | None:
@@ -68,6 +72,7 @@ class Report:
     conditions: tuple[Condition, ...]
     rows: tuple[Row, ...]
     tally: Tally | None
+    states: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +231,7 @@ class Observer:
             self._bound().deafness,
             self._news(),
             tuple(
-                Report(name, one.conditions(), tuple(one.rows()), one.tally)
+                Report(name, one.conditions(), tuple(one.rows()), one.tally, tuple(one.states))
                 for name, one in self._reporters.items()
             ),
             self._planet.read(),

@@ -25,6 +25,9 @@ _REPAIRS_PER_SECOND: Final = 1 / 600
 """What another program keeps changing is its own: nobody wins that by being quick."""
 
 
+STATES: Final = ("applied", "failed")
+
+
 @dataclass(frozen=True, slots=True)
 class DnsRow:
     """A domain whose names the machine asks of a network's servers."""
@@ -34,7 +37,7 @@ class DnsRow:
     domain: str
     servers: tuple[str, ...]
     state: str
-    """`applied` or `failed`."""
+    """One of `STATES`."""
     way: str = ""
     """By what they are asked."""
     cause: str = ""
@@ -81,6 +84,8 @@ class DnsManager:
         async with self._lock:
             if wanted or self._applied or not self._is_swept:
                 self._rows = await self._worker.run(self._settle, wanted)
+
+    states: Final = STATES
 
     def conditions(self) -> tuple[Condition, ...]:
         """Judge what is wanted; nothing where nothing is."""

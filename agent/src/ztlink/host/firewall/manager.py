@@ -188,6 +188,9 @@ class FirewallManager:
                 is_required=False,
             )
 
+    states: Final = ()
+    """Rules are there or not, all together."""
+
     def rows(self) -> tuple[FirewallRow, ...]:
         """Return what is allowed and what was dropped, for people."""
         if not self._is_on() or self._settings is None:

@@ -44,7 +44,7 @@ _REST: Final = 10.0
 """Where routes of others change all the time, as on a router: for each second of a pass, as many
 without one. News of ours do not wait."""
 _MAX_LINES: Final = 20
-_BAD: Final = frozenset({RouteState.REFUSED, RouteState.FAILED})
+_BAD: Final = frozenset({RouteState.REFUSED, RouteState.FAILED, RouteState.CUT_OFF})
 
 R = TypeVar("R")
 
@@ -155,6 +155,8 @@ class RouteManager:
         self._worker.close()
 
     # -- what it tells -----------------------------------------------------------------------
+
+    states: Final = tuple(RouteState)
 
     def rows(self) -> tuple[RouteRow, ...]:
         """Return the declared routes, and how they are."""

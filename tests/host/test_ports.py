@@ -6,6 +6,7 @@ import select
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_interface
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -298,6 +299,42 @@ async def test_what_somebody_took_away_is_set_again(joined: Machine, what: tuple
     ip(*what)
     await joined.ports.scan_groups()
     assert (addresses(NAME), routes("proto", "90")) == ({"10.1.2.3/24"}, {"10.9.0.0/16"})
+
+
+def on_link() -> set[str]:
+    """Return the link-local addresses of IPv6."""
+    found = ask("-6", "address", "show", "dev", NAME, "scope", "link")
+    return {str(one["local"]) for device in found for one in device.get("addr_info", ())}
+
+
+def write_conf(name: str, value: int) -> None:
+    Path(f"/proc/sys/net/ipv6/conf/{NAME}/{name}").write_text(str(value))
+
+
+async def test_the_link_local_address_is_set_again(joined: Machine) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    before = on_link()
+    ip("-6", "address", "flush", "dev", NAME)
+    state = await joined.ports.state(NETWORK)
+    assert state.fault == f"the device {NAME} lacks its link-local address"
+    await joined.ports.scan_groups()
+    assert (on_link(), len(before)) == (before, 1)
+    assert ask("-6", "route", "show", "dev", NAME)[0]["dst"] == "fe80::/64"
+    assert (await joined.ports.state(NETWORK)).fault is None
+
+
+@pytest.mark.parametrize(
+    "key", [("addr_gen_mode", 1), ("disable_ipv6", 1)], ids=["by no mode", "without IPv6"]
+)
+async def test_no_link_local_address_is_set_where_the_kernel_would_make_none(
+    joined: Machine, key: tuple[str, int]
+) -> None:
+    await joined.ports.configured(NETWORK, CONFIG)
+    write_conf(*key)
+    ip("-6", "address", "flush", "dev", NAME)
+    assert (await joined.ports.state(NETWORK)).fault is None
+    await joined.ports.scan_groups()
+    assert on_link() == set()
 
 
 async def test_a_device_that_somebody_renamed_is_made_again(joined: Machine) -> None:

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from enum import IntEnum
+from pathlib import Path
 from typing import Final
 
 from ztlink.errors import HostError
@@ -28,6 +29,8 @@ class Ipv4Conf(IntEnum):
 LOOSE: Final = 2
 """Of RP_FILTER: there must be a way back, by whatever device. Stronger than 0 and 1 of `all`."""
 
+_BY_MAC: Final = 0
+"""Of addr_gen_mode; others make none, or one by a secret of the machine's."""
 _RTM_SETLINK: Final = 19
 _IFLA_AF_SPEC: Final = 26
 _IFLA_INET_CONF: Final = 1
@@ -50,6 +53,13 @@ def ensure_ipv4_conf(device: str, values: Mapping[Ipv4Conf, int]) -> None:
         _request(_message(index, changes))
     except OSError as error:
         raise HostError(error.errno, f"cannot set up IPv4 of {device}: {error.strerror}") from error
+
+
+def makes_link_local(device: str, shown: Path = SHOWN) -> bool:
+    """Tell whether a device that is up has a link-local address of the kernel's, by its MAC."""
+    conf = shown / "ipv6/conf" / device
+    values = (read_number(conf / "disable_ipv6"), read_number(conf / "addr_gen_mode"))
+    return values == (0, _BY_MAC)  # without IPv6, nothing is shown
 
 
 def index_of(name: str) -> int:

@@ -5,9 +5,9 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv6Interface, ip_address, ip_interface, ip_network
 from typing import Any, Final
 
 from pyroute2 import IPRoute
@@ -17,9 +17,11 @@ from ztlink.errors import HostError
 from ztlink.host.addresses import IFF_UP
 from ztlink.host.desired import Desired, HostRoute
 from ztlink.host.device import COUNTED, PARTS
+from ztlink.host.linkconf import makes_link_local
 from ztlink.host.netlink_routes import RouteSocket
 from ztlink.host.plan import Addition, Plan, RefusedError
 from ztlink.host.routes.kernel import MANAGED_PROTOCOL
+from ztlink.host.routes.resolve import link_local
 from ztlink.ids import IpInterface, Mac
 
 logger = logging.getLogger(__name__)
@@ -91,11 +93,15 @@ class Netlink:
     def restore(self, name: str, mac: Mac) -> None:
         """Give a device its MAC again; one that has it is not touched, as its neighbours would go.
 
-        Its MTU is of what `apply` does.
+        And the link-local address that the kernel makes but once, when a device is taken up. Its
+        MTU is of what `apply` does.
         """
         index = self.index(name)
-        if self._mac(self._do(f"look at {name}", self._ipr.get_links, index)[0]) != mac:
+        link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
+        if self._mac(link) != mac:
             self._link(f"set the MAC of {name}", index, address=mac.hex(":"))
+        if link["flags"] & IFF_UP and not self._is_on_link(name, self._addresses(name, index)):
+            self._add_address(index, IPv6Interface((link_local(mac), 64)))
 
     def remove(self, name: str) -> None:
         """Remove a device that nobody holds."""
@@ -153,23 +159,32 @@ class Netlink:
         link = self._do(f"look at {name}", self._ipr.get_links, index)[0]
         if not link["flags"] & IFF_UP:
             return ()
-        found = self._do(f"list addresses of {name}", self._ipr.get_addr, index=index)
-        there = {ip_interface(f"{_address_of(one)}/{one['prefixlen']}") for one in found}
+        there = self._addresses(name, index)
         has_addresses = there.issuperset(desired.addresses)
         ours = {(one.target, one.index) for one in self._routes.of(ROUTE_PROTOCOL)}
         has_routes = all((route.target, index) in ours for route in desired.routes)
         has_routes &= not has_addresses or self._is_connected(index, desired.addresses)
         parts = zip(
-            (*PARTS, "its MTU", "its MAC"),
+            (*PARTS, "its MTU", "its MAC", "its link-local address"),
             (
                 has_addresses,
                 has_routes,
                 link.get_attr("IFLA_MTU") == desired.mtu,
                 self._mac(link) == desired.mac,
+                self._is_on_link(name, there),
             ),
             strict=True,
         )
         return tuple(part for part, is_complete in parts if not is_complete)
+
+    def _addresses(self, name: str, index: int) -> set[IpInterface]:
+        found = self._do(f"list addresses of {name}", self._ipr.get_addr, index=index)
+        return {ip_interface(f"{_address_of(one)}/{one['prefixlen']}") for one in found}
+
+    def _is_on_link(self, name: str, addresses: Collection[IpInterface]) -> bool:
+        """Tell whether a device has the link-local address that the kernel would have made."""
+        is_there = any(one.version == 6 and one.is_link_local for one in addresses)
+        return is_there or not makes_link_local(name)
 
     def _mac(self, link: Any) -> Mac:
         return Mac(bytes.fromhex((link.get_attr("IFLA_ADDRESS") or "").replace(":", "")))

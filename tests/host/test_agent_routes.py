@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.host.agents import Agent, make_agents
+from tests.host.pods import Pod
 from tests.lab.fixtures import NewLab, new_lab
 from tests.lab.namespace import run
 from tests.lab.wait import wait_until
@@ -34,7 +35,9 @@ LISTINGS = (
 class Pair:
     """Two agents under one root; behind the other there is a network."""
 
-    def __init__(self, one: Agent, other: Agent) -> None:
+    def __init__(self, root: Pod, one: Agent, other: Agent, network_id: str) -> None:
+        self.root = root
+        self.network_id = network_id
         self.one = one
         self.other = other
         wait_until(lambda: "tentative" not in listing(one), timeout=PATIENCE, what="addresses")
@@ -83,8 +86,8 @@ def pings(agent: Agent) -> bool:
 @pytest.fixture(scope="module")
 def pair(new_lab: NewLab) -> Iterator[Pair]:
     with new_lab() as lab:
-        _, (one, other), _ = make_agents(lab, "one", "other")
-        yield Pair(one, other)
+        root, (one, other), network_id = make_agents(lab, "one", "other")
+        yield Pair(root, one, other, network_id)
 
 
 def test_a_network_behind_a_member_is_reached_by_its_address(pair: Pair) -> None:
@@ -128,6 +131,32 @@ def test_what_others_take_away_is_back_at_once(pair: Pair) -> None:
     wait_until(lambda: BEHIND in routes(pair.one), timeout=PATIENCE, what="the route is there")
     pair.one.host.namespace.ip("route", "del", BEHIND)
     assert BEHIND in wait_until(lambda: routes(pair.one), timeout=AT_ONCE, what="it is back")
+
+
+def test_a_node_that_is_shut_out_keeps_its_routes_and_says_why_nothing_passes(pair: Pair) -> None:
+    pair.one.change_and_wait(routes=[pair.declare()])
+    wait_until(lambda: pings(pair.one), timeout=PATIENCE, what="the network behind answers")
+    before, address = listing(pair.one), str(pair.one.health()["address"])
+    pair.root.command("member", "deauthorize", pair.network_id, address)
+    (told,) = wait_until(lambda: conditions(pair.one, "route"), timeout=AT_ONCE, what="it is told")
+    assert (told["status"], "ACCESS_DENIED: not authorised" in told["cause"]) == ("fault", True)
+    assert listing(pair.one) == before
+    assert not pings(pair.one)
+    assert pair.one.metric('routes{state="cut_off"}') == 1
+    pair.root.command("member", "authorize", pair.network_id, address)
+    wait_until(lambda: pings(pair.one), timeout=PATIENCE, what="the network behind answers")
+    wait_until(lambda: declared_routes(pair.one) == ["ok"], timeout=AT_ONCE, what="all is well")
+
+
+def test_leaving_a_network_is_no_failure_of_its_routes(pair: Pair) -> None:
+    pair.one.change_and_wait(routes=[pair.declare()])
+    wait_until(lambda: BEHIND in routes(pair.one), timeout=PATIENCE, what="the route is there")
+    read = len(pair.one.log)
+    pair.one.command("leave", pair.network_id)
+    wait_until(lambda: "state=waiting" in pair.one.log[read:], timeout=PATIENCE, what="it waits")
+    assert "state=failed" not in pair.one.log[read:]
+    pair.one.command("join", pair.network_id)
+    wait_until(lambda: pings(pair.one), timeout=PATIENCE, what="the network behind answers")
 
 
 def test_routes_stay_when_the_agent_is_killed_and_are_adopted(pair: Pair) -> None:

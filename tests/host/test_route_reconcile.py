@@ -82,6 +82,14 @@ def test_it_is_decided_anew_when_the_machine_changes(reconciler: Reconciler, por
     assert reconciler.reconcile(wanted, overlays).rows[0].state is RouteState.REFUSED
 
 
+def test_a_route_whose_device_has_gone_is_no_failure(reconciler: Reconciler, port: Device) -> None:
+    overlays, wanted = {NETWORK: port.overlay}, settings(declare())
+    assert reconciler.reconcile(wanted, overlays).rows[0].state is RouteState.INSTALLED
+    port.tap.close()
+    done = reconciler.reconcile(wanted, overlays)
+    assert (done.rows[0].state, done.failures) == (RouteState.WAITING, {})
+
+
 def test_all_that_is_declared_is_removed_and_counted(reconciler: Reconciler, port: Device) -> None:
     reconciler.reconcile(settings(declare(), table=300), {NETWORK: port.overlay})
     assert (reconciler.remove_all(), reconciler.remove_all()) == (2, 0)

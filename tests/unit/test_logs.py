@@ -110,7 +110,9 @@ def test_what_others_wrote_begins_no_line_and_steers_no_terminal(
     written: Written, form: LogFormat
 ) -> None:
     logs.configure(LogSettings(format=form))
-    logger.info("network=%s reason=%s", "8056", "\x1b[2J\n2026-11-27 INFO all is well\u202e\x7f\x9b")
+    logger.info(
+        "network=%s reason=%s", "8056", "\x1b[2J\n2026-11-27 INFO all is well\u202e\x7f\x9b"
+    )
     text = written.getvalue()
     assert text.count("\n") == 1
     assert text.replace("\n", "").replace("\x7f", "").isprintable()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -19,6 +20,7 @@ from ztlink.host.ports import PortManager
 from ztlink.host.routes.manager import RouteManager
 from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import Address, Mac, NetworkId, format_address
+from ztlink.node.events import NetworkStatus
 from ztlink.settings import OnStop, Settings
 from ztlink.wire.netconf import NetworkConfig
 
@@ -29,6 +31,14 @@ OVERLAY_INTERVAL: Final = 2.0
 """Seconds between two looks at what networks there are, where routes are seen to."""
 DNS_INTERVAL: Final = 10.0
 """Seconds between two looks at what was set for name servers."""
+REFUSED: Final = frozenset(
+    {
+        NetworkStatus.ACCESS_DENIED,
+        NetworkStatus.NOT_FOUND,
+        NetworkStatus.AUTHENTICATION_REQUIRED,
+    }
+)
+"""What a controller answers to a node that it lets in no more."""
 
 
 class Machine:
@@ -54,6 +64,8 @@ class Machine:
         self._is_followed = is_followed
         self._firewall = FirewallManager()
         self._overlays: Mapping[NetworkId, Overlay] = {}
+        self._refusals: dict[NetworkId, str] = {}
+        """Why controllers let this node in no more, in a sentence."""
         self._routes: RouteManager | None = None
         self._has_routes = asyncio.Event()
         self._members = MemberSearch(pump)
@@ -133,8 +145,18 @@ class Machine:
             self._name_servers[network_id] = found
         await self._follow_dns()
 
+    async def status_changed(
+        self, network_id: NetworkId, status: NetworkStatus, reason: str
+    ) -> None:
+        """Follow whether a network lets this node in: what leads into it is kept, and told."""
+        self._refusals.pop(network_id, None)
+        if status in REFUSED:
+            self._refusals[network_id] = f"{status.name}: {reason}"
+        await self._tell_overlays()
+
     async def left(self, network_id: NetworkId) -> None:
         """Take away what a network had."""
+        self._refusals.pop(network_id, None)
         self._policies.forget(network_id)
         self._name_servers.pop(network_id, None)
         await self._follow_dns()
@@ -217,7 +239,12 @@ class Machine:
         await self._with_ports(lambda ports: ports.tell(self._address, self._follow_overlay))
         if self._routes is not None:
             overlays = await self._members.look(self._overlays, self._routes.asks_for)
-            await self._routes.follow(overlays)
+            await self._routes.follow(
+                {
+                    network_id: replace(one, refusal=self._refusals.get(network_id, ""))
+                    for network_id, one in overlays.items()
+                }
+            )
 
     async def _follow_overlay(self, overlays: Mapping[NetworkId, Overlay]) -> None:
         self._overlays = overlays

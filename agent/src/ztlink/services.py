@@ -262,6 +262,7 @@ class Services:
                     event.status.name,
                     event.reason,
                 )
+                await self._machine.status_changed(event.network_id, event.status, event.reason)
             case NodeOnline():
                 logger.info("online=%s", event.online)
                 await self._machine.online(event.online)

@@ -25,3 +25,5 @@ class Overlay:
     """Of the members that routes are to lead through: those that the node knows."""
     behind: tuple[IpNetwork, ...] = ()
     """Networks that the controller has led through this member: all others know that way."""
+    refusal: str = ""
+    """Why the controller lets this member in no more, a sentence; empty where it does."""

@@ -1,5 +1,6 @@
 """What is told of routes."""
 
+from dataclasses import replace
 from ipaddress import ip_network
 
 from tests.unit.host.routes.declared import GATEWAY, NETWORK, declare, overlay, settings
@@ -51,6 +52,17 @@ def test_a_route_that_waits_is_waiting() -> None:
         "waiting: why",
         "do",
     )
+
+
+def test_a_route_that_leads_into_a_network_that_shuts_us_out_is_a_fault() -> None:
+    shut = replace(FINE, state=RouteState.CUT_OFF, cause="ACCESS_DENIED", remedy="see to it")
+    summary, route, _ = tell(shut, WAITS)
+    assert (summary.status, summary.cause) == (
+        Status.FAULT,
+        "1 of 2 declared routes are not in place; "
+        "1 of 2 declared routes lead into a network that shuts this node out",
+    )
+    assert (route.status, route.cause) == (Status.FAULT, "cut_off: ACCESS_DENIED")
 
 
 def test_a_route_that_is_refused_is_a_fault() -> None:

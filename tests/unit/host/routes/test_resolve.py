@@ -26,6 +26,7 @@ from ztlink.host.routes.resolve import (
     link_local,
     members_asked,
     resolve,
+    with_refusals,
 )
 from ztlink.host.routes.wanted import DeclaredRoute, RoutingSettings, is_for
 from ztlink.ids import Mac, member_mac
@@ -180,6 +181,34 @@ def test_a_via_behind_a_gateway_is_not_in_reach() -> None:
 def test_a_waiting_route_is_known_where_its_device_is() -> None:
     found = become(declare(member=MEMBER), overlay(members=frozenset()))
     assert found.route == route_of(become(declare(member=MEMBER)))
+
+
+# -- networks that shut this node out ------------------------------------------------------------
+
+SHUT = overlay(refusal="ACCESS_DENIED: not authorised")
+
+
+def seen(*declared: DeclaredRoute, by: Overlay = SHUT) -> list[Resolved]:
+    known = {by.network_id: by}
+    return list(with_refusals(resolve(settings(*declared), known), known))
+
+
+def test_a_route_into_a_network_that_shuts_us_out_says_so() -> None:
+    (found,) = seen(declare())
+    assert found.state is RouteState.CUT_OFF
+    assert found.cause.endswith(": ACCESS_DENIED: not authorised")
+
+
+def test_a_route_into_a_network_that_shuts_us_out_stays() -> None:
+    assert route_of(seen(declare())[0]) == route_of(become(declare()))
+
+
+def test_a_route_that_waits_in_a_network_that_shuts_us_out_waits() -> None:
+    assert seen(declare(via=ip_address("10.66.0.1")))[0].state is RouteState.WAITING
+
+
+def test_a_route_into_a_network_that_lets_us_in_is_as_before() -> None:
+    assert seen(declare(), by=overlay())[0] == become(declare())
 
 
 # -- members that are looked for ---------------------------------------------------------------

@@ -21,7 +21,7 @@ from ztlink.host.routes.kernel import (
 from ztlink.host.routes.others import is_of_another, needs_a_look, without_others
 from ztlink.host.routes.plan import Desired, RoutePlan, plan_routes
 from ztlink.host.routes.preflight import check_routes
-from ztlink.host.routes.resolve import Resolved, RouteState, key_of, resolve
+from ztlink.host.routes.resolve import Resolved, RouteState, key_of, resolve, with_refusals
 from ztlink.host.routes.wanted import RoutingSettings
 from ztlink.ids import Address, NetworkId
 
@@ -92,13 +92,20 @@ class Reconciler:
         return cluster_ranges(settings.cluster, foreign, dict(socket.if_nameindex()))
 
     def reconcile(self, settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) -> Pass:
-        """Make it so."""
+        """Make it so; of a device that goes meanwhile, its routes go with it and are no failure."""
+        present = _present(overlays)
+        done = self._pass(settings, present)
+        if done.failures and (still := _present(present)) != present:
+            return self._pass(settings, still)
+        return done
+
+    def _pass(self, settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) -> Pass:
         cluster = self.look(settings, overlays)
         decided = self._decide(settings, overlays, cluster)
         observed = self._observe(decided.desired, {one.index for one in overlays.values()})
         plan = plan_routes(decided.desired, observed)
         failures = self._socket.apply(plan) if plan.size else {}
-        rows = _outcomes(decided.resolved, observed, failures)
+        rows = with_refusals(_outcomes(decided.resolved, observed, failures), overlays)
         return Pass(rows, decided.desired, cluster, plan, failures)
 
     def _decide(
@@ -147,6 +154,12 @@ class Reconciler:
         plan = plan_routes(Desired(), self._observe(former, indexes))
         self._socket.apply(plan)
         return plan.size
+
+
+def _present(overlays: Mapping[NetworkId, Overlay]) -> dict[NetworkId, Overlay]:
+    """Return the networks whose devices are there: one may go before we are told."""
+    there = {index for index, _ in socket.if_nameindex()}
+    return {one: overlay for one, overlay in overlays.items() if overlay.index in there}
 
 
 def _desired(resolved: Iterable[Resolved], settings: RoutingSettings) -> Desired:

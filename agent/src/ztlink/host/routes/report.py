@@ -16,6 +16,7 @@ MAX_CONDITIONS: Final = 20
 """Of single routes: of ten thousand that all wait, the others are counted."""
 _STATUS: Final = {
     RouteState.WAITING: Status.WAITING,
+    RouteState.CUT_OFF: Status.FAULT,
     RouteState.REFUSED: Status.FAULT,
     RouteState.FAILED: Status.FAULT,
 }
@@ -106,10 +107,15 @@ def _summary(
         return Condition("routes", Status.OK)
     is_fault = any(_STATUS[row.state] is Status.FAULT for row in bad)
     wanted = sum(row.state is not RouteState.SKIPPED for row in rows)
+    cut_off = sum(row.state is RouteState.CUT_OFF for row in bad)
+    told = (
+        (len(bad) - cut_off, f"of {wanted} declared routes are not in place"),
+        (cut_off, f"of {wanted} declared routes lead into a network that shuts this node out"),
+    )
     return Condition(
         "routes",
         Status.FAULT if is_fault else Status.WAITING,
-        cause=f"{len(bad)} of {wanted} declared routes are not in place",
+        cause="; ".join(f"{count} {what}" for count, what in told if count),
         is_required=bool(needed),
     )
 

@@ -1,7 +1,7 @@
 """What a declared route means on this machine, now: pure decisions."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv6Address
 from typing import Final
@@ -19,6 +19,11 @@ from ztlink.ids import (
     member_mac,
 )
 
+_REFUSED: Final = (
+    "its network lets this node in no more, and members answer until its certificate is revoked "
+    "or too old"
+)
+_LET_IN: Final = "see to the network first: the route is kept, and works again with it"
 _LINK_LOCAL: Final = int(IPv6Address("fe80::"))
 
 
@@ -26,6 +31,8 @@ class RouteState(StrEnum):
     """How a declared route is."""
 
     INSTALLED = "installed"
+    CUT_OFF = "cut_off"
+    """Installed, and its network's controller lets this member in no more."""
     WAITING = "waiting"
     """For a network, an address or a member that is not there yet."""
     SKIPPED = "skipped"
@@ -64,6 +71,23 @@ def resolve(settings: RoutingSettings, overlays: Mapping[NetworkId, Overlay]) ->
             taken.add(key)
         resolved.append(one)
     return resolved
+
+
+def with_refusals(
+    resolved: Sequence[Resolved], overlays: Mapping[NetworkId, Overlay]
+) -> tuple[Resolved, ...]:
+    """Mark the routes that are there, and lead into a network that this member is shut out of."""
+    refusals = {one.network_id: one.refusal for one in overlays.values() if one.refusal}
+    if not refusals:
+        return tuple(resolved)
+    return tuple(
+        replace(one, state=RouteState.CUT_OFF, cause=f"{_REFUSED}: {refusal}", remedy=_LET_IN)
+        if one.state is RouteState.INSTALLED
+        and one.network_id is not None
+        and (refusal := refusals.get(one.network_id))
+        else one
+        for one in resolved
+    )
 
 
 def key_of(declared: DeclaredRoute, settings: RoutingSettings) -> Key:

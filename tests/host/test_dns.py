@@ -52,7 +52,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         wait_until((directory / "index").exists, timeout=TIMEOUT, what="the resolver runs")
         bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={directory / 'bus'}"}
         link = Link("overlay", int((directory / "index").read_text()))
-        yield Machine(Resolved({**os.environ, **bus}), link)
+        etc = directory / "etc"
+        etc.mkdir()
+        yield Machine(Resolved({**os.environ, **bus}, etc), link)
     finally:
         process.kill()
 
@@ -69,6 +71,16 @@ async def test_names_of_a_domain_are_asked_of_the_network_s_servers(machine: Mac
     await manager.follow({NETWORK: Wanted("overlay", MESH)})
     assert machine.servers() == PACKED
     assert [one.status for one in manager.conditions()] == [Status.OK]
+
+
+async def test_a_machine_whose_programs_do_not_ask_the_resolver_is_told(
+    machine: Machine,
+) -> None:
+    manager = machine.manager()
+    await manager.follow({NETWORK: Wanted("overlay", MESH)})
+    (condition,) = manager.conditions()
+    assert condition.status is Status.OK
+    assert condition.cause.startswith("/etc/resolv.conf does not lead to systemd-resolved")
 
 
 async def test_servers_that_a_network_names_no_more_are_taken_back(machine: Machine) -> None:

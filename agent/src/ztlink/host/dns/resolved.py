@@ -8,9 +8,11 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from ztlink.errors import HostError
+from ztlink.host.dns import pointed
 from ztlink.host.dns.entries import NameServers
 from ztlink.host.dns.way import Link
 from ztlink.ids import IpAddress
@@ -33,11 +35,18 @@ class Resolved:
     """Talks to the resolver; HostError where it refuses."""
 
     name = "systemd-resolved"
-    caveat = ""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, etc: Path = pointed.ETC
+    ) -> None:
         """Make it; `environment` names another bus than the system's."""
         self._environment = environment
+        self._etc = etc
+
+    @property
+    def caveat(self) -> str:
+        """Tell where programs of the machine ask others, now."""
+        return pointed.caveat(self._etc)
 
     def why_not(self) -> str | None:
         """Return that it does not run here, in words of what was asked."""

@@ -19,8 +19,10 @@ class Way(Protocol):
 
     name: str
     """For people."""
-    caveat: str
-    """What it does beyond what is wanted: a sentence, empty for nothing."""
+
+    @property
+    def caveat(self) -> str:
+        """Tell what it does beyond what is wanted, or not: a sentence, empty for nothing."""
 
     def why_not(self) -> str | None:
         """Return why it is no way here; None where it is one."""

@@ -71,7 +71,7 @@ test-core: $(STAMP)
 # Real interfaces and real time: one after the other.
 test-machine: $(STAMP)
 	@ci/packages test || true
-	@ci/unpacked openresolv prometheus systemd-resolved >/dev/null || true
+	@ci/unpacked openresolv prometheus resolvconf systemd-resolved >/dev/null || true
 	ci/as-root $(PYTEST) -rs -m "($(ON_MACHINE)) and not image" tests
 
 test-pythons: ## the tests of the face for programs on every Python, 3.11 to 3.14, that is here

@@ -78,16 +78,17 @@ def _runs(program: Path) -> bool:
     return subprocess.run(asked, capture_output=True).returncode == 0  # noqa: S603 - no input
 
 
-def openresolv() -> Path:
-    """Return the folder of an openresolv that was unpacked."""
+def package(name: str) -> Path:
+    """Return the folder of a package of Debian's that was unpacked."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "zerotier-k8s-link" / "debian" / "openresolv"
+    return cache / "zerotier-k8s-link" / "debian" / name
 
 
 def missing_for_resolvconf() -> str | None:
     """Say what running a resolvconf of our own needs that is not here; None if all is."""
-    if not openresolv().exists():
-        return "needs openresolv: ci/unpacked openresolv"
+    for name in ("openresolv", "resolvconf"):
+        if not package(name).exists():
+            return f"needs {name}: ci/unpacked {name}"
     return missing_for_netadmin()
 
 

@@ -7,15 +7,31 @@ Ours are named by the device and by whose they are, so that they are found again
 import shutil
 import subprocess
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
 from ztlink.errors import HostError
 from ztlink.host.dns.entries import NameServers
+from ztlink.host.dns.file import RESOLV_CONF
 from ztlink.host.dns.way import Link
+from ztlink.ids import IpAddress
 
 RECORDS: Final = Path("/run/resolvconf")
 """Both keep a file for each fragment in a folder of this one, `interface` or `interfaces`."""
+_OF_DEBIAN: Final = "interface"
+_IT_DECIDES: Final = (
+    "resolvconf decides who is asked first: where the machine runs no resolver that knows "
+    "domains, such as dnsmasq or unbound, that may be the network's servers, for all names"
+)
+_DISABLED: Final = (
+    "resolvconf was told to update nothing, so that nobody asks the network's servers yet: "
+    "run 'resolvconf --enable-updates'"
+)
+_NO_LINK: Final = (
+    "is no link to what resolvconf writes, so that programs which read it do not ask the network's "
+    "servers: run 'ln -sf /run/resolvconf/resolv.conf /etc/resolv.conf'"
+)
 _PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 _MARK: Final = ".ztlink-"
 _TIMEOUT: Final = 30.0
@@ -26,18 +42,30 @@ class Resolvconf:
     """Hands it fragments; HostError where it refuses."""
 
     name = "resolvconf"
-    caveat = (
-        "resolvconf decides who is asked first: where the machine runs no resolver that knows "
-        "domains, such as dnsmasq or unbound, that may be the network's servers, for all names"
-    )
 
     def __init__(
-        self, owner: str, program: Sequence[str] | None = None, records: Path = RECORDS
+        self,
+        owner: str,
+        program: Sequence[str] | None = None,
+        records: Path = RECORDS,
+        resolv_conf: Path = RESOLV_CONF,
     ) -> None:
         """Make it for the fragments of a node, by its address."""
         self._owner = owner
         self._program = program
         self._records = records
+        self._resolv_conf = resolv_conf
+
+    @property
+    def caveat(self) -> str:
+        """Tell that it decides; of Debian's, also where it is kept from telling anybody."""
+        if not (self._records / _OF_DEBIAN).is_dir():
+            return _IT_DECIDES
+        if not (self._records / "enable-updates").exists():
+            return f"{_DISABLED}; {_IT_DECIDES}"
+        if self._resolv_conf.resolve() != (self._records / "resolv.conf").resolve():
+            return f"{self._resolv_conf} {_NO_LINK}; {_IT_DECIDES}"
+        return _IT_DECIDES
 
     def why_not(self) -> str | None:
         """Return that it is missing here."""
@@ -49,7 +77,7 @@ class Resolvconf:
         if record is None:
             return False
         try:
-            return record.read_text(encoding="ascii").split() == _fragment(found).split()
+            return _meaning(record.read_text(encoding="ascii")) == _meaning(_fragment(found))
         except (OSError, ValueError):
             return False
 
@@ -101,6 +129,16 @@ class Resolvconf:
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
             raise HostError(0, f"resolvconf: {said or f'exit status {done.returncode}'}")
+
+
+def _meaning(fragment: str) -> list[str | IpAddress]:
+    """Return its words; Debian's writes addresses in another form than they had."""
+    lines = (line.split() for line in fragment.splitlines())
+    return [
+        ip_address(word) if words[0] == "nameserver" and word != "nameserver" else word
+        for words in lines
+        for word in words
+    ]
 
 
 def _fragment(found: NameServers) -> str:

@@ -15,8 +15,10 @@ from ztlink.hosted.client import DISTANCE, HostedClient, HostedError
 ADDRESS = "0123456789"
 
 
-def client(url: str, read_time: Callable[[], float] = lambda: 0.0) -> HostedClient:
-    access = HostedAccess(url, TOKEN, is_central=True)
+def client(
+    url: str, read_time: Callable[[], float] = lambda: 0.0, *, is_central: bool = True
+) -> HostedClient:
+    access = HostedAccess(url, TOKEN, is_central=is_central)
     return HostedClient(access, NETWORK, read_time, bytes, first_pause=0.001)
 
 
@@ -65,4 +67,11 @@ async def test_an_api_that_is_away_is_tried_again_until_patience_ends() -> None:
     clock = itertools.count(0, 10)
     async with client("http://127.0.0.1:1/api/v1", lambda: next(clock)) as api:
         with pytest.raises(HostedError, match=r"127.0.0.1:1.*; try again later"):
+            await api.check_network()
+
+
+async def test_a_controller_that_does_not_answer_may_not_know_this_machine() -> None:
+    clock = itertools.count(0, 10)
+    async with client("http://127.0.0.1:1", lambda: next(clock), is_central=False) as api:
+        with pytest.raises(HostedError, match="whether allowManagementFrom of its"):
             await api.check_network()

@@ -24,6 +24,9 @@ FIRST_PAUSE: Final = 0.5
 DISTANCE: Final = 1 / 15
 """Seconds between requests: Central grants 20 a second to accounts that do not pay."""
 REQUEST_TIMEOUT: Final = 15.0
+_CONTROLLER_REMEDY: Final = (
+    "see whether it runs, and whether allowManagementFrom of its local.conf names this machine"
+)
 MAX_WORDS: Final = 200
 """Of an answer that is repeated in a complaint."""
 
@@ -116,7 +119,8 @@ class HostedClient:
         try:
             return await self._retries.run(f"{method} {path}", ask)
         except PassingError as error:
-            raise HostedError(f"{self._access.url}: {error}; try again later") from error
+            remedy = "try again later" if self._access.is_central else _CONTROLLER_REMEDY
+            raise HostedError(f"{self._access.url}: {error}; {remedy}") from error
 
     async def _ask(self, method: str, path: str, body: Json | None) -> Json | None:
         assert self._session is not None

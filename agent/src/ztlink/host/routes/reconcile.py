@@ -30,7 +30,7 @@ _REMEDIES: Final = {
     errno.EINVAL: "check its source, which must be an address of this machine, and its MTU",
     errno.EPERM: "the agent needs CAP_NET_ADMIN",
     errno.ENETDOWN: "take the network's device up: ip link set DEVICE up",
-    errno.ENETUNREACH: "set via to an address in a subnet of the network",
+    errno.ENETUNREACH: "set via to an address in a subnet of the device, or take that up",
 }
 
 

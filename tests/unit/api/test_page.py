@@ -161,6 +161,14 @@ def test_what_others_say_is_text_and_nothing_else() -> None:
     assert EVIL in reader.words
 
 
+def test_a_name_cannot_turn_the_direction_of_a_line() -> None:
+    joined = JOINED.memberships[0]
+    assert joined.view.config is not None
+    config = replace(joined.view.config, name="a\u202eb\x9b".encode())
+    named = replace(joined, view=replace(joined.view, config=config))
+    assert r"a\u202eb\x9b" in read(replace(JOINED, memberships=(named,))).words
+
+
 def test_all_attributes_are_ours() -> None:
     plain, hostile = read(JOINED), read(evil())
     ours = {"class", "lang", "charset", "name", "content", "http-equiv", "id", "role", "scope"}

@@ -1,8 +1,8 @@
 """`/zerotier/` for people: one page without anything from elsewhere, with and without JavaScript.
 
-All text that comes from others (names of networks, reasons, endpoints) is escaped by `_text`; what
-is put together of it is `Html`, which is escaped no more. The browser runs no script and takes no
-style but ours: the policy names their hashes.
+All text that comes from others (names of networks, reasons, endpoints) is escaped by `_text`, also
+what would turn the direction of a line; what is put together of it is `Html`, which is escaped no
+more. The browser runs no script and takes no style but ours: the policy names their hashes.
 """
 
 import html
@@ -20,6 +20,7 @@ from ztlink.conditions import Status
 from ztlink.host.dns.entries import coredns_stub, name_servers
 from ztlink.ids import format_address, format_network_id
 from ztlink.node.status import PeerRole, PeerView
+from ztlink.printable import printable_lines
 from ztlink.settings import Settings
 
 Html = NewType("Html", str)
@@ -173,7 +174,9 @@ def _name_servers(memberships: Sequence[Membership]) -> Iterator[Html]:
                 _code(format_network_id(one.view.network_id)),
                 _text(config.dns.domain.decode(errors="replace")),
                 _code(", ".join(str(ip) for ip in config.dns.servers)),
-                Html(f"<pre>{_text(block)}</pre>") if block else _soft("of no domain: nobody asks"),
+                Html(f"<pre>{html.escape(block)}</pre>")
+                if block
+                else _soft("of no domain: nobody asks"),
             )
         )
     if rows:
@@ -265,7 +268,7 @@ def _table(
 
 
 def _text(value: str) -> Html:
-    return Html(html.escape(value))
+    return Html(html.escape(printable_lines(value)))
 
 
 def _code(value: str) -> Html:

@@ -1,7 +1,9 @@
 from dataclasses import dataclass
 
+import pytest
+
 from ztlink.clock import Now
-from ztlink.deadlines import LEAST_ENTRIES, DeadlineQueue, Timed, earliest
+from ztlink.deadlines import LEAST_ENTRIES, DeadlineQueue, Timed, earliest, sooner
 
 
 @dataclass(eq=False)
@@ -49,6 +51,26 @@ def test_an_earlier_deadline_replaces_a_later_one() -> None:
     queue.schedule(owner, 1.0)
     assert queue.pop_due(1.0) is owner
     assert queue.head() is None
+
+
+def test_what_was_replaced_does_not_come_first_when_its_successor_has_gone() -> None:
+    queue: DeadlineQueue[Timed] = DeadlineQueue()
+    replaced, other = Owner("replaced"), Owner("other")
+    queue.schedule(replaced, 2.0)
+    queue.schedule(other, 3.0)
+    queue.schedule(replaced, 1.0)
+    assert queue.pop_due(1.0) is replaced
+    assert queue.head() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "first"),
+    [(None, None, None), (1.0, None, 1.0), (None, 0.0, 0.0), (2.0, 1.0, 1.0), (1.0, 2.0, 1.0)],
+)
+def test_the_sooner_of_two_is_one_that_is_there(
+    one: float | None, other: float | None, first: float | None
+) -> None:
+    assert sooner(one, other) == first
 
 
 def test_a_forgotten_owner_is_never_due() -> None:

@@ -22,6 +22,11 @@ def earliest(deadlines: Iterable[float | None]) -> float | None:
     return first
 
 
+def sooner(one: float | None, other: float | None) -> float | None:
+    """Return the earlier of two deadlines, of which either may not be there."""
+    return other if one is None or (other is not None and other < one) else one
+
+
 class Timed(Protocol):
     """Something that wants to be called at a deadline, and then schedules itself again."""
 
@@ -39,8 +44,9 @@ class DeadlineQueue(Generic[Owner]):
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Owner]] = []
+        """What is first is in force, whatever is behind it."""
         self._entries: dict[Owner, tuple[float, int, Owner]] = {}
-        """What is in force; everything else in the heap is void."""
+        """All that is in force; everything else in the heap is void."""
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -66,16 +72,12 @@ class DeadlineQueue(Generic[Owner]):
         """Drop an owner that is gone."""
         self._entries.pop(owner, None)
         self._bound()
+        self._drop_void()
 
     def head(self) -> float | None:
         """Return the earliest deadline."""
-        heap, entries = self._heap, self._entries
-        while heap:
-            first = heap[0]
-            if entries.get(first[2]) is first:
-                return first[0]
-            heapq.heappop(heap)
-        return None
+        heap = self._heap
+        return heap[0][0] if heap else None
 
     def pop_due(self, mono: float) -> Owner | None:
         """Take out one owner whose deadline has come, or return None."""
@@ -84,7 +86,14 @@ class DeadlineQueue(Generic[Owner]):
             return None
         owner = heapq.heappop(self._heap)[2]
         del self._entries[owner]
+        self._drop_void()
         return owner
+
+    def _drop_void(self) -> None:
+        """Have what is in force come first, after what was first has gone."""
+        heap, entries = self._heap, self._entries
+        while heap and entries.get(heap[0][2]) is not heap[0]:
+            heapq.heappop(heap)
 
     def _bound(self) -> None:
         """Drop what is void where it is more than half: so an owner costs the same for ever."""

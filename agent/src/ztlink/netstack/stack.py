@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
-from ztlink.deadlines import earliest
+from ztlink.deadlines import earliest, sooner
 from ztlink.errors import StackError
 from ztlink.ids import Endpoint, IpAddress, IpInterface, Mac, MulticastGroup, SocketId
 from ztlink.inet.ip import PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP
@@ -180,7 +180,7 @@ class Stack:
 
     def get_timer(self) -> float | None:
         """Return the monotonic time at which `handle_timer` is due."""
-        first = earliest((self._tcp.layer.get_timer(), self._resolver.cache.get_timer()))
+        first = sooner(self._tcp.layer.get_timer(), self._resolver.cache.get_timer())
         if any(self._ageing):
             parts = self._ingress.reassembly, self._pinger, self._mtus
             first = earliest((first, *(part.get_timer() for part in parts)))

@@ -164,6 +164,35 @@ def test_a_rate_that_the_application_limits_is_not_believed() -> None:
     assert path.control.rate > 0.7 * RATE
 
 
+def crumb(path: Path, rtt: float = RTT) -> Bbr:
+    """Let less than a segment arrive, which was all that the application had."""
+    return path.round(10 / rtt, rtt, is_app_limited=True, in_flight=10)
+
+
+def test_a_crumb_leaves_the_model_as_it_was() -> None:
+    path = Path()
+    before = path.settle()
+    model = before.phase, before.rate, before.window
+    for _ in range(50):
+        crumb(path)
+    assert (path.control.phase, path.control.rate, path.control.window) == model
+
+
+def test_a_crumb_tells_the_least_round_trip() -> None:
+    path = Path()
+    before = path.settle().window
+    crumb(path, RTT / 2)
+    assert path.round(0.9 * RATE, in_flight=PRODUCT).window < 0.6 * before
+
+
+def test_crumbs_do_not_keep_the_round_trip_from_being_measured_anew() -> None:
+    path = Path()
+    path.settle()
+    phases = [crumb(path, 1.1 * RTT).phase for _ in range(200)]
+    assert Phase.PROBE_RTT in phases
+    assert phases[-1] is Phase.PROBE_BW
+
+
 def test_after_ten_seconds_the_round_trip_is_measured_anew() -> None:
     path = Path()
     path.settle()

@@ -74,6 +74,8 @@ _STARTUP: Final = Phase.STARTUP
 _DRAIN: Final = Phase.DRAIN
 _PROBE_BW: Final = Phase.PROBE_BW
 _PROBE_RTT: Final = Phase.PROBE_RTT
+_STEADY: Final = (_STARTUP, _PROBE_BW)
+"""What a flow that has no more to send does not leave by itself."""
 
 
 class Bbr:
@@ -155,6 +157,9 @@ class Bbr:
         if sample.rtt:
             self._latest = sample.rtt
             self._round_rtt = min(self._round_rtt or sample.rtt, sample.rtt)
+        if self._is_crumb(sample):
+            self._update_least(sample)
+            return
         if sample.lost or self._loss_rate:
             self._update_loss_rate(sample)
         self._update_bandwidth(sample)
@@ -167,6 +172,20 @@ class Bbr:
         self._update_least(sample)
         self._set_rate(sample)
         self._set_window(sample)
+
+    def _is_crumb(self, sample: Sample) -> bool:
+        """Tell whether nothing but its round trip is to be learned: little came, and that was all.
+
+        Less than a segment fills no path and needs no window; so where nothing is under way, the
+        model stays as it was.
+        """
+        return (
+            sample.is_app_limited
+            and not sample.in_flight
+            and sample.acked < self._mss
+            and not (sample.lost or self._loss_rate or self._cap)
+            and self.phase in _STEADY
+        )
 
     def _update_loss_rate(self, sample: Sample) -> None:
         arrived = sample.acked + sample.lost

@@ -106,6 +106,9 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
         return None
     options = _options(c, now)
     segment_size = c.mss - len(options)
+    unsent = c.outbox.end - flight.next
+    if not flight.records and 0 < unsent <= segment_size and unsent <= c.send_window:
+        return _send_new(c, unsent, options, now)  # alone: nothing else has a say in it
     in_flight = flight.in_flight
     room = control.window - in_flight
     if room < segment_size and in_flight:
@@ -115,7 +118,7 @@ def _next_data(c: Connection, limit: int, now: float) -> Outgoing | None:
             return None
     limit = min(limit, c.context.settings.max_payload)
     least = 2 * segment_size
-    if rate and (flight.lost or c.outbox.end - flight.next > least):  # less may always go
+    if rate and (flight.lost or unsent > least):  # less may always go
         limit = min(limit, max(int(rate * _quantum(c, now)), least))
     if in_flight and not flight.lost and _is_worth_waiting(c, room, limit):
         c.is_paced = False

@@ -15,6 +15,7 @@ from ztlink.wire.packet import (
     SHIFT_SUITE,
 )
 
+_SUITE_3: Final = CipherSuite.GMAC_SIV
 _GMAC_SIV: Final = CipherSuite.GMAC_SIV << SHIFT_SUITE
 _SALSA_POLY: Final = CipherSuite.SALSA_POLY << SHIFT_SUITE
 _OF_POLY1305: Final = frozenset((CipherSuite.POLY_NONE << SHIFT_SUITE, _SALSA_POLY))
@@ -30,7 +31,12 @@ def armor(batch: PacketBatch, cipher: PeerCipher, suite: CipherSuite) -> None:
 
 def armor_one(packet: bytearray | memoryview, cipher: PeerCipher, suite: CipherSuite) -> None:
     """Seal one packet in place."""
-    _armor((memoryview(packet),), cipher, suite)
+    view = memoryview(packet)
+    if suite is _SUITE_3:
+        view[OFFSET_FLAGS] = view[OFFSET_FLAGS] & FLAG_FRAGMENTED | _GMAC_SIV
+        gmac_siv.seal(view, cipher)
+    else:
+        _armor((view,), cipher, suite)
 
 
 def _packets(batch: PacketBatch) -> list[memoryview]:

@@ -49,7 +49,9 @@ def gather(buffer: memoryview, stride: int, start: int, me: bytes) -> Gathered:
     """Return the run of packets at `start`; those of two datagrams are joined where they lie."""
     batch = PacketBatch(buffer)
     total = len(buffer)
-    source = buffer[start + OFFSET_SOURCE : start + OFFSET_FLAGS]
+    addresses = buffer[start + OFFSET_DESTINATION : start + OFFSET_FLAGS]
+    if addresses[: OFFSET_SOURCE - OFFSET_DESTINATION] != me:
+        return Gathered(batch, start, 0)
     first, datagrams = start, 0
     while start < total:
         end = min(start + stride, total)
@@ -58,8 +60,10 @@ def gather(buffer: memoryview, stride: int, start: int, me: bytes) -> Gathered:
             not SIZE_HEADER <= size <= MAX_PACKET_SIZE
             or buffer[start + OFFSET_FRAGMENT_MARKER] == FRAGMENT_MARKER
             or buffer[start + OFFSET_FLAGS] & MASK_SUITE not in _OPENED
-            or buffer[start + OFFSET_DESTINATION : start + OFFSET_SOURCE] != me
-            or (start > first and buffer[start + OFFSET_SOURCE : start + OFFSET_FLAGS] != source)
+            or (
+                start > first
+                and buffer[start + OFFSET_DESTINATION : start + OFFSET_FLAGS] != addresses
+            )
         ):
             break
         datagrams += 1

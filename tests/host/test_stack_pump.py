@@ -294,6 +294,23 @@ async def test_what_a_stack_has_to_send_is_carried_in_the_loops_next_turn(
         assert isinstance(await ours.wait_for(EchoAnswered), EchoAnswered)
 
 
+async def test_what_is_sent_at_once_is_answered(pair: tuple[InLoop, InLoop]) -> None:
+    ours, theirs = pair
+    ours.member.stack.ping(theirs.member.ip, 56, read_clock())
+    ours.in_loop.send(read_clock())
+    assert isinstance(await ours.wait_for(EchoAnswered), EchoAnswered)
+
+
+async def test_who_sends_at_once_is_told_of_nothing_before_that_is_done(
+    pair: tuple[InLoop, InLoop],
+) -> None:
+    ours, _ = pair
+    ours.member.stack.ping(ours.member.ip, 56, read_clock())
+    ours.in_loop.send(read_clock())  # and the answer, which is our own, is here
+    assert ours.waiting.empty()
+    assert isinstance(await ours.wait_for(EchoAnswered), EchoAnswered)
+
+
 async def test_there_is_no_thread_beside_the_loop(pair: tuple[InLoop, InLoop]) -> None:
     ours, theirs = pair
     ours.pump.call(lambda core, now: ours.member.stack.ping(theirs.member.ip, 56, now))

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.netstack.ether import OWN_4, PEER_4, Ether, at, pair
 from ztlink.aio.flows import Flows
 from ztlink.aio.transport import Connecting, StreamTransport
+from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
 from ztlink.netstack.events import ConnectionId
 
@@ -45,12 +46,19 @@ class Pair:
         ours, self.theirs = self.ether.stacks
         self.flows = Flows(asyncio.get_running_loop(), ours, self)
         self.protocol = Noted()
+        self.sent = 0
+        """How often something was to be carried at once."""
         self.listener = self.theirs.listen(at(PEER_4, 80), 8, self.ether.now)
         self.id = ours.connect(at(PEER_4, 80), self.ether.now, at(OWN_4, 0))
 
     def carry(self) -> None:
         """Carry what there is."""
         self.ether.settle()
+
+    def send(self, now: Now) -> None:
+        """Count it, and carry what there is as late as an answer would come."""
+        self.sent += 1
+        self.carry_soon()
 
     def carry_soon(self) -> None:
         """Carry what there is, later."""
@@ -145,6 +153,30 @@ def test_whoever_gives_up_what_was_reset_meanwhile_does_no_harm() -> None:
         both.tell()
         with pytest.raises(ConnectionAbortedError):
             await connecting.wait()
+
+    run(work)
+
+
+def test_what_is_written_while_nothing_is_under_way_is_carried_at_once() -> None:
+    async def work(both: Pair) -> None:
+        transport, accepted = await established(both)
+        transport.write(b"a question")
+        assert both.sent == 1
+        await asyncio.sleep(0.01)
+        assert both.theirs.tcp.read(accepted, 100, both.ether.now) == b"a question"
+
+    run(work)
+
+
+def test_what_is_written_behind_something_is_gathered() -> None:
+    async def work(both: Pair) -> None:
+        transport, accepted = await established(both)
+        for word in (b"head", b" and", b" body"):
+            transport.write(word)
+        assert both.sent == 1
+        await asyncio.sleep(0.01)
+        assert both.theirs.tcp.read(accepted, 100, both.ether.now) == b"head and body"
+        assert both.sent == 1
 
     run(work)
 

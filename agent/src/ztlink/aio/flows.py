@@ -1,7 +1,8 @@
 """What the sockets of one network share: its stack, and who each event of the stack is for.
 
 All of it runs in one thread, the event loop's, in which the pump runs too: a verb goes straight to
-the stack, and `flush`, once per turn of the loop, has what came of it carried.
+the stack. `flush`, once per turn of the loop, has what came of it carried; `send` at once, where
+nothing is under way that it could go with.
 """
 
 import asyncio
@@ -46,6 +47,9 @@ class Carrier(Protocol):
     def carry(self) -> None:
         """Have it carried now."""
 
+    def send(self, now: Now) -> None:
+        """Have what is to be sent carried now; whoever hears of anything, hears of it later."""
+
     def carry_soon(self) -> None:
         """Have it carried in the loop's next turn."""
 
@@ -61,6 +65,8 @@ class Flows:
         self._carrier = carrier
         self.flush = carrier.carry_soon
         """Has what was done this turn of the loop carried at its end, in one go."""
+        self.send = carrier.send
+        """Has what was written carried now."""
         self._sockets: dict[tuple[str, int], Socket] = {}
         self._lingering: set[ConnectionId] = set()
         self.closed: str | None = None

@@ -153,7 +153,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
                 return
             if not (tcp.has_unread(self._connection) or self._peer_finished or self._is_over):
                 break  # most often; else what comes next is more, or the end
-        self._flows.flush()  # the window may have opened
+        if self._flows.stack.has_output():  # the window has opened
+            self._flows.flush()
 
     def _feed(self, data: bytes | memoryview) -> None:
         protocol = self._protocol
@@ -228,11 +229,15 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
         view = memoryview(data).cast("B")
         taken = 0
         if not self._unwritten:
+            tcp, now = self._flows.tcp, self._flows.now
             try:
-                taken = self._flows.tcp.write(self._connection, view, self._flows.now)
+                taken = tcp.write(self._connection, view, now)
             except LocalProtocolError:  # its end is still to be told
                 return
-            self._flows.flush()
+            if tcp.unacknowledged(self._connection) == taken:
+                self._flows.send(now)  # nothing else is under way that it could go with
+            else:
+                self._flows.flush()
         if taken < len(view):
             self._unwritten.append(memoryview(bytes(view[taken:])))  # it is the application's
             self._unwritten_size += len(view) - taken

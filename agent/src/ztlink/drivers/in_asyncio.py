@@ -8,6 +8,7 @@ earlier one: deadlines move later with every packet.
 import asyncio
 import logging
 
+from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.loop import Pump
 from ztlink.drivers.loop_watch import LoopWatch
@@ -43,6 +44,10 @@ class PumpInLoop:
     def carry(self) -> None:
         """Have what stacks have to send carried now."""
         self._pump.carry()
+
+    def send(self, now: Now) -> None:
+        """Have what stacks have to send carried now, and nobody told of anything meanwhile."""
+        self._pump.send(now)
 
     def carry_soon(self) -> None:
         """Have it carried in the loop's next turn, with what else there is by then."""

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from ztlink.batch import Transmit
 from ztlink.clock import Now
-from ztlink.deadlines import earliest
+from ztlink.deadlines import sooner
 from ztlink.drivers.clock import read_clock
 from ztlink.drivers.stack_ports import StackPorts
 from ztlink.drivers.tap import Tap
@@ -156,21 +156,24 @@ class Pump:
         if self._has_left and not self._unsent:
             return float("-inf")
         if not self._is_deadline_known:
-            self._deadline = earliest((self._core.get_timer(), self._stacks.get_timer()))
+            self._deadline = sooner(self._core.get_timer(), self._stacks.get_timer())
             self._is_deadline_known = True
         return self._deadline
 
     def ready(self, descriptor: int) -> None:
-        """Do what there is to be done for a descriptor; an error ends the pump, and is raised."""
-        self._run_for(((descriptor, 0),))
+        """Do what a descriptor is ready for, not what is due; an error ends the pump."""
+        try:
+            reader = self._readers.get(descriptor)
+            if reader is not None:
+                reader(read_clock())
+        except BaseException as error:
+            self._fail(error)
+            raise
 
     def run_due(self) -> None:
         """Do what is due, and what was left; an error ends the pump, and is raised."""
-        self._run_for(())
-
-    def _run_for(self, ready: Sequence[tuple[int, int]]) -> None:
         try:
-            self._wake_up(ready)
+            self._wake_up(())
         except BaseException as error:
             self._fail(error)
             raise
@@ -186,6 +189,25 @@ class Pump:
     def carry(self) -> None:
         """Have what stacks have to send carried at once; the core itself has nothing new."""
         self._drain(read_clock(), is_core_new=False)
+
+    def send(self, now: Now) -> None:
+        """Have what stacks have to send carried at once, telling them and others nothing yet.
+
+        So an application that writes hears of nothing before its verb is done. What there is to
+        tell, or is left to send, waits for `run_due`.
+        """
+        if self._is_draining:
+            self._is_again = True
+        elif not self._unsent:
+            self._is_deadline_known = self._is_again = False
+            self._is_draining = True
+            try:
+                is_done = self._stacks.send(self._core, now, self._take)
+                self._has_left = self._is_again or not is_done
+            finally:
+                self._is_draining = False
+            if self.on_drained is not None:
+                self.on_drained()
 
     def _fail(self, error: BaseException) -> None:
         self._close()

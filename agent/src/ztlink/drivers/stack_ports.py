@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from ztlink.batch import SuperFrame
 from ztlink.clock import Now
+from ztlink.deadlines import sooner
 from ztlink.ids import NetworkId
 from ztlink.node.core import Core
 from ztlink.node.events import Event, NetworkConfigured, NetworkJoined, NetworkLeft
@@ -87,6 +88,21 @@ class StackPorts:
                 has_more = True
         return has_more
 
+    def send(self, core: Core, now: Now, take: Callable[[Now], bool]) -> bool:
+        """Have each stack send once and tell nothing; False where more is left to do.
+
+        See `turn`, which does all there is to be done.
+        """
+        has_more = False
+        for network_id, port in tuple(self._ports.items()):
+            stack = port.stack
+            for frame in stack.transmits(QUANTUM, now) if stack.has_output() else ():
+                core.receive_frames(network_id, frame, now)
+                take(now)
+            if stack.has_event() or stack.has_output():
+                has_more = True
+        return not has_more
+
     def handle_timer(self, now: Now) -> None:
         """Do what is due in any stack."""
         for port in self._ports.values():
@@ -98,7 +114,5 @@ class StackPorts:
         """Return when `handle_timer` is due."""
         first = None
         for port in self._ports.values():
-            deadline = port.stack.get_timer()
-            if first is None or (deadline is not None and deadline < first):
-                first = deadline
+            first = sooner(first, port.stack.get_timer())
         return first

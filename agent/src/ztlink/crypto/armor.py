@@ -41,6 +41,9 @@ def armor_one(packet: bytearray | memoryview, cipher: PeerCipher, suite: CipherS
 
 def _packets(batch: PacketBatch) -> list[memoryview]:
     buffer = batch.buffer
+    if len(batch.starts) == 1:
+        start = batch.starts[0]
+        return [buffer[start : start + batch.sizes[0]]]
     return [
         buffer[start : start + size] for start, size in zip(batch.starts, batch.sizes, strict=True)
     ]

@@ -8,7 +8,7 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
 from typing import Final
@@ -110,19 +110,24 @@ class UdpSocket:
         except OSError as error:  # all are read, then: dearer, and as right
             logger.warning("no filter socket=%s error=%s", self.endpoint, error)
 
-    def receive(self, budget: int) -> Iterator[Train]:
-        """Yield the trains of up to `budget` fillings of the buffer, each borrowed until the next.
+    def receive(self, budget: int) -> Iterable[Train]:
+        """Give the trains of up to `budget` fillings of the buffer, each borrowed until the next.
 
         A filling is a long train of the kernel's, or some 20 datagrams that came one by one. Where
         one came alone lately, the next is taken to be alone, too: what is behind it is for the next
         call, which whoever waits for the descriptor knows to be due.
         """
+        train = None
         if self._unasked:
             train = self._receive_alone()
-            if train is not None:
-                yield train
             if self._unasked:
-                return
+                return () if train is None else (train,)
+        return self._receive_more(train, budget)
+
+    def _receive_more(self, train: Train | None, budget: int) -> Iterator[Train]:
+        """Yield what is here, and what up to `budget` fillings of the buffer bring."""
+        if train is not None:
+            yield train
         for _ in range(budget):
             is_drained = yield from self._receive_filling()
             if is_drained:

@@ -152,7 +152,10 @@ class Stack:
 
     def transmits(self, limit: int, now: Now) -> list[SuperFrame]:
         """Make and take about `limit` bytes of frames; at least one, if there is any."""
-        frames, left = self._egress.take_ready(limit)
+        frames: list[SuperFrame] = []
+        left = limit
+        if self._egress.ready:
+            frames, left = self._egress.take_ready(limit)
         has_tcp = self._tcp.layer.has_output()
         if left > 0 and self._udp.sending:
             self._udp.pull(left // 2 if has_tcp else left, now)

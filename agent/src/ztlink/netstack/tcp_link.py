@@ -117,8 +117,12 @@ class TcpLink:
 
     def pull(self, limit: int, now: Now) -> list[SuperFrame]:
         """Make frames of about `limit` bytes; what waits for a neighbour is not among them."""
-        frames = [self._frame(outgoing, now) for outgoing in self.layer.transmits(limit, now)]
-        return [frame for frame in frames if frame is not None]
+        frames = []
+        for outgoing in self.layer.transmits(limit, now):
+            frame = self._frame(outgoing, now)
+            if frame is not None:
+                frames.append(frame)
+        return frames
 
     def _frame(self, outgoing: Outgoing, now: Now) -> SuperFrame | None:
         remote = outgoing.remote

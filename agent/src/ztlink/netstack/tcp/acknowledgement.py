@@ -49,7 +49,7 @@ def take_acknowledgement(
     elif number == flight.una and flight.records and not c.has_sack and _is_duplicate(c, segment):
         _count_duplicate(c, now)
     update_window(c, segment, sequence, number, now)
-    if c.has_something_to_send:
+    if flight.lost or flight.next < c.end_of_stream:
         c.wake()
 
 
@@ -230,13 +230,15 @@ def update_window(c: Connection, segment: Segment, sequence: int, number: int, n
     c.window_sequence = sequence
     c.window_ack = number
     window = segment.window << c.send_shift
-    was_closed = not c.send_window or c.send_window < c.flight.in_flight
+    flight = c.flight
+    is_open = flight.records and c.send_window
+    was_closed = c.send_window < flight.in_flight if is_open else not c.send_window
     if window == c.send_window:
         if was_closed and not c.is_closed_by_us:
             c.progress_at = now  # it lives, and says so: probing goes on for ever
         return
-    if window and not c.send_window and c.flight.records:
-        c.flight.lose_all()  # only a probe was on the way, and it met a closed window
+    if window and not c.send_window and flight.records:
+        flight.lose_all()  # only a probe was on the way, and it met a closed window
         c.rtt.backoff = 0
         c.timeout_from = now
     c.send_window = window

@@ -56,6 +56,8 @@ class TcpLayer:
         self._listeners: dict[ListenerId, Listener] = {}
         self._listening: dict[Endpoint, Listener] = {}
         self._timers: DeadlineQueue[ConnectionId] = DeadlineQueue()
+        self.get_timer = self._timers.head
+        """Returns when `handle_timer` is next needed, in the clock of `Now.mono`."""
         self._last_id = 0
         self.outputs = self._context.ready, self._context.strays
         """What `transmits` takes from: if both are empty, there is nothing."""
@@ -376,10 +378,6 @@ class TcpLayer:
     def has_output(self) -> bool:
         """Tell whether `transmits` may have something."""
         return any(self.outputs)
-
-    def get_timer(self) -> float | None:
-        """Return when `handle_timer` is next needed, in the clock of `Now.mono`."""
-        return self._timers.head()
 
     # Between inputs.
 

@@ -11,7 +11,7 @@ from ztlink.aio.flows import Flows
 from ztlink.aio.transport import Connecting, StreamTransport
 from ztlink.clock import Now
 from ztlink.drivers.clock import read_clock
-from ztlink.netstack.events import ConnectionId
+from ztlink.netstack.events import ConnectionId, Event, Writable
 
 Verb = Callable[[StreamTransport], object]
 VERBS: dict[str, Verb] = {
@@ -193,5 +193,24 @@ def test_what_waits_to_be_written_goes_with_the_connection() -> None:
         await asyncio.sleep(0.01)
         assert transport.get_write_buffer_size() == 0
         assert len(both.protocol.lost) == 1
+
+    run(work)
+
+
+def test_who_waits_for_memory_is_told_when_somebody_has_read() -> None:
+    async def work(both: Pair) -> None:
+        transport, accepted = await established(both)
+        transport.pause_reading()
+        both.theirs.tcp.write(accepted, bytes(1000), both.ether.now)
+        both.ether.settle()
+        both.tell()
+        told = Writable(both.id)
+        both.flows.stack._events.append(told)  # noqa: SLF001 - as a read that frees memory does
+        carried: list[Event] = []
+        both.flows.flush = lambda: carried.append(told)
+        transport.resume_reading()
+        await asyncio.sleep(0.01)
+        assert both.protocol.received == bytes(1000)
+        assert carried == [told]
 
     run(work)

@@ -153,7 +153,8 @@ class StreamTransport(FlowControl[memoryview], asyncio.Transport):
                 return
             if not (tcp.has_unread(self._connection) or self._peer_finished or self._is_over):
                 break  # most often; else what comes next is more, or the end
-        if self._flows.stack.has_output():  # the window has opened
+        stack = self._flows.stack
+        if stack.has_output() or stack.has_event():  # windows have opened, others' buffers, too
             self._flows.flush()
 
     def _feed(self, data: bytes | memoryview) -> None:

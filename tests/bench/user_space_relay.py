@@ -57,8 +57,9 @@ class Front(Half):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self.transport is not None
-        self.transport.pause_reading()
-        task = asyncio.get_running_loop().create_task(self._connect())
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self.transport.pause_reading)  # by now, 3.11.2 would undo it after this
+        task = loop.create_task(self._connect())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import socket
-from collections.abc import AsyncIterator
-from contextlib import closing, suppress
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, contextmanager, suppress
 from ipaddress import ip_network
 
 import pytest
@@ -65,6 +67,17 @@ async def answer(source: str, target: str = OURS) -> str:
     return said
 
 
+@contextmanager
+def copy_of_us(*, seconds: float) -> Iterator[None]:
+    """Have a process that was forked and runs no other program yet."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(seconds)
+        os._exit(0)
+    yield
+    os.waitpid(child, 0)
+
+
 async def test_others_do_not_even_reach_the_port_by_default(api: LocalApi) -> None:
     assert await answer("10.1.2.7") == "ConnectionRefusedError"
 
@@ -113,3 +126,11 @@ async def test_a_port_that_others_have_leaves_this_machine_served(
         await api.allow_from((ip_network("10.1.2.0/24"),))
     assert "cannot bind TCP 0.0.0.0:9993: Address already in use" in caplog.text
     assert await answer("127.0.0.1", "127.0.0.1") == "HTTP/1.1 200 OK"
+
+
+async def test_a_program_that_is_just_being_started_does_not_keep_others_out(api: LocalApi) -> None:
+    """Until it runs, it is a copy of ours, and has the sockets that we have."""
+    with copy_of_us(seconds=0.3):
+        await api.allow_from((ip_network("10.1.2.7/32"), ip_network("fd12::1/128")))
+    assert await answer("10.1.2.7") == "HTTP/1.1 200 OK"
+    assert await answer("fd12::1", "fd12::1") == "HTTP/1.1 200 OK"

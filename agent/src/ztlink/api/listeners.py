@@ -7,6 +7,7 @@ which no network may come is served on loopback alone, where others do not even 
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 ANYWHERE: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - who may come is looked at
+_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)
+"""Seconds to wait for a port that was ours a moment ago."""
 
 
 class Listeners:
@@ -76,7 +79,7 @@ class Listeners:
         if version in self._servers:
             self._servers.pop(version).close()
         try:
-            await self._listen(version, host)
+            await self._listen_again(version, host)
         except OSError as error:
             logger.warning(
                 "allowManagementFrom has no effect: cannot bind TCP %s:%d: %s; free the port, or "
@@ -86,7 +89,24 @@ class Listeners:
                 os.strerror(error.errno or 0),
             )
             with contextlib.suppress(OSError):  # a machine may do without IPv6
-                await self._listen(version, LOOPBACK[version])
+                await self._listen_again(version, LOOPBACK[version])
+
+    async def _listen_again(self, version: int, host: str) -> None:
+        """Listen on the port that we have just left.
+
+        Whatever program is started at this moment holds it, too, until it runs: it is a copy of us
+        before.
+        """
+        for pause in _PAUSES:
+            try:
+                await self._listen(version, host)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._listen(version, host)
 
     async def _listen(self, version: int, host: str) -> None:
         loop = asyncio.get_running_loop()

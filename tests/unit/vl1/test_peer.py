@@ -8,7 +8,7 @@ from tests.unit.vl1.mesh import SOCKET, Mesh, endpoint, identity, planet
 from tests.unit.vl1.packets import after
 from ztlink.ids import ALL_SOCKETS, Endpoint, SocketId
 from ztlink.vl1.events import PathConfirmed, PathLost, PeerLost
-from ztlink.vl1.path import EXPIRY, UNKNOWN_LATENCY, Path
+from ztlink.vl1.path import EXPIRY, HEARTBEAT, UNKNOWN_LATENCY, Path
 from ztlink.vl1.peer import ACTIVITY_TIMEOUT, MAX_PATHS, Peer
 from ztlink.wire.verbs import Verb
 
@@ -288,6 +288,18 @@ def test_a_path_that_rests_is_probed_once_the_kept_one_is_in_doubt(mesh: Mesh) -
     assert slow.probes
     peer(mesh).path_replied(slow, 0.02, mesh.now)
     assert peer(mesh).best_path() is slow
+
+
+def test_of_such_paths_an_idle_peer_is_sent_to_over_the_one_that_it_keeps_open(mesh: Mesh) -> None:
+    near, slow = twins(mesh)
+    peer(mesh).last_frame = float("-inf")
+    for kept in (slow, near):
+        for _ in range(3):
+            mesh.now = after(mesh.now, HEARTBEAT)
+            kept.received(mesh.now)
+            peer(mesh).path_asked(kept, mesh.now)
+            peer(mesh).handle_timer(mesh.now)
+        assert peer(mesh).best_path() is kept
 
 
 def test_a_path_between_other_hosts_is_kept_open_too(mesh: Mesh) -> None:

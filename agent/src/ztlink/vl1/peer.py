@@ -11,7 +11,7 @@ from ztlink.recent import Recent
 from ztlink.stats import Latencies
 from ztlink.vl1.context import Context
 from ztlink.vl1.events import PathConfirmed, PathLost
-from ztlink.vl1.path import UNKNOWN_LATENCY, Path, PathState
+from ztlink.vl1.path import HEARTBEAT, UNKNOWN_LATENCY, Path, PathState
 from ztlink.wire.identity import Identity
 
 MAX_PATHS: Final = 16
@@ -32,6 +32,8 @@ INTRODUCTIONS_BURST: Final = 1000.0
 """A large network that is joined gives as many; each has us send to where the root says."""
 MIN_PROTOCOL_SUITE_3: Final = 12
 MIN_PROTOCOL_ECHO: Final = 5
+KEPT_OPEN: Final = HEARTBEAT + 2.0
+"""Seconds in which something comes over a path that the peer keeps open."""
 DOUBT_INTERVAL: Final = 2.0
 """Least seconds between doubts in our direct paths because of packets that came through a relay."""
 ACTIVITY_TIMEOUT: Final = 500.0
@@ -197,9 +199,18 @@ class Peer:
         self.path_sent(path, now)
 
     def path_asked(self, path: Path, now: Now) -> None:
-        """Note that the peer probed `path`."""
+        """Note that the peer probed `path`, which keeps it open.
+
+        Paths between the same hosts over which nothing came meanwhile the peer lets rest, and a NAT
+        may have forgotten them.
+        """
         if path.asked(now):
             self._ctx.timers.schedule(self, path.deadline())
+        for other in self.paths.values():
+            silence = now.mono - other.last_in
+            if other.is_confirmed and silence > KEPT_OPEN and self._are_twins(other, path):
+                other.is_resting = True
+                self._best_is_known = False
 
     def heard_through_relay(self, now: Now) -> None:
         """Doubt the direct paths: the peer does not use them, and may have found them dead."""

@@ -13,7 +13,7 @@ from ztlink.errors import ConfigError
 from ztlink.ids import Endpoint
 from ztlink.settings import BootstrapSettings, ClusterAccess, RetireSettings
 from ztlink.wire.world import MAX_ENDPOINTS
-from ztlink.yaml_file import Model, read_yaml
+from ztlink.yaml_file import IpOrNothing, Model, read_yaml
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -34,13 +34,6 @@ def parse_endpoint(text: str) -> Endpoint:
         return Endpoint(ip_address(ip), int(port))
     except ValueError as error:
         raise ValueError(f"should be IP/PORT such as 192.0.2.5/9993: {error}") from error
-
-
-def _ip_or_nothing(value: str) -> str:
-    try:
-        return value and str(ip_address(value))
-    except ValueError:
-        raise ValueError("should be an IP address such as 192.0.2.1, or empty") from None
 
 
 def _endpoint(value: str) -> str:
@@ -82,7 +75,7 @@ class HealthEntry(Model):
 
     enabled: bool = True
     port: Annotated[int, Field(ge=1, le=65535)]
-    address: Annotated[str, AfterValidator(_ip_or_nothing)] = ""
+    address: IpOrNothing = ""
 
 
 class RetireFile(Model):

@@ -8,12 +8,20 @@ import re
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from ztlink.bounded_file import read_bounded
@@ -55,6 +63,25 @@ def _absolute(value: object) -> Path:
 
 AbsolutePath = Annotated[
     Path, BeforeValidator(_absolute), WithJsonSchema({"type": "string", "pattern": "^/"})
+]
+
+
+def _ip_or_nothing(value: str) -> str:
+    try:
+        return value and str(ip_address(value))
+    except ValueError:
+        raise ValueError("should be an IP address such as 192.0.2.1, or empty") from None
+
+
+IpOrNothing = Annotated[
+    str,
+    AfterValidator(_ip_or_nothing),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "anyOf": [{"const": ""}, {"format": "ipv4"}, {"format": "ipv6"}],
+        }
+    ),
 ]
 
 M = TypeVar("M", bound=Model)

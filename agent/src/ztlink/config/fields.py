@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -33,13 +33,6 @@ def _device_name(value: str) -> str:
             "_ . @ + = , ~ -"
         )
     return value
-
-
-def _ip_or_nothing(value: str) -> str:
-    try:
-        return value and str(ip_address(value))
-    except ValueError:
-        raise ValueError("should be an IP address such as 192.0.2.1, or empty") from None
 
 
 def _network(value: object) -> str:
@@ -93,16 +86,6 @@ DeviceName = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9_.@+=,~-]{0,15}$"}),
 ]
 """Empty for one that is derived from the network's id."""
-IpOrNothing = Annotated[
-    str,
-    AfterValidator(_ip_or_nothing),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "anyOf": [{"const": ""}, {"format": "ipv4"}, {"format": "ipv6"}],
-        }
-    ),
-]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

@@ -5,10 +5,10 @@ from ipaddress import ip_address
 from typing import Literal
 
 from ztlink.config.environment import HOST_IP
-from ztlink.config.fields import IpOrNothing, Port
+from ztlink.config.fields import Port
 from ztlink.errors import ConfigError
 from ztlink.settings import DEFAULT_HTTP_PORT, Expose, HttpSettings, MetricsSettings
-from ztlink.yaml_file import Model
+from ztlink.yaml_file import IpOrNothing, Model
 
 
 class HttpEntry(Model):

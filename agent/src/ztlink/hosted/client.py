@@ -7,13 +7,13 @@ other, below the rate that Central grants; refusals that may pass are tried agai
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import aiohttp
 
 from ztlink.errors import ZtError
 from ztlink.hosted.access import HostedAccess
+from ztlink.http_session import HttpSession
 from ztlink.retries import PASSING, PassingError, Retries, read_retry_after
 
 Json = dict[str, Any]
@@ -35,7 +35,7 @@ class HostedError(ZtError):
     """The API refused a request, or cannot be reached; the message says what to do."""
 
 
-class HostedClient:
+class HostedClient(HttpSession):
     """A connection to the API, for one network; an asynchronous context."""
 
     def __init__(
@@ -52,29 +52,18 @@ class HostedClient:
         self._read_time = read_time
         self._retries = Retries(read_time, random_bytes, patience, first_pause)
         self._next_at = 0.0
-        self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
+    def _open(self) -> aiohttp.ClientSession:
         access = self._access
         name, value = "X-ZT1-Auth", access.token
         if access.is_central:
             name, value = "Authorization", f"token {access.token}"
-        self._session = aiohttp.ClientSession(
+        return aiohttp.ClientSession(
             headers={name: value, "Accept": "application/json"},
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT),
             # To HTTPS alone: a proxy for HTTP would be shown the token.
             trust_env=access.url.startswith("https://"),
         )
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._session is not None
-        await self._session.close()
 
     async def check_network(self) -> None:
         """Return if the network is there and the token is good for it."""
@@ -123,7 +112,6 @@ class HostedClient:
             raise HostedError(f"{self._access.url}: {error}; {remedy}") from error
 
     async def _ask(self, method: str, path: str, body: Json | None) -> Json | None:
-        assert self._session is not None
         await self._keep_distance()
         url = f"{self._access.url}{path}"
         try:

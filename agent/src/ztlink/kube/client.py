@@ -7,13 +7,13 @@ A request that changes something may have been done although its answer was lost
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import aiohttp
 
 from ztlink.errors import ConfigError, ZtError
+from ztlink.http_session import HttpSession
 from ztlink.retries import PASSING, PassingError, Retries, read_retry_after
 from ztlink.settings import ClusterAccess
 
@@ -35,7 +35,7 @@ class ConflictError(KubeError):
     """An object is there already, or was changed since it was read."""
 
 
-class KubeClient:
+class KubeClient(HttpSession):
     """A connection to the API; an asynchronous context."""
 
     def __init__(
@@ -48,22 +48,11 @@ class KubeClient:
     ) -> None:
         self._access = access
         self._retries = Retries(read_time, random_bytes, patience, first_pause)
-        self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
+    def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(ssl=_context(self._access))
         timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._session is not None
-        await self._session.close()
+        return aiohttp.ClientSession(connector=connector, timeout=timeout)
 
     async def get(self, path: str) -> Json | None:
         """Return an object; None where there is none."""
@@ -105,7 +94,6 @@ class KubeClient:
             raise KubeError(f"{method} {path}: {error}, for {patience:g} s") from error
 
     async def _ask(self, method: str, path: str, body: Json | None) -> Json | None:
-        assert self._session is not None
         headers = {"Authorization": f"Bearer {_read(self._access)}", "Accept": "application/json"}
         if method == "PATCH":
             headers["Content-Type"] = "application/merge-patch+json"

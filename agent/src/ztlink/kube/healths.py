@@ -1,40 +1,29 @@
 """Asking agents of a cluster over HTTP what they are about to do."""
 
 import json
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import aiohttp
+
+from ztlink.http_session import HttpSession
 
 TIMEOUT: Final = 3.0
 MAX_ANSWER: Final = 1 << 20
 """More than health of any agent has: who answers there need not be one."""
 
 
-class HealthClient:
+class HealthClient(HttpSession):
     """Reads `/zerotier/health` of agents; an asynchronous context."""
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Self:
+    def _open(self) -> aiohttp.ClientSession:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        self._session = aiohttp.ClientSession(timeout=timeout)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        assert self._session is not None
-        await self._session.close()
+        return aiohttp.ClientSession(timeout=timeout)
 
     async def on_stop(self, host: str) -> str:
         """Return what the agent at an address does when it ends; OSError says why it is unknown."""
-        assert self._session is not None
         bracketed = f"[{host}]" if ":" in host else host
         url = f"http://{bracketed}:{self._port}/zerotier/health"
         try:

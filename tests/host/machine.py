@@ -25,6 +25,17 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 @contextlib.contextmanager
+def copy_of_us(*, seconds: float) -> Iterator[None]:
+    """Have a process that was forked and runs no other program yet."""
+    child = os.fork()
+    if child == 0:
+        time.sleep(seconds)
+        os._exit(0)
+    yield
+    os.waitpid(child, 0)
+
+
+@contextlib.contextmanager
 def own_namespace() -> Iterator[None]:
     """Move this thread into a new network namespace and back; threads it starts are in it too."""
     former = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)

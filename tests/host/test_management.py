@@ -2,16 +2,14 @@
 
 import asyncio
 import logging
-import os
 import socket
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import closing, suppress
 from ipaddress import ip_network
 
 import pytest
 
-from tests.host.machine import give_address, wire
+from tests.host.machine import copy_of_us, give_address, wire
 from tests.unit.api.rig import TOKEN, FakeCore, make_api
 from ztlink.api.app import LocalApi
 
@@ -65,17 +63,6 @@ async def answer(source: str, target: str = OURS) -> str:
     said = await client.ask()
     await client.close()
     return said
-
-
-@contextmanager
-def copy_of_us(*, seconds: float) -> Iterator[None]:
-    """Have a process that was forked and runs no other program yet."""
-    child = os.fork()
-    if child == 0:
-        time.sleep(seconds)
-        os._exit(0)
-    yield
-    os.waitpid(child, 0)
 
 
 async def test_others_do_not_even_reach_the_port_by_default(api: LocalApi) -> None:

@@ -218,19 +218,22 @@ class Services:
 
         if self._metrics is None:
             self._metrics = Metrics(self._started)
-        self._health = HealthServer(self._observer, self._metrics, schema)
-        await self._health.start(where)
+        health = HealthServer(self._observer, self._metrics, schema)
+        await health.start(where)
+        self._health = health
 
     async def _move_health(self, former: HttpSettings | None, where: HttpSettings | None) -> None:
         """Serve elsewhere; where that cannot be, where it was."""
-        if self._health is not None:
-            await self._health.stop()
-            self._health = None
         try:
-            await self._serve_health(where)
+            if self._health is None:
+                await self._serve_health(where)
+            elif where is not None:
+                await self._health.move(where)
+            else:
+                await self._health.stop()
+                self._health = None
         except HostError:
             self._settings = self._observer.settings = replace(self._settings, http=former)
-            await self._serve_health(former)
             raise
 
     def _news(self) -> News:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from ipaddress import ip_address
 from typing import Final
@@ -22,9 +22,10 @@ from ztlink.api.connection import Connection, Door
 from ztlink.api.judgement import Json, Judge, Judgement
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.link_views import SCHEMA_PATH, health_json, manifest_json, status_json
+from ztlink.api.listening import listen_again
 from ztlink.api.observe import Observation, Observer
 from ztlink.api.page import HEADERS, page
-from ztlink.api.runner import make_runner
+from ztlink.api.runner import SHUTDOWN_TIMEOUT, make_runner
 from ztlink.drivers.clock import read_clock
 from ztlink.errors import HostError
 from ztlink.settings import LOOPBACK, Expose, HttpSettings
@@ -67,6 +68,8 @@ class HealthServer:
         self._text: bytes | None = None
         self._answers: Counter[tuple[str, int]] = Counter(dict.fromkeys(_COUNTED, 0))
         self._runner: web.AppRunner | None = None
+        self._where: HttpSettings | None = None
+        """Where it listens."""
         self._listeners: list[asyncio.Server] = []
         self.application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
         self.application.add_routes(
@@ -90,20 +93,52 @@ class HealthServer:
         """Listen; HostError where the port is taken or the address is not the machine's."""
         self._runner = make_runner(self.application)
         await self._runner.setup()
-        assert self._runner.server is not None  # it was set up
-        make = partial(Connection, self._runner.server, door=Door(may_end_any=True))
         try:
-            await self._listen(make, str(where.ip), where.port)
+            await self._open(where)
+        except HostError:
+            await self.stop()
+            raise
+
+    async def move(self, where: HttpSettings) -> None:
+        """Listen elsewhere from now on; HostError where that cannot be, and it stays where it was.
+
+        Whoever asks meanwhile is answered, but where other addresses are to have the same port:
+        the former may overlap them, and must go first. Connections to the former place end.
+        """
+        former = self._where
+        assert former is not None  # it was started
+        if (where.ip, where.port) == (former.ip, former.port):
+            return
+        leaving, self._listeners = self._listeners, []
+        held = self._server().connections
+        if where.port == former.port:
+            _close(leaving)
+        try:
+            await self._open(where, again=where.port == former.port)
+        except HostError:
+            if where.port == former.port:
+                await self._open(former, again=True)
+            else:
+                self._listeners = leaving
+            raise
+        _close(leaving)
+        await asyncio.gather(*(one.shutdown(SHUTDOWN_TIMEOUT) for one in held))
+
+    async def _open(self, where: HttpSettings, *, again: bool = False) -> None:
+        make = partial(Connection, self._server(), door=Door(may_end_any=True))
+        try:
+            await self._listen(make, str(where.ip), where.port, again=again)
         except OSError as error:
             raise HostError(
                 error.errno,
                 f"cannot bind TCP {where.ip}:{where.port} for health and metrics "
                 f"({error.strerror}): choose another http.port or http.address",
             ) from error
+        self._where = where
         if where.ip.is_loopback or where.ip == ANY_IPV4:
             return
         try:
-            await self._listen(make, str(LOOPBACK), where.port)
+            await self._listen(make, str(LOOPBACK), where.port, again=again)
         except OSError as error:
             logger.warning(
                 "page and status are not served: cannot bind TCP %s:%d: %s; choose another "
@@ -113,14 +148,20 @@ class HealthServer:
                 os.strerror(error.errno or 0),
             )
 
-    async def _listen(self, make: Callable[[], Connection], host: str, port: int) -> None:
-        loop = asyncio.get_running_loop()
-        self._listeners.append(await loop.create_server(make, host, port))
+    async def _listen(
+        self, make: Callable[[], Connection], host: str, port: int, *, again: bool
+    ) -> None:
+        listen = listen_again if again else asyncio.get_running_loop().create_server
+        self._listeners.append(await listen(make, host, port))
+
+    def _server(self) -> web.Server:
+        assert self._runner is not None  # it was started
+        assert self._runner.server is not None
+        return self._runner.server
 
     async def stop(self) -> None:
         """Close the server."""
-        for listener in self._listeners:
-            listener.close()
+        _close(self._listeners)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -230,3 +271,8 @@ def _refused() -> web.Response:
         text="page and status are served on this machine only: ask http://127.0.0.1 at this port "
         "there, or have the configuration say http.expose: all\n",
     )
+
+
+def _close(listeners: Sequence[asyncio.Server]) -> None:
+    for listener in listeners:
+        listener.close()

@@ -7,7 +7,6 @@ which no network may come is served on loopback alone, where others do not even 
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from ztlink.api.connection import Connection, Door
+from ztlink.api.listening import listen_again
 from ztlink.drivers.udp import port_advice
 from ztlink.errors import HostError
 from ztlink.vl1.context import IpNetwork
@@ -24,8 +24,6 @@ logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 ANYWHERE: Final = {4: "0.0.0.0", 6: "::"}  # noqa: S104 - who may come is looked at
-_PAUSES: Final = (0.05, 0.2, 0.5, 1.0)
-"""Seconds to wait for a port that was ours a moment ago."""
 
 
 class Listeners:
@@ -92,21 +90,8 @@ class Listeners:
                 await self._listen_again(version, LOOPBACK[version])
 
     async def _listen_again(self, version: int, host: str) -> None:
-        """Listen on the port that we have just left.
-
-        Whatever program is started at this moment holds it, too, until it runs: it is a copy of us
-        before.
-        """
-        for pause in _PAUSES:
-            try:
-                await self._listen(version, host)
-            except OSError as error:
-                if error.errno != errno.EADDRINUSE:
-                    raise
-                await asyncio.sleep(pause)
-            else:
-                return
-        await self._listen(version, host)
+        self._servers[version] = await listen_again(self._make, host, self._port)
+        self._hosts[version] = host
 
     async def _listen(self, version: int, host: str) -> None:
         loop = asyncio.get_running_loop()

@@ -299,8 +299,10 @@ class Bbr:
             return
         quantum = min(max(int(self.rate * _QUANTUM_TIME), 2 * self._mss), _MAX_QUANTUM)
         gain = _WINDOW_GAIN if self._is_full else _STARTUP_GAIN
-        aside = _MAX_QUANTUM if self._least < _SHORT else 3 * quantum
-        target = self._product(gain) + aside
+        if self._least < _SHORT:
+            target = max(self._product(gain) + _MAX_QUANTUM, 2 * _MAX_QUANTUM)
+        else:
+            target = self._product(gain) + 3 * quantum
         if self._is_full:
             self.window = min(self.window + sample.acked, target)
         elif self.window < target or sample.delivered < initial_window(self._mss):

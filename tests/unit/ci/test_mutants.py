@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ci.mutants import mutants
+from ci.mutants import TESTS as PATTERNS
+from ci.mutants import UNIT, mutants
 
 SOURCE = '''"""No change to 1 + 1 in a text."""
 LIMIT = 3
@@ -64,22 +65,40 @@ import sys
 from pathlib import Path
 from ci.mutants import Substitute, mutants, passes
 
-source, change, tests = sys.argv[1:]
+source, change, *tests = sys.argv[1:]
 mutant = next(one for one in mutants(source, "toy.py") if one.change.startswith(change))
-print(passes(Path(tests), Substitute("toy", mutant.code)))
+print(passes([Path(one) for one in tests], Substitute("toy", mutant.code)))
 """
 """Tries one change; a process of its own, because processes with threads do not fork well."""
 
 
-@pytest.mark.parametrize(("change", "survives"), [("value - 1", "False"), ("value <=", "True")])
-def test_what_a_test_does_not_look_at_survives(tmp_path: Path, change: str, survives: str) -> None:
-    tests = tmp_path / "test_toy.py"
-    tests.write_text(TESTS)
+def survives(change: str, *tests: Path) -> bool:
+    """Tell whether a change to the source passes tests."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, SOURCE, change, str(tests)],
+        [sys.executable, "-c", SCRIPT, SOURCE, change, *map(str, tests)],
         capture_output=True,
         check=True,
         text=True,
         cwd=Path(__file__).parents[3],
     )
-    assert done.stdout.strip() == survives
+    return done.stdout.strip() == "True"
+
+
+@pytest.mark.parametrize(("change", "is_left"), [("value - 1", False), ("value <=", True)])
+def test_what_a_test_does_not_look_at_survives(tmp_path: Path, change: str, is_left: bool) -> None:
+    tests = tmp_path / "test_toy.py"
+    tests.write_text(TESTS)
+    assert survives(change, tests) is is_left
+
+
+def test_one_of_several_files_is_enough_to_notice(tmp_path: Path) -> None:
+    idle, watchful = tmp_path / "test_idle.py", tmp_path / "test_toy.py"
+    idle.write_text("def test_nothing(): pass")
+    watchful.write_text(TESTS)
+    assert survives("value - 1", idle)
+    assert not survives("value - 1", idle, watchful)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS.values())
+def test_each_module_has_somebody_to_notice(pattern: str) -> None:
+    assert list(UNIT.glob(pattern))

@@ -1,172 +1,104 @@
-"""Rate control by a model of the path."""
+"""Rate control by a model of the path: the rate, and what tells nothing of it."""
 
 import pytest
 
-from tests.unit.netstack.tcp.samples import MSS, sample
+from tests.unit.netstack.tcp.path import PACE, PRODUCT, RATE, RTT, WINDOW, Path
+from tests.unit.netstack.tcp.samples import MSS
 from ztlink.netstack.tcp.bbr import Bbr, Phase
 
-RTT = 0.1
-RATE = 1_000_000.0
-PRODUCT = int(RATE * RTT)
-
-
-class Path:
-    """A control, fed once in a round trip with what a path would tell."""
-
-    def __init__(self) -> None:
-        self.control = Bbr(MSS, 0, RTT, 1.0)
-        self.now = 1.0
-        self.delivered = 0
-
-    def round(self, rate: float = RATE, rtt: float = RTT, **more: float) -> Bbr:
-        """Let a round trip pass in which data arrived at a rate."""
-        self.now += rtt
-        prior = self.delivered
-        acked = int(rate * rtt)
-        self.delivered += acked
-        more.setdefault("in_flight", PRODUCT + acked)
-        told = sample(
-            self.now,
-            acked=acked,
-            rtt=rtt,
-            least=RTT,
-            rate=rate,
-            prior_delivered=prior,
-            delivered=self.delivered,
-            **more,  # type: ignore[arg-type] # one of them is a number of bytes
-        )
-        self.control.on_ack(told)
-        return self.control
-
-    def settle(self) -> Bbr:
-        """Let the rate be found, and the queue drained."""
-        for _ in range(12):
-            self.round(in_flight=PRODUCT)
-        return self.control
+FIRST_RATE = 2.885 * 10 * MSS / RTT
 
 
 def test_it_begins_with_the_first_window_at_a_multiple_of_its_rate() -> None:
     control = Bbr(MSS, 0, RTT, 1.0)
     assert control.window == 10 * MSS
-    assert control.rate == pytest.approx(2.885 * 10 * MSS / RTT)
+    assert control.rate == pytest.approx(FIRST_RATE)
 
 
 def test_without_a_round_trip_it_does_not_pace() -> None:
     assert Bbr(MSS, 0, 0.0, 1.0).rate == 0.0
 
 
-def test_startup_goes_on_while_the_rate_grows() -> None:
+def test_a_first_loss_before_anything_arrived_bounds_nothing() -> None:
     path = Path()
-    for step in range(8):
-        path.round(100_000 * 2**step)
-    assert path.control.phase is Phase.STARTUP
+    path.control.on_loss(MSS, path.now)
+    assert path.round(acked=MSS).window == 11 * MSS
 
 
-def test_startup_ends_when_the_rate_grows_no_more() -> None:
-    path = Path()
-    for _ in range(5):
-        path.round(in_flight=4 * PRODUCT)
-    assert path.control.phase is Phase.DRAIN
-    assert path.control.rate < RATE
+def test_the_pace_is_a_little_less_than_the_rate_of_the_path() -> None:
+    assert Path().settle().rate == pytest.approx(0.99 * RATE)
 
 
-def test_draining_ends_when_the_queue_is_gone() -> None:
-    path = Path()
-    for _ in range(5):
-        path.round(in_flight=4 * PRODUCT)
-    assert path.round(in_flight=PRODUCT).phase is Phase.PROBE_BW
-
-
-def test_a_queue_that_others_keep_does_not_keep_it_draining() -> None:
-    path = Path()
-    for _ in range(5):
-        path.round(in_flight=4 * PRODUCT)
-    phases = [path.round(in_flight=4 * PRODUCT).phase for _ in range(4)]
-    assert (phases[0], phases[-1]) == (Phase.DRAIN, Phase.PROBE_BW)
-
-
-def test_the_pace_is_about_the_rate_of_the_path() -> None:
+def test_a_rate_that_grows_is_believed_at_once() -> None:
     path = Path()
     path.settle()
-    rates = {round(path.round().rate / RATE / 0.99, 2) for _ in range(16)}
-    assert rates == {0.75, 1.0, 1.25}
+    assert path.ack(2 * RATE).rate == pytest.approx(2 * PACE)
 
 
-def test_the_window_is_twice_what_the_path_holds_and_some() -> None:
-    window = Path().settle().window
-    assert 2 * PRODUCT <= window <= 2 * PRODUCT + 3 * 60_000
-
-
-def test_on_a_short_path_two_super_segments_are_in_flight_whatever_the_rate() -> None:
-    control = Bbr(MSS, 0, 0.001, 1.0)
-    for number in range(1, 200):
-        numbers = {"prior_delivered": number * MSS - MSS, "delivered": number * MSS}
-        told = sample(1.0 + number / 1000, rtt=0.001, least=0.001, rate=RATE, **numbers)
-        control.on_ack(told)
-    assert control.window == 2 * 60_000
-
-
-def test_more_is_sent_until_what_was_sent_then_is_acknowledged() -> None:
+@pytest.mark.parametrize(("rounds", "believed"), [(1, RATE), (10, RATE), (11, RATE / 2)])
+def test_a_rate_is_remembered_for_ten_round_trips(rounds: int, believed: float) -> None:
     path = Path()
     path.settle()
-    while path.round().rate < RATE:
-        pass
-    late = sample(path.now + 2 * RTT, rate=RATE, in_flight=2 * PRODUCT, delivered=path.delivered)
-    path.control.on_ack(late)
-    assert path.control.rate > RATE
-    assert path.round(in_flight=2 * PRODUCT).rate < RATE
-
-
-def test_random_loss_does_not_slow_it() -> None:
-    path = Path()
-    before = path.settle().window
-    for _ in range(20):
-        path.control.on_loss(PRODUCT, path.now)
-        path.round(lost=MSS, is_recovering=True)
-    assert path.control.window >= before
-    assert path.control.rate > 0.7 * RATE
-
-
-def test_loss_from_a_queue_bounds_what_is_in_flight() -> None:
-    path = Path()
-    path.settle()
-    for _ in range(3):
-        path.round(rtt=2 * RTT)
-    path.control.on_loss(2 * PRODUCT, path.now)
-    path.round(0.0, rtt=2 * RTT, is_recovering=True)
-    assert path.control.window == int(0.7 * 2 * PRODUCT)
-
-
-def test_that_bound_grows_by_a_segment_in_a_round_trip() -> None:
-    path = Path()
-    path.settle()
-    for _ in range(3):
-        path.round(rtt=2 * RTT)
-    path.control.on_loss(PRODUCT, path.now)
-    before = path.round(0.0, is_recovering=True).window
-    after = path.round().window
-    assert after <= before + 3 * MSS
-
-
-def test_a_rate_that_falls_is_believed_after_ten_rounds() -> None:
-    path = Path()
-    path.settle()
-    for _ in range(30):
-        path.round(RATE / 2)
-    assert path.control.rate < 0.7 * RATE
+    path.rounds(rounds, RATE / 2)
+    assert path.control.window == 2 * believed * RTT + 6 * MSS
 
 
 def test_a_rate_that_the_application_limits_is_not_believed() -> None:
     path = Path()
     path.settle()
-    for _ in range(30):
-        path.round(RATE / 2, is_app_limited=True)
-    assert path.control.rate > 0.7 * RATE
+    assert path.rounds(30, RATE / 2, is_app_limited=True).window == WINDOW
+
+
+def test_a_rate_that_is_reached_although_the_application_limits_it_is_remembered_anew() -> None:
+    path = Path()
+    path.settle()
+    path.rounds(8, is_app_limited=True)
+    assert path.rounds(10, RATE / 2).window == WINDOW
+
+
+def test_a_rate_that_is_not_known_is_not_taken_for_none() -> None:
+    path = Path()
+    path.settle()
+    assert path.rounds(12, 0.0, acked=PRODUCT).window == WINDOW
+
+
+@pytest.mark.parametrize(("rtt", "pace"), [(RTT, 4 * MSS / RTT), (2 * RTT, 2 * MSS / RTT)])
+def test_four_segments_at_least_are_sent_in_a_round_trip(rtt: float, pace: float) -> None:
+    path = Path()
+    path.rounds(6, 10 * MSS, in_flight=0)
+    assert path.round(10 * MSS, rtt, in_flight=0).rate == pytest.approx(pace)
+
+
+def test_a_rate_is_kept_although_no_round_trip_is_known() -> None:
+    path = Path(first_rtt=0.0)
+    control = path.round(rtt=0.0, after=RTT, acked=PRODUCT)
+    assert control.rate == pytest.approx(2.885 * PACE)
+
+
+def test_the_first_round_trip_that_is_measured_is_the_least() -> None:
+    assert Path(first_rtt=0.0).settle().window == WINDOW
+
+
+def test_after_a_silence_no_more_than_the_rate_is_sent() -> None:
+    path = Path()
+    path.settle()
+    path.reach(1.25)
+    path.control.on_idle(path.now)
+    assert path.ack().rate == pytest.approx(PACE)
+
+
+def test_after_a_silence_the_search_for_the_rate_goes_on() -> None:
+    path = Path()
+    path.control.on_idle(path.now)
+    assert path.round().rate == pytest.approx(2.885 * PACE)
+
+
+# A crumb: less than a segment, and that was all that the application had.
 
 
 def crumb(path: Path, rtt: float = RTT) -> Bbr:
-    """Let less than a segment arrive, which was all that the application had."""
-    return path.round(10 / rtt, rtt, is_app_limited=True, in_flight=10)
+    """Let a crumb arrive."""
+    return path.round(RATE, rtt, acked=10, is_app_limited=True, in_flight=0)
 
 
 def test_a_crumb_leaves_the_model_as_it_was() -> None:
@@ -180,9 +112,9 @@ def test_a_crumb_leaves_the_model_as_it_was() -> None:
 
 def test_a_crumb_tells_the_least_round_trip() -> None:
     path = Path()
-    before = path.settle().window
+    path.settle()
     crumb(path, RTT / 2)
-    assert path.round(0.9 * RATE, in_flight=PRODUCT).window < 0.6 * before
+    assert path.round(in_flight=PRODUCT).window == WINDOW - PRODUCT
 
 
 def test_crumbs_do_not_keep_the_round_trip_from_being_measured_anew() -> None:
@@ -193,100 +125,25 @@ def test_crumbs_do_not_keep_the_round_trip_from_being_measured_anew() -> None:
     assert phases[-1] is Phase.PROBE_BW
 
 
-def test_after_ten_seconds_the_round_trip_is_measured_anew() -> None:
+@pytest.mark.parametrize(
+    ("acked", "in_flight", "is_app_limited", "is_crumb"),
+    [
+        (MSS - 1, 0, True, True),
+        (MSS, 0, True, False),
+        (MSS - 1, 1, True, False),
+        (MSS - 1, 0, False, False),
+    ],
+)
+def test_what_is_more_than_a_crumb_tells_a_rate(
+    acked: int, in_flight: int, is_app_limited: bool, is_crumb: bool
+) -> None:
     path = Path()
-    path.settle()
-    for _ in range(100):
-        path.round(rtt=1.2 * RTT)
-        if path.control.phase is Phase.PROBE_RTT:
-            break
-    assert path.control.phase is Phase.PROBE_RTT
-    assert path.control.window == 4 * MSS
-    for _ in range(6):
-        after = path.round(rtt=1.2 * RTT, in_flight=int(0.12 * RATE) + 2 * MSS)
-    assert (after.phase, after.window > PRODUCT) == (Phase.PROBE_BW, True)
+    before = path.settle().rate
+    path.ack(2 * RATE, acked=acked, in_flight=in_flight, is_app_limited=is_app_limited)
+    assert (path.control.rate == before) is is_crumb
 
 
-def test_a_time_out_leaves_four_segments_until_recovery_ends() -> None:
+def test_draining_ends_although_there_is_no_more_to_send() -> None:
     path = Path()
-    before = path.settle().window
-    path.control.on_timeout(PRODUCT, path.now)
-    assert path.control.window == 4 * MSS
-    path.control.on_recovered(path.now)
-    assert path.control.window == before
-
-
-def test_startup_bears_two_rounds_without_growth() -> None:
-    path = Path()
-    for _ in range(3):
-        path.round(in_flight=4 * PRODUCT)
-    assert path.control.phase is Phase.STARTUP
-
-
-def test_a_growth_by_a_quarter_counts_as_growth() -> None:
-    path = Path()
-    for step in range(12):
-        path.round(100_000 * 1.26**step)
-    assert path.control.phase is Phase.STARTUP
-
-
-def test_a_rate_is_remembered_for_ten_rounds() -> None:
-    path = Path()
-    path.settle()
-    paces = [path.round(RATE / 2).rate for _ in range(9)]
-    assert min(paces) > 0.7 * RATE
-
-
-def test_a_slightly_longer_round_trip_is_no_queue() -> None:
-    path = Path()
-    before = path.settle().window
-    for _ in range(3):
-        path.round(rtt=1.2 * RTT)
-    path.control.on_loss(2 * PRODUCT, path.now)
-    path.round(rtt=1.2 * RTT, is_recovering=True)
-    assert path.control.window >= before
-
-
-def test_a_longer_round_trip_of_one_segment_is_no_queue() -> None:
-    path = Path()
-    before = path.settle().window
-    path.round(rtt=3 * RTT)
-    path.round()
-    path.control.on_loss(2 * PRODUCT, path.now)
-    path.round(is_recovering=True)
-    assert path.control.window >= before
-
-
-def test_losing_most_is_too_much_whatever_the_queue() -> None:
-    path = Path()
-    before = path.settle().window
-    for _ in range(4):
-        path.round(lost=100 * MSS, is_recovering=True)
-    path.control.on_loss(PRODUCT, path.now)
-    path.round(lost=100 * MSS, is_recovering=True)
-    assert path.control.window < before / 2
-
-
-def test_while_much_is_lost_the_round_trip_is_measured_more_often() -> None:
-    path = Path()
-    path.settle()
-    phases = [path.round(rtt=1.1 * RTT, lost=10 * MSS).phase for _ in range(30)]
-    assert Phase.PROBE_RTT in phases
-
-
-def test_while_little_is_lost_it_is_not() -> None:
-    path = Path()
-    path.settle()
-    phases = [path.round(rtt=1.1 * RTT, lost=MSS).phase for _ in range(30)]
-    assert Phase.PROBE_RTT not in phases
-
-
-def test_an_empty_queue_is_looked_at_for_a_fifth_of_a_second() -> None:
-    path = Path()
-    path.settle()
-    while path.control.phase is not Phase.PROBE_RTT:
-        path.round(rtt=1.1 * RTT)
-    start = path.now
-    while path.control.phase is Phase.PROBE_RTT:
-        path.round(rtt=RTT, in_flight=int(RATE * RTT) + MSS)
-    assert 0.2 <= path.now - start <= 0.5
+    path.rounds(4, in_flight=4 * PRODUCT)
+    assert crumb(path).phase is Phase.PROBE_BW

@@ -19,6 +19,10 @@ def test_without_a_round_trip_it_does_not_pace() -> None:
     assert Bbr(MSS, 0, 0.0, 1.0).rate == 0.0
 
 
+def test_without_a_rate_it_does_not_pace() -> None:
+    assert Path(first_rtt=0.0).round(0.0, acked=MSS).rate == 0.0
+
+
 def test_a_first_loss_before_anything_arrived_bounds_nothing() -> None:
     path = Path()
     path.control.on_loss(MSS, path.now)

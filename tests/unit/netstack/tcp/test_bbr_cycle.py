@@ -44,6 +44,15 @@ def test_flows_begin_anywhere_but_with_less() -> None:
     assert {first_cycle(seed) for seed in range(14)} == {CYCLE[at:] + CYCLE[:at] for at in starts}
 
 
+@pytest.mark.parametrize("seed", range(7))
+def test_wherever_a_flow_begins_it_stays_for_a_round_trip(seed: int) -> None:
+    path = Path(seed=seed)
+    path.rounds(4)
+    before = path.gain
+    path.ack(after=RTT)
+    assert path.gain == before
+
+
 # A bit less.
 
 

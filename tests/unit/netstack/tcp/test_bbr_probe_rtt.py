@@ -69,8 +69,12 @@ def test_no_more_than_four_segments_are_in_flight_meanwhile() -> None:
     assert (path.control.phase, path.control.window) == (Phase.PROBE_RTT, FLOOR)
 
 
-def test_the_rate_is_kept_meanwhile() -> None:
-    assert probing().control.rate == pytest.approx(PACE)
+@pytest.mark.parametrize("gain", [1.25, 0.75, 1.0])
+def test_the_rate_is_kept_meanwhile(gain: float) -> None:
+    path = Path()
+    path.settle()
+    path.reach(gain)
+    assert path.ack(after=10.1).rate == pytest.approx(PACE)
 
 
 def test_after_a_loss_from_a_queue_no_more_than_two_segments_are_in_flight() -> None:
@@ -140,6 +144,17 @@ def test_it_is_not_measured_again_at_once() -> None:
     path.rounds(3, in_flight=0)
     phases = {path.round(rtt=LONGER).phase for _ in range(60)}
     assert phases == {Phase.PROBE_BW}
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_the_cycle_begins_anew(seed: int) -> None:
+    path = Path(seed=seed)
+    path.settle()
+    path.round(after=10.1)
+    path.rounds(3, in_flight=0)
+    path.reach(1.25)
+    path.ack(after=2 * RTT, prior_in_flight=2 * PRODUCT)  # sent before
+    assert path.gain == 1.25
 
 
 def test_a_flow_that_has_not_found_the_rate_goes_on_to_search() -> None:

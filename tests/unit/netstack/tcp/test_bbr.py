@@ -83,6 +83,12 @@ def test_the_first_round_trip_that_is_measured_is_the_least() -> None:
     assert Path(first_rtt=0.0).settle().window == WINDOW
 
 
+def test_what_tells_no_round_trip_leaves_the_least() -> None:
+    path = Path()
+    path.settle()
+    assert path.round(rtt=0.0, after=RTT, acked=PRODUCT).window == WINDOW
+
+
 def test_after_a_silence_no_more_than_the_rate_is_sent() -> None:
     path = Path()
     path.settle()

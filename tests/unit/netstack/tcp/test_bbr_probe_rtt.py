@@ -139,11 +139,11 @@ def test_a_longer_round_trip_is_believed_then() -> None:
     assert path.round(rtt=2 * RTT).window == WINDOW + 2 * PRODUCT
 
 
-def test_it_is_not_measured_again_at_once() -> None:
+@pytest.mark.parametrize(("after", "phase"), [(9.9, Phase.PROBE_BW), (10.1, Phase.PROBE_RTT)])
+def test_it_is_measured_again_ten_seconds_after_the_end(after: float, phase: Phase) -> None:
     path = probing()
-    path.rounds(3, in_flight=0)
-    phases = {path.round(rtt=LONGER).phase for _ in range(60)}
-    assert phases == {Phase.PROBE_BW}
+    assert path.rounds(3, rtt=LONGER, in_flight=0).phase is Phase.PROBE_BW
+    assert path.ack(rtt=LONGER, after=after).phase is phase
 
 
 @pytest.mark.parametrize("seed", range(7))

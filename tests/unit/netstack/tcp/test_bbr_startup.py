@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.netstack.tcp.path import PACE, PRODUCT, RATE, RTT, Path
+from tests.unit.netstack.tcp.path import PACE, PRODUCT, RATE, RTT, WINDOW, Path
 from tests.unit.netstack.tcp.samples import MSS
 from ztlink.netstack.tcp.bbr import Phase
 
@@ -99,3 +99,9 @@ def test_a_queue_that_others_keep_is_drained_for_four_round_trips() -> None:
     path = fill()
     phases = [path.round(in_flight=QUEUE).phase for _ in range(4)]
     assert phases == [Phase.DRAIN, Phase.DRAIN, Phase.DRAIN, Phase.PROBE_BW]
+
+
+def test_a_rate_that_grows_later_is_followed_without_another_startup() -> None:
+    path = Path()
+    path.settle()
+    assert path.rounds(3, 2 * RATE).window == WINDOW + 2 * PRODUCT

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.netstack.tcp.path import PACE, PRODUCT, RTT, WINDOW, Path
+from tests.unit.netstack.tcp.path import PACE, PRODUCT, RATE, RTT, WINDOW, Path
 from tests.unit.netstack.tcp.samples import MSS
 from ztlink.netstack.tcp.bbr import Phase
 
@@ -131,6 +131,14 @@ def test_what_was_in_flight_before_may_be_again() -> None:
     assert path.rounds(3, in_flight=0, acked=MSS).window == WINDOW
 
 
+def test_what_was_in_flight_before_a_time_out_may_be_again() -> None:
+    path = Path()
+    path.settle()
+    path.control.on_timeout(PRODUCT, path.now)
+    path.round(after=10.1, acked=MSS)
+    assert path.rounds(3, in_flight=0, acked=MSS).window == WINDOW
+
+
 def test_a_longer_round_trip_is_believed_then() -> None:
     path = Path()
     path.settle()
@@ -163,4 +171,4 @@ def test_a_flow_that_has_not_found_the_rate_goes_on_to_search() -> None:
     assert path.ack(after=10.1, rtt=LONGER, is_app_limited=True).phase is Phase.PROBE_RTT
     path.rounds(3, in_flight=0, is_app_limited=True)
     assert path.control.phase is Phase.STARTUP
-    assert path.control.rate == pytest.approx(2.885 * PACE)
+    assert path.round(2 * RATE).rate == pytest.approx(2 * 2.885 * PACE)

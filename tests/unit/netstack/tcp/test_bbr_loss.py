@@ -180,6 +180,13 @@ def test_what_arrives_makes_good_for_losses(acked: int, window: int) -> None:
     assert lose(path) == window
 
 
+def test_a_crumb_that_arrives_makes_good_for_losses() -> None:
+    path = settled()
+    path.ack(acked=59_999, lost=40_001)
+    path.ack(acked=MSS - 1, is_app_limited=True, in_flight=0)
+    assert lose(path) == WINDOW
+
+
 def test_too_many_losses_without_a_queue_leave_four_segments() -> None:
     path = settled()
     path.ack(acked=9_999, lost=40_001)

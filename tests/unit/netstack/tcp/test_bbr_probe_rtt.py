@@ -116,6 +116,14 @@ def test_an_empty_queue_is_looked_at_for_a_round_trip() -> None:
     assert path.round(in_flight=0).phase is Phase.PROBE_BW
 
 
+def test_another_such_moment_meanwhile_does_not_prolong_it() -> None:
+    path = Path(start=5.0)
+    path.settle()
+    path.ack(rtt=LONGER, after=MOMENT - path.now, lost=10 * MSS)
+    path.round(rtt=LONGER, after=2.4, acked=MSS, in_flight=0)
+    assert path.round(rtt=LONGER, after=0.2, acked=MSS).phase is Phase.PROBE_BW
+
+
 def test_each_time_lasts_as_long() -> None:
     path = probing()
     path.rounds(3, in_flight=0)

@@ -150,6 +150,12 @@ def test_a_bound_beyond_what_the_model_wants_is_none(in_flight: int, window: int
     assert path.round(2 * RATE, is_recovering=True).window == window
 
 
+def test_a_time_out_leaves_less_than_the_bound() -> None:
+    path = bounded()
+    path.control.on_timeout(PRODUCT, path.now)
+    assert path.ack().window == 5 * MSS
+
+
 # Too many losses.
 
 
@@ -185,6 +191,12 @@ def test_a_crumb_that_arrives_makes_good_for_losses() -> None:
     path.ack(acked=59_999, lost=40_001)
     path.ack(acked=MSS - 1, is_app_limited=True, in_flight=0)
     assert lose(path) == WINDOW
+
+
+def test_what_is_lost_with_a_crumb_counts() -> None:
+    path = settled()
+    path.ack(acked=MSS - 1, lost=40_001, is_app_limited=True, in_flight=0)
+    assert lose(path) == BOUND
 
 
 def test_too_many_losses_without_a_queue_leave_four_segments() -> None:

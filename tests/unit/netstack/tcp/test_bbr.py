@@ -13,23 +13,28 @@ PRODUCT = int(RATE * RTT)
 class Path:
     """A control, fed once in a round trip with what a path would tell."""
 
-    def __init__(self) -> None:
-        self.control = Bbr(MSS, 0, RTT, 1.0)
+    def __init__(self, rate: float = RATE, rtt: float = RTT) -> None:
+        self.control = Bbr(MSS, 0, rtt, 1.0)
+        self.rate = rate
+        self.rtt = rtt
+        self.product = int(rate * rtt)
         self.now = 1.0
         self.delivered = 0
 
-    def round(self, rate: float = RATE, rtt: float = RTT, **more: float) -> Bbr:
+    def round(self, rate: float | None = None, rtt: float | None = None, **more: float) -> Bbr:
         """Let a round trip pass in which data arrived at a rate."""
+        rate = self.rate if rate is None else rate
+        rtt = self.rtt if rtt is None else rtt
         self.now += rtt
         prior = self.delivered
         acked = int(rate * rtt)
         self.delivered += acked
-        more.setdefault("in_flight", PRODUCT + acked)
+        more.setdefault("in_flight", self.product + acked)
         told = sample(
             self.now,
             acked=acked,
             rtt=rtt,
-            least=RTT,
+            least=self.rtt,
             rate=rate,
             prior_delivered=prior,
             delivered=self.delivered,
@@ -41,7 +46,7 @@ class Path:
     def settle(self) -> Bbr:
         """Let the rate be found, and the queue drained."""
         for _ in range(12):
-            self.round(in_flight=PRODUCT)
+            self.round(in_flight=self.product)
         return self.control
 
 
@@ -97,13 +102,27 @@ def test_the_window_is_twice_what_the_path_holds_and_some() -> None:
     assert 2 * PRODUCT <= window <= 2 * PRODUCT + 3 * 60_000
 
 
-def test_on_a_short_path_a_super_segment_is_in_flight_whatever_the_rate() -> None:
-    control = Bbr(MSS, 0, 0.001, 1.0)
-    for number in range(1, 100):
-        numbers = {"prior_delivered": number * MSS - MSS, "delivered": number * MSS}
-        told = sample(1.0 + number / 1000, rtt=0.001, least=0.001, rate=RATE, **numbers)
-        control.on_ack(told)
-    assert control.window == 2 * int(RATE * 0.001) + 60_000
+def test_on_a_short_path_two_super_segments_are_in_flight_whatever_the_rate() -> None:
+    """One at each host, so that none waits for the other."""
+    path = Path(rtt=0.001)
+    path.settle()
+    for _ in range(200):
+        path.round()
+    assert 2 * 65_535 <= path.control.window <= 2 * 65_536
+
+
+def test_on_a_short_path_more_is_sent_for_two_round_trips_and_less_for_as_many() -> None:
+    """A super-segment that is sent sooner is told of by the next but one acknowledgement."""
+    path = Path(1e8, 0.001)
+    path.settle()
+    gains = [path.round(in_flight=3 * path.product).rate / 1e8 / 0.99 for _ in range(30)]
+    assert longest([gain > 1.2 for gain in gains]) == 2
+    assert longest([gain < 0.8 for gain in gains]) == 2
+
+
+def longest(those: list[bool]) -> int:
+    """Return how many follow one another without another between them."""
+    return max(len(run) for run in "".join("x" if one else " " for one in those).split())
 
 
 def test_more_is_sent_until_what_was_sent_then_is_acknowledged() -> None:

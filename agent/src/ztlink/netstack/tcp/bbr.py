@@ -56,10 +56,11 @@ _MAX_QUANTUM: Final = 60_000
 _SHORT: Final = 0.01
 """Seconds of a round trip below which it is hosts, and not the path, that take the time: each
 handles a super-segment, and the small ones that tell the least round trip are through at once."""
-_PAIR: Final = 131_072
-"""Bytes of two super-segments, which are in flight there at least. With one alone, the hosts wait
-for each other; the rate that comes of it would be taken for the path's, and stay. More would only
-wait before the receiver, and others' packets behind it."""
+_SHORT_WINDOW: Final = 3 * 60_500
+"""Bytes of three super-segments, which may be in flight there at least: one at each host and one
+between them. With one alone, the hosts wait for each other; the rate that comes of it would be
+taken for the path's, and stay. More would only wait before the receiver, and others' packets
+behind it."""
 _SHORT_ROUNDS: Final = 2
 """Round trips for which more is sent there, and then less: they hold two super-segments, of which
 the first was sent as before."""
@@ -306,7 +307,7 @@ class Bbr:
         quantum = min(max(int(self.rate * _QUANTUM_TIME), 2 * self._mss), _MAX_QUANTUM)
         gain = _WINDOW_GAIN if self._is_full else _STARTUP_GAIN
         if self._least < _SHORT:
-            target = max(self._product(gain) + _MAX_QUANTUM, _PAIR)
+            target = max(self._product(gain) + _MAX_QUANTUM, _SHORT_WINDOW)
         else:
             target = self._product(gain) + 3 * quantum
         if self._is_full:

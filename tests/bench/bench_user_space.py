@@ -4,8 +4,9 @@ All in one run.
 
 Two programs of this machine, each a node in user space, on a root of their own; for the relay and
 the kernel's own TCP the same two over the loopback. Every figure is the median of some fresh runs,
-and those of all sides take turns. Nothing is asserted: the machine is what it is, so compare within
-a row.
+and those of all sides take turns. A run during which the host of a virtual machine took much of
+its processors is taken again, whoever's it is. Nothing is asserted: the machine is what it is, so
+compare within a row.
 
     python tests/bench/bench_user_space.py [--rounds 5] [--megabytes 64] [--engines portable,jit]
                                            [--measures memory,streams,ping-pongs,http,start,paths]
@@ -27,6 +28,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.aio.overlay import Overlay
 from tests.bench import user_space_long
+from tests.bench.stolen import Quiet
 from tests.bench.user_space_ends import (
     Far,
     Loopback,
@@ -41,6 +44,7 @@ from tests.bench.user_space_ends import (
     Process,
     Way,
     download,
+    eight_downloads,
     ping_pong,
     ping_pong_beside,
     requests,
@@ -73,6 +77,10 @@ from ztlink.__main__ import main
 main()
 """
 """`ztlink`, telling when it dials and what it has loaded that it does not need."""
+
+
+Work = Callable[[Way, int], Awaitable[float]]
+"""A transfer of so many bytes, which returns its seconds."""
 
 
 @dataclass
@@ -139,6 +147,7 @@ class Bench:
         self._over = ways["mine"]
         self._node = node
         self._rounds = rounds
+        self._quiet = Quiet()
 
     def _cpu_of_both(self) -> tuple[float, float]:
         return usage()["cpu"], float(self._far.usage()["cpu"])
@@ -168,11 +177,11 @@ class Bench:
             node: list[tuple[float, float]] = []
             for _ in range(self._rounds):
                 for side, way in self._ways.items():
-                    before = self._cpu()
-                    rates[side].append(size * 8e-6 / await work(way, size))
+                    rate, cpu = await self._quiet.run(partial(self._stream, work, way, size))
+                    rates[side].append(rate)
                     if way is self._over:
-                        spent.append((self._cpu() - before) / (size / 1e9))
-                node += self._node_stream(is_down=name == "down", count=1)
+                        spent.append(cpu)
+                node += await self._node_stream(is_down=name == "down", count=1)
             theirs = [one[0] for one in node]
             self._beside(f"1 stream {name}", "Mbit/s", rates, median(theirs))
             steady = {side: [worst(found)] for side, found in rates.items()}
@@ -181,17 +190,23 @@ class Bench:
             self._table.row(f"1 stream {name}, CPU of both ends", "s/GB", median(spent), cpu)
         await self._eight(size)
 
+    async def _stream(self, work: Work, way: Way, size: int) -> tuple[float, float]:
+        """Return Mbit/s, and the CPU seconds of both ends for a gigabyte."""
+        before = self._cpu()
+        rate = size * 8e-6 / await work(way, size)
+        return rate, (self._cpu() - before) / (size / 1e9)
+
     async def _eight(self, size: int) -> None:
         sums: dict[str, list[float]] = {side: [] for side in self._ways}
         fairness: list[float] = []
         node: list[tuple[float, float]] = []
         for _ in range(self._rounds):
             for side, way in self._ways.items():
-                times = await asyncio.gather(*(download(way, size // 8) for _ in range(8)))
+                times = await self._quiet.run(partial(eight_downloads, way, size // 8))
                 sums[side].append(size * 8e-6 / max(times))
                 if way is self._over:
                     fairness.append(min(times) / max(times))
-            node += self._node_stream(is_down=True, count=8)
+            node += await self._node_stream(is_down=True, count=8)
         self._beside("8 streams down, sum", "Mbit/s", sums, median([one[0] for one in node]))
         self._table.row("8 streams down, slowest / fastest", "", median(fairness))
 
@@ -201,24 +216,26 @@ class Bench:
         medians = {side: median(found) for side, found in sides.items()}
         self._table.row(name, unit, medians["mine"], node, medians["relay"], medians["kernel"])
 
-    def _node_stream(self, *, is_down: bool, count: int) -> list[tuple[float, float]]:
+    async def _node_stream(self, *, is_down: bool, count: int) -> list[tuple[float, float]]:
         if self._node is None:
             return []
-        return [self._node.stream(is_down=is_down, count=count)]
+        stream = partial(self._node.stream, is_down=is_down, count=count)
+        return [await self._quiet.run(partial(asyncio.to_thread, stream))]
 
     async def ping_pongs(self, size: int) -> None:
         """Measure round trips, alone and beside a stream."""
         runs: dict[str, list[list[float]]] = {side: [] for side in SIDES}
         spent: list[tuple[float, float]] = []
         for _ in range(self._rounds):
-            before = self._cpu_of_both()
-            runs["mine"].append(await ping_pong(self._over, TURNS))
-            after = self._cpu_of_both()
-            spent.append((after[0] - before[0], after[1] - before[1]))
+            times, both = await self._quiet.run(self._ping_pong)
+            runs["mine"].append(times)
+            spent.append(both)
             for side in ("relay", "kernel"):
-                runs[side].append(await ping_pong(self._ways[side], TURNS))
+                work = partial(ping_pong, self._ways[side], TURNS)
+                runs[side].append(await self._quiet.run(work))
             if self._node is not None:
-                runs["node"].append(await asyncio.to_thread(self._node.ping_pong, TURNS))
+                theirs = partial(asyncio.to_thread, self._node.ping_pong, TURNS)
+                runs["node"].append(await self._quiet.run(theirs))
         self._round_trips("idle", runs)
         for end, name in enumerate(("ours", "theirs")):
             cpu = median([one[end] for one in spent]) / TURNS
@@ -227,10 +244,19 @@ class Bench:
         for _ in range(self._rounds):
             for side, way in self._ways.items():
                 bulk = 2 * size if way is self._over else 50 * size
-                runs[side].append(await ping_pong_beside(way, bulk, 100))
+                work = partial(ping_pong_beside, way, bulk, 100)
+                runs[side].append(await self._quiet.run(work))
         if self._node is not None:
-            runs["node"].append(await asyncio.to_thread(self._node.ping_pong_beside, 500))
+            theirs = partial(asyncio.to_thread, self._node.ping_pong_beside, 500)
+            runs["node"].append(await self._quiet.run(theirs))
         self._round_trips("during bulk", runs)
+
+    async def _ping_pong(self) -> tuple[list[float], tuple[float, float]]:
+        """Return milliseconds of round trips, and the CPU seconds of each end."""
+        before = self._cpu_of_both()
+        times = await ping_pong(self._over, TURNS)
+        after = self._cpu_of_both()
+        return times, (after[0] - before[0], after[1] - before[1])
 
     def _round_trips(self, when: str, runs: Mapping[str, list[list[float]]]) -> None:
         for share in (50, 99):
@@ -243,13 +269,15 @@ class Bench:
             rates: dict[str, list[float]] = {side: [] for side in self._ways}
             for _ in range(self._rounds):
                 for side, way in self._ways.items():
-                    rates[side].append(await requests(way, count, keep=keep))
+                    work = partial(requests, way, count, keep=keep)
+                    rates[side].append(await self._quiet.run(work))
             self._beside(f"aiohttp requests, 50 at once, {name}", "1/s", rates)
 
     def resident(self) -> None:
         """Tell what is resident after all loads."""
         self._table.row("resident after all loads, ours", "MiB", usage()["rss"])
         self._table.row("resident after all loads, theirs", "MiB", self._far.usage()["rss"])
+        print(f"  {self._quiet}")
 
 
 async def first_byte(

@@ -135,6 +135,11 @@ async def download(way: Way, size: int) -> float:
     return time.perf_counter() - began
 
 
+async def eight_downloads(way: Way, size: int) -> list[float]:
+    """Return the seconds that so many bytes take to come, of eight that go on side by side."""
+    return await asyncio.gather(*(download(way, size) for _ in range(8)))
+
+
 async def upload(way: Way, size: int) -> float:
     """Return the seconds that so many bytes take to go, all of them taken."""
     reader, writer = await way.open("sink")

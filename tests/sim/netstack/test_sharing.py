@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from tests.scale import SOAK
-from tests.sim.netstack.wire import Path
+from tests.sim.netstack.wire import Hosts, Path
 from tests.sim.netstack.world import World, transfer
 from ztlink.netstack.segment import Outgoing
 from ztlink.netstack.tcp.settings import CongestionControl, TcpSettings
@@ -75,3 +75,20 @@ def test_flows_over_a_short_path_share_it_in_large_segments() -> None:
     assert jain(shares) >= 0.9
     assert sum(shares) >= 0.9 * rate * 0.4
     assert sum(sizes) / len(sizes) >= 20_000
+
+
+@pytest.mark.parametrize("megabytes", [10, 20, 30, 45, 60, 125, 300])
+def test_near_hosts_work_at_the_same_time_also_after_a_pause(megabytes: int) -> None:
+    """One super-segment alone would have each wait for the other: half of the rate, or less."""
+    rate = megabytes * 1e6
+    world = World(Path(rate=rate, delay=0.00005, gather=0.0), mtu=2800, wire=Hosts)
+    upload = world.upload(ENDLESS)
+    world.wait(0.4)
+    for pause in (0.0, 0.002, 0.005, 0.02):
+        wire = world.up
+        assert isinstance(wire, Hosts)
+        wire.pause(world.now + pause)
+        world.wait(0.04)
+        before = upload.received
+        world.wait(0.1)
+        assert upload.received - before >= 0.85 * rate * 0.1

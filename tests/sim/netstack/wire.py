@@ -138,3 +138,28 @@ class Wire:
         self._arrive(at, segment)
         if path.duplicates and chance() < path.duplicates:
             self._arrive(at + chance() * path.delay, segment)
+
+
+class Hosts(Wire):
+    """A direction between two hosts so near that they take the time, each for every super-segment.
+
+    The sender works at a rate, then the receiver at the same: two super-segments are on their way
+    in the time that one alone takes, because each host has one. What is short is through at once.
+    """
+
+    def __init__(self, path: Path, seed: int, arrive: Callable[[float, Segment], None]) -> None:
+        super().__init__(path, seed, arrive)
+        self._taken_at = 0.0
+
+    def pause(self, until: float) -> None:
+        """Have the receiver do something else until then."""
+        self._taken_at = max(self._taken_at, until)
+
+    def send(self, outgoing: Outgoing, now: float) -> None:
+        """Let a super-segment go its way as one."""
+        work = (outgoing.size + HEADERS) / self.path.rate
+        self._free_at = max(self._free_at, now) + work
+        self._taken_at = max(self._free_at + self.path.delay, self._taken_at) + work
+        for segment in cut(outgoing):
+            self.sent += 1
+            self._arrive(self._taken_at, segment)

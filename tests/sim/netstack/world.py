@@ -96,6 +96,7 @@ class World:
         back: Path | None = None,
         mtu: int = MTU,
         options: ConnectionOptions | None = None,
+        wire: type[Wire] = Wire,
     ) -> None:
         self.now = 1000.0
         settings = settings or TcpSettings()
@@ -105,8 +106,8 @@ class World:
         self._heap: list[tuple[float, int, Host, Segment]] = []
         self._number = 0
         self.gather = path.gather
-        self.up = Wire(path, seed + 2, self._arrival_at(self.server))
-        self.down = Wire(back or path, seed + 3, self._arrival_at(self.client))
+        self.up = wire(path, seed + 2, self._arrival_at(self.server))
+        self.down = wire(back or path, seed + 3, self._arrival_at(self.client))
         self.uploads: dict[ConnectionId, Transfer] = {}
         self.accepted: dict[ConnectionId, Transfer] = {}
         self._by_port: dict[int, Transfer] = {}

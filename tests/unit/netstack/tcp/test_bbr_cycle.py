@@ -59,8 +59,16 @@ def test_wherever_a_flow_begins_it_stays_for_a_round_trip(seed: int) -> None:
 @pytest.mark.parametrize(("after", "gain"), [(RTT, 0.75), (LONGER, 1.0)])
 def test_less_is_sent_for_a_round_trip(after: float, gain: float) -> None:
     path = settled(0.75)
-    path.ack(after=after, in_flight=2 * PRODUCT)
+    path.round(after=after, in_flight=2 * PRODUCT)
     assert path.gain == gain
+
+
+def test_less_is_sent_until_what_was_sent_then_is_acknowledged() -> None:
+    path = settled(0.75)
+    path.ack(after=LONGER, in_flight=2 * PRODUCT)
+    assert path.gain == 0.75
+    path.round(in_flight=2 * PRODUCT)
+    assert path.gain == 1.0
 
 
 @pytest.mark.parametrize(("in_flight", "gain"), [(PRODUCT + 1, 0.75), (PRODUCT, 1.0)])
@@ -150,3 +158,22 @@ def test_the_first_time_is_no_shorter(seed: int) -> None:
     path.reach(1.25)
     path.round(after=LONGER, prior_in_flight=PRODUCT)
     assert path.gain == 1.25
+
+
+# On a short path, a super-segment that is sent sooner is told of by the next but one.
+
+
+@pytest.mark.parametrize(
+    ("rtt", "gains"), [(0.01, [0.75, 1.0, 1.0, 1.0]), (0.0099, [1.25, 0.75, 0.75, 1.0])]
+)
+def test_on_a_short_path_more_and_less_are_sent_for_two_round_trips(
+    rtt: float, gains: list[float]
+) -> None:
+    path = Path(rtt=rtt)
+    path.settle()
+    path.reach(1.25)
+    seen = []
+    for _ in gains:
+        path.round(after=1.01 * rtt, in_flight=PRODUCT)
+        seen.append(path.gain)
+    assert seen == gains

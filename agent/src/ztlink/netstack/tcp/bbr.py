@@ -54,10 +54,16 @@ _MARGIN: Final = 0.99
 _QUANTUM_TIME: Final = 0.001
 _MAX_QUANTUM: Final = 60_000
 _SHORT: Final = 0.01
-"""Seconds of a round trip below which it is hosts, and not the path, that take the time. A
-super-segment has to be in flight then, for them to have something to do: else they handle
-smaller ones, slower, and the rate that comes of it would be taken for the path's. More than one
-would only wait before the receiver, and others' packets behind it."""
+"""Seconds of a round trip below which it is hosts, and not the path, that take the time: each
+handles a super-segment, and the small ones that tell the least round trip are through at once."""
+_SHORT_WINDOW: Final = 3 * 60_500
+"""Bytes of three super-segments, which may be in flight there at least: one at each host and one
+between them. With one alone, the hosts wait for each other; the rate that comes of it would be
+taken for the path's, and stay. More would only wait before the receiver, and others' packets
+behind it."""
+_SHORT_ROUNDS: Final = 2
+"""Round trips for which more is sent there, and then less: they hold two super-segments, of which
+the first was sent as before."""
 
 
 class Phase(Enum):
@@ -236,12 +242,13 @@ class Bbr:
 
     def _advance_cycle(self, sample: Sample) -> None:
         is_over = sample.now - self._cycle_at > self._least
+        rounds = _SHORT_ROUNDS if self._least < _SHORT else 1
+        is_seen = self._round >= self._cycle_round + rounds
         if self._gain > 1:
-            target = self._product(self._gain)
-            is_seen = self._round > self._cycle_round and sample.prior_in_flight >= target
+            is_seen = is_seen and sample.prior_in_flight >= self._product(self._gain)
             is_over = is_over and (self._had_loss or is_seen)
         elif self._gain < 1:
-            is_over = is_over or sample.in_flight <= self._product(1.0)
+            is_over = (is_over and is_seen) or sample.in_flight <= self._product(1.0)
         if is_over:
             self._cycle_index = (self._cycle_index + 1) % len(_CYCLE)
             self._cycle_at = sample.now
@@ -300,7 +307,7 @@ class Bbr:
         quantum = min(max(int(self.rate * _QUANTUM_TIME), 2 * self._mss), _MAX_QUANTUM)
         gain = _WINDOW_GAIN if self._is_full else _STARTUP_GAIN
         if self._least < _SHORT:
-            target = max(self._product(gain) + _MAX_QUANTUM, 2 * _MAX_QUANTUM)
+            target = max(self._product(gain) + _MAX_QUANTUM, _SHORT_WINDOW)
         else:
             target = self._product(gain) + 3 * quantum
         if self._is_full:

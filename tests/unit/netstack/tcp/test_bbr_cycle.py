@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.netstack.tcp.path import PRODUCT, RTT, Path
+from tests.unit.netstack.tcp.samples import MSS
 
 LONGER = 1.01 * RTT
 CYCLE = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
@@ -177,3 +178,13 @@ def test_on_a_short_path_more_and_less_are_sent_for_two_round_trips(
         path.round(after=1.01 * rtt, in_flight=PRODUCT)
         seen.append(path.gain)
     assert seen == gains
+
+
+def test_a_loss_before_it_does_not_end_sending_more() -> None:
+    """A flow that begins with more stays until what it sent is acknowledged."""
+    path = Path(seed=2)
+    path.ack(lost=MSS)
+    path.rounds(4)
+    assert path.gain == 1.25
+    path.ack(after=LONGER)
+    assert path.gain == 1.25

@@ -4,6 +4,7 @@ import pytest
 
 from tests.unit.netstack.tcp.path import PACE, PRODUCT, RATE, RTT, WINDOW, Path
 from tests.unit.netstack.tcp.samples import MSS
+from ztlink.netstack.tcp.bbr import Phase
 
 BOUND = 70_000
 """What may be in flight after a loss from a queue of what the path holds."""
@@ -203,3 +204,50 @@ def test_too_many_losses_without_a_queue_leave_four_segments() -> None:
     path = settled()
     path.ack(acked=9_999, lost=40_001)
     assert lose(path, in_flight=MSS) == 4 * MSS
+
+
+# Losses that were none: what had been sent again had arrived.
+
+
+def test_a_loss_that_was_none_bounds_nothing() -> None:
+    path = settled()
+    path.overflow(PRODUCT)
+    path.ack(rtt=2 * RTT, is_recovering=True)
+    path.control.undo()
+    assert path.rounds(2).window == WINDOW
+
+
+def test_a_loss_that_was_none_leaves_the_bound_of_the_one_before() -> None:
+    path = bounded()
+    path.control.on_recovered(path.now)
+    path.control.on_loss(PRODUCT, path.now)
+    path.control.undo()
+    assert path.ack(is_recovering=True).window == BOUND
+
+
+def test_a_loss_that_was_none_does_not_end_the_search_for_the_rate() -> None:
+    path = Path()
+    path.overflow(PRODUCT)
+    path.control.undo()
+    path.round(2 * RATE)
+    assert path.control.phase is Phase.STARTUP
+
+
+def test_a_loss_that_was_none_does_not_begin_the_search_anew() -> None:
+    path = Path()
+    path.overflow(PRODUCT)
+    path.round(in_flight=0)
+    path.control.undo()
+    assert path.round(2 * RATE).phase is Phase.PROBE_BW
+    assert path.gain <= 2 * 1.25
+
+
+@pytest.mark.parametrize("ending", ["recovered", "timed out"])
+def test_what_recovery_was_for_is_not_taken_back_later(ending: str) -> None:
+    path = bounded()
+    if ending == "recovered":
+        path.control.on_recovered(path.now)
+    else:
+        path.control.on_timeout(PRODUCT, path.now)
+    path.control.undo()
+    assert path.ack(is_recovering=True).window == BOUND

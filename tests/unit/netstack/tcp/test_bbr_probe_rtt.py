@@ -180,3 +180,17 @@ def test_a_flow_that_has_not_found_the_rate_goes_on_to_search() -> None:
     path.rounds(3, in_flight=0, is_app_limited=True)
     assert path.control.phase is Phase.STARTUP
     assert path.round(2 * RATE).rate == pytest.approx(2 * 2.885 * PACE)
+
+
+@pytest.mark.parametrize("ending", ["on_recovered", "undo"])
+def test_recovery_that_ends_meanwhile_leaves_the_window_for_afterwards(ending: str) -> None:
+    path = probing()
+    path.control.on_timeout(PRODUCT, path.now)
+    if ending == "undo":
+        path.control.undo()
+    else:
+        path.control.on_recovered(path.now)
+    assert path.ack(in_flight=0).window == FLOOR
+    while path.round(in_flight=0).phase is Phase.PROBE_RTT:
+        pass
+    assert path.control.window >= WINDOW - PRODUCT

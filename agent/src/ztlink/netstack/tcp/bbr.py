@@ -113,6 +113,7 @@ class Bbr:
         "_round_end",
         "_round_rtt",
         "_seed",
+        "_undo",
         "phase",
         "rate",
         "window",
@@ -151,6 +152,8 @@ class Bbr:
         self._probe_until = 0.0
         self._probe_round = 0
         self._prior_window = 0
+        self._undo: tuple[int, bool] | None = None
+        """Bound, and whether the rate had ceased to grow, before the loss that recovery is for."""
         self.rate = _STARTUP_GAIN * self.window / rtt if rtt else 0.0
 
     def on_ack(self, sample: Sample) -> None:
@@ -238,6 +241,7 @@ class Bbr:
         self._cycle_index = start + 1 if start else 0
         self._cycle_at = now
         self._cycle_round = self._round
+        self._had_loss = False
         self._gain = _CYCLE[self._cycle_index]
 
     def _advance_cycle(self, sample: Sample) -> None:
@@ -335,6 +339,7 @@ class Bbr:
         return (self._previous_rtt or limit) > limit and (self._round_rtt or limit + 1) > limit
 
     def on_loss(self, in_flight: int, now: float) -> None:
+        self._undo = self._cap, self._is_full
         self._is_queued = self._has_queue()
         if self._is_queued or self._loss_rate > _OVERLOAD:
             before = min(self._cap or in_flight, in_flight)
@@ -343,13 +348,20 @@ class Bbr:
             self._is_full = True
 
     def on_recovered(self, now: float) -> None:
-        self._restore()
+        self._undo = None
+        self._recover()
+
+    def _recover(self) -> None:
+        """Let as much be in flight as before a time-out; PROBE_RTT does so at its end."""
+        if self.phase is not _PROBE_RTT:
+            self._restore()
 
     def _restore(self) -> None:
         self.window = max(self.window, self._prior_window)
         self._prior_window = 0
 
     def on_timeout(self, in_flight: int, now: float) -> None:
+        self._undo = None
         self._prior_window = max(self._prior_window, self.window)
         self.window = _MIN_SEGMENTS * self._mss  # one alone is lost too often where much is lost
 
@@ -358,7 +370,11 @@ class Bbr:
             self._gain = 1.0
 
     def undo(self) -> None:
-        self._restore()
+        if self._undo is not None:
+            self._cap, is_full = self._undo
+            self._is_full = is_full or self.phase is not _STARTUP
+            self._undo = None
+        self._recover()
 
     def resize(self, mss: int) -> None:
         self._mss = mss

@@ -91,4 +91,4 @@ def test_near_hosts_work_at_the_same_time_also_after_a_pause(megabytes: int) -> 
         world.wait(0.04)
         before = upload.received
         world.wait(0.1)
-        assert upload.received - before >= 0.85 * rate * 0.1
+        assert upload.received - before >= 0.75 * rate * 0.1

@@ -22,7 +22,7 @@ from ztlink.api.connection import Connection, Door
 from ztlink.api.judgement import Json, Judge, Judgement
 from ztlink.api.link_metrics import CONTENT_TYPE, Metrics
 from ztlink.api.link_views import SCHEMA_PATH, health_json, manifest_json, status_json
-from ztlink.api.listening import listen_again
+from ztlink.api.listening import listen
 from ztlink.api.observe import Observation, Observer
 from ztlink.api.page import HEADERS, page
 from ztlink.api.runner import SHUTDOWN_TIMEOUT, make_runner
@@ -127,7 +127,7 @@ class HealthServer:
     async def _open(self, where: HttpSettings, *, again: bool = False) -> None:
         make = partial(Connection, self._server(), door=Door(may_end_any=True))
         try:
-            await self._listen(make, str(where.ip), where.port, again=again)
+            self._listeners.append(await listen(make, str(where.ip), where.port, again=again))
         except OSError as error:
             raise HostError(
                 error.errno,
@@ -138,7 +138,7 @@ class HealthServer:
         if where.ip.is_loopback or where.ip == ANY_IPV4:
             return
         try:
-            await self._listen(make, str(LOOPBACK), where.port, again=again)
+            self._listeners.append(await listen(make, str(LOOPBACK), where.port, again=again))
         except OSError as error:
             logger.warning(
                 "page and status are not served: cannot bind TCP %s:%d: %s; choose another "
@@ -147,12 +147,6 @@ class HealthServer:
                 where.port,
                 os.strerror(error.errno or 0),
             )
-
-    async def _listen(
-        self, make: Callable[[], Connection], host: str, port: int, *, again: bool
-    ) -> None:
-        listen = listen_again if again else asyncio.get_running_loop().create_server
-        self._listeners.append(await listen(make, host, port))
 
     def _server(self) -> web.Server:
         assert self._runner is not None  # it was started

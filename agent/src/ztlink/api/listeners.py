@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from ztlink.api.connection import Connection, Door
-from ztlink.api.listening import listen_again
+from ztlink.api.listening import listen
 from ztlink.drivers.udp import port_advice
 from ztlink.errors import HostError
 from ztlink.vl1.context import IpNetwork
@@ -77,7 +77,7 @@ class Listeners:
         if version in self._servers:
             self._servers.pop(version).close()
         try:
-            await self._listen_again(version, host)
+            await self._listen(version, host, again=True)
         except OSError as error:
             logger.warning(
                 "allowManagementFrom has no effect: cannot bind TCP %s:%d: %s; free the port, or "
@@ -87,15 +87,10 @@ class Listeners:
                 os.strerror(error.errno or 0),
             )
             with contextlib.suppress(OSError):  # a machine may do without IPv6
-                await self._listen_again(version, LOOPBACK[version])
+                await self._listen(version, LOOPBACK[version], again=True)
 
-    async def _listen_again(self, version: int, host: str) -> None:
-        self._servers[version] = await listen_again(self._make, host, self._port)
-        self._hosts[version] = host
-
-    async def _listen(self, version: int, host: str) -> None:
-        loop = asyncio.get_running_loop()
-        self._servers[version] = await loop.create_server(self._make, host, self._port)
+    async def _listen(self, version: int, host: str, *, again: bool = False) -> None:
+        self._servers[version] = await listen(self._make, host, self._port, again=again)
         self._hosts[version] = host
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Listening on a port that this process has just left."""
+"""Listening, also on a port that this process has just left."""
 
 import asyncio
 import errno
@@ -9,16 +9,16 @@ _PAUSES: Final = (0.05, 0.2, 0.5, 1.0)
 """Seconds to wait for a port that was ours a moment ago."""
 
 
-async def listen_again(
-    make: Callable[[], asyncio.Protocol], host: str, port: int
+async def listen(
+    make: Callable[[], asyncio.Protocol], host: str, port: int, *, again: bool = False
 ) -> asyncio.Server:
-    """Listen where we have just ceased to; OSError where another has the port.
+    """Listen; OSError where another has the port.
 
-    Whatever program is started at this moment holds it, too, until it runs: it is a copy of us
-    before.
+    `again` is for where we have just ceased to: whatever program is started at this moment holds
+    the port, too, until it runs, as it is a copy of us before.
     """
     loop = asyncio.get_running_loop()
-    for pause in _PAUSES:
+    for pause in _PAUSES if again else ():
         try:
             return await loop.create_server(make, host, port)
         except OSError as error:
